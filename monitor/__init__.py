@@ -1,0 +1,33 @@
+"""Agent Monitor: requests in, rows stored, rules judged, people told, pages out.
+
+The way of the data::
+
+    agent ── POST /api/v1/logs|metrics|heartbeats, /ping/{token}
+               │  monitor.ingest   authenticate → decode → validate row by row
+               ▼
+             batcher               group commit: many requests, one transaction; answered after it
+               ├─→ agent_logs, agent_live, touched        (monitor.agents)
+               └─→ samples                                 (monitor.series)
+
+    tick ── alerts.evaluate        take what was touched or is due → read set-based → judge → step → decide
+               └─→ alert_states, alerts, notifications     one transaction
+    tick ── alerts.deliver         claim → render → send (alerts.channels) → mark
+    tick ── series.rollup, partitions, retention, self-checks
+
+Import order, top imports down, never up (enforced by import-linter, see pyproject.toml)::
+
+    monitor.cli, monitor.dev       composition roots
+    monitor.app, alerts.scheduler, dashboards
+    monitor.ingest, monitor.console, alerts.routes, alerts.evaluate, alerts.deliver
+    alerts.store, alerts.sources, alerts.channels
+    monitor.identity, monitor.agents, monitor.audit            slices, independent of each other
+    monitor.http
+    monitor.series, monitor.live, monitor.partitions, monitor.embedded
+    monitor.tables
+    monitor.db
+    alerts.core
+    monitor.settings, clock, errors, ids, principal, signals, log
+
+A slice is a folder with the same three files: `tables.py` (what is stored), `store.py` (SQL, rows mapped to
+frozen dataclasses) and `routes.py` (HTTP). `monitor.sdk` stands apart: agents import it, so it imports none of this.
+"""

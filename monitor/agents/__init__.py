@@ -1,0 +1,1 @@
+"""The fleet: agent types, agents, their live state, and their logs."""

@@ -1,0 +1,127 @@
+"""Tables of the fleet: agent_types, agents, agent_live, agent_logs, agent_log_ids, touched."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Identity, Index, SmallInteger, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from monitor.tables import EMPTY_LIST, EMPTY_OBJECT, NOW, Base, HotTenantMixin, Json, TenantMixin, Timestamps
+
+
+class AgentType(TenantMixin, Timestamps, Base):
+    """A template of agents. The platform tenant's are predefined and readable by all."""
+
+    __tablename__ = "agent_types"
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    slug: Mapped[str]
+    name: Mapped[str]
+    description: Mapped[str | None]
+    default_config: Mapped[Json] = mapped_column(server_default=EMPTY_OBJECT)
+    required_params: Mapped[list[Any]] = mapped_column(JSONB, server_default=EMPTY_LIST)
+    __table_args__ = (UniqueConstraint("tenant_id", "slug"),)
+
+
+class Agent(TenantMixin, Timestamps, Base):
+    """One agent. `external_id` is what payloads call it; `status` is set by people, never computed."""
+
+    __tablename__ = "agents"
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    external_id: Mapped[str]
+    name: Mapped[str]
+    agent_type: Mapped[str] = mapped_column(server_default="custom")
+    description: Mapped[str | None]
+    status: Mapped[str] = mapped_column(server_default="active")
+    tags: Mapped[Json] = mapped_column(server_default=EMPTY_OBJECT)
+    capabilities: Mapped[list[str]] = mapped_column(server_default=text("'{}'::text[]"))
+    config: Mapped[Json] = mapped_column(server_default=EMPTY_OBJECT)
+    meta: Mapped[Json] = mapped_column("metadata", server_default=EMPTY_OBJECT)
+    webhook_url: Mapped[str | None]
+    schedule: Mapped[str | None]
+    version: Mapped[str | None]
+    ephemeral: Mapped[bool] = mapped_column(server_default=text("false"))
+    ping_token: Mapped[str]
+    created_by: Mapped[UUID | None]
+    retired_at: Mapped[datetime | None]
+    deleted_at: Mapped[datetime | None]
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "external_id"),
+        ForeignKeyConstraint(["created_by"], ["users.id"], ondelete="SET NULL"),
+        CheckConstraint("status IN ('active', 'inactive', 'maintenance', 'archived')", name="status"),
+        CheckConstraint("length(external_id) BETWEEN 1 AND 200", name="external_id"),
+        Index("agents_tenant_id_status_idx", "tenant_id", "status", postgresql_where=text("deleted_at IS NULL")),
+        Index(None, "ping_token"),
+        Index(None, "created_by"),
+    )
+
+
+class AgentLive(TenantMixin, Base):
+    """What is known of an agent right now, kept in the transaction that stores its news.
+
+    Executions are ordered by their id, which is made from event time: late ones cannot overwrite newer ones.
+    """
+
+    __tablename__ = "agent_live"
+    agent_id: Mapped[UUID] = mapped_column(primary_key=True)
+    state: Mapped[str] = mapped_column(server_default="idle")
+    last_seen_at: Mapped[datetime | None]
+    last_heartbeat_at: Mapped[datetime | None]
+    heartbeat_status: Mapped[str | None]
+    heartbeat_count: Mapped[int] = mapped_column(server_default=text("0"))
+    heartbeat_interval: Mapped[float | None]
+    expected: Mapped[bool] = mapped_column(server_default=text("false"))
+    last_execution_id: Mapped[UUID | None]
+    last_ok_id: Mapped[UUID | None]
+    last_status: Mapped[str | None]
+    last_message: Mapped[str | None]
+    last_duration: Mapped[int | None]
+    consecutive_failures: Mapped[int] = mapped_column(server_default=text("0"))
+    metrics: Mapped[Json] = mapped_column(server_default=EMPTY_OBJECT)
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id", "agent_id"], ["agents.tenant_id", "agents.id"], ondelete="CASCADE"),
+        CheckConstraint("state IN ('idle', 'working', 'blocked', 'stalled', 'dead', 'error')", name="state"),
+    )
+
+
+class AgentLog(HotTenantMixin, Base):
+    """One execution or one line. Partitioned by day of `id`, which carries the event's time."""
+
+    __tablename__ = "agent_logs"
+    agent_id: Mapped[UUID] = mapped_column(primary_key=True)
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    received_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    started_at: Mapped[datetime | None]
+    completed_at: Mapped[datetime | None]
+    duration: Mapped[int | None]
+    kind: Mapped[str]
+    status: Mapped[str]
+    level: Mapped[str | None]
+    external_id: Mapped[str | None]
+    message: Mapped[str | None]
+    details: Mapped[Json | None]
+    __table_args__ = (
+        CheckConstraint("kind IN ('execution', 'line')", name="kind"),
+        CheckConstraint("status IN ('success', 'error', 'warning')", name="status"),
+        {"postgresql_partition_by": "RANGE (id)"},
+    )
+
+
+class AgentLogId(HotTenantMixin, Base):
+    """Callers' own log ids: the same id is the same log, whatever times its repetition carries."""
+
+    __tablename__ = "agent_log_ids"
+    agent_id: Mapped[UUID] = mapped_column(primary_key=True)
+    external_id: Mapped[str] = mapped_column(primary_key=True)
+    log_id: Mapped[UUID]
+    __table_args__ = (Index(None, "log_id"),)
+
+
+class Touched(HotTenantMixin, Base):
+    """News for the alerter: one row a tenant for each group commit, taken by the next tick."""
+
+    __tablename__ = "touched"
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    agent_ids: Mapped[list[UUID]]
+    kinds: Mapped[list[int]] = mapped_column(ARRAY(SmallInteger))

@@ -1,0 +1,142 @@
+"""The only way to a database connection: four doors, one for each login role.
+
+`tenant(id)`  everything a request or a page does; row-level security keeps it inside the tenant
+`alerter()`   set-based reads across tenants, and the saving of what they decide
+`doorman()`   looks up keys and ping tokens before any tenant is known
+`owner()`     migrations, partitions, compaction, retention
+
+Each yields a SQLAlchemy connection inside one transaction. `driver(role)` lends the psycopg connection behind one,
+for pipelines and listening. Driver errors leave this module as MonitorErrors.
+"""
+
+import contextlib
+from collections.abc import AsyncIterator, Iterator, Mapping
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import sqlalchemy.exc
+from psycopg import errors as pg
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from monitor.errors import Conflict, DatabaseDown, InvalidInput, TenantMissing
+
+
+class Role(StrEnum):
+    """The login roles, as `sql/roles.sql` makes them."""
+
+    OWNER = "agent_monitor_owner"
+    APP = "agent_monitor_app"
+    ALERTER = "agent_monitor_alerter"
+    DOORMAN = "agent_monitor_doorman"
+
+
+_SET_TENANT = text("SELECT set_config('app.current_tenant_id', :tenant, true)")
+_DOWN = (pg.OperationalError, pg.InterfaceError, sqlalchemy.exc.TimeoutError, ConnectionError)
+_NOT_DOWN = (pg.LockNotAvailable, pg.QueryCanceled, pg.DeadlockDetected, pg.SerializationFailure)
+
+
+def translate(fault: BaseException) -> Exception | None:
+    """The MonitorError for a driver's error, or None where there is none: then it is a bug and stays as it is."""
+    cause = fault.orig if isinstance(fault, sqlalchemy.exc.DBAPIError) and fault.orig is not None else fault
+    if isinstance(cause, pg.UniqueViolation):
+        return Conflict(f"it exists already ({cause.diag.constraint_name})")
+    if isinstance(cause, pg.ForeignKeyViolation):
+        return Conflict(f"it refers to something that does not exist ({cause.diag.constraint_name})")
+    if isinstance(cause, pg.CheckViolation):
+        return InvalidInput(f"a value is not allowed ({cause.diag.constraint_name})")
+    if isinstance(cause, pg.UndefinedObject | pg.InvalidTextRepresentation) and _no_tenant(cause):
+        return TenantMissing("a tenant's table was used with no tenant set")
+    if isinstance(cause, _NOT_DOWN):
+        return DatabaseDown(f"the database was busy: {type(cause).__name__}")
+    if isinstance(cause, _DOWN) or (isinstance(cause, pg.Error) and cause.sqlstate and cause.sqlstate[:2] in _SHORTAGE):
+        return DatabaseDown("the database does not answer")
+    return None
+
+
+_SHORTAGE = {"08", "53", "57"}  # connection, insufficient resources (disk full), operator intervention
+
+
+def _no_tenant(cause: psycopg.Error) -> bool:
+    # 42704 on a fresh connection; on a pooled one that had a tenant before, the empty string is no uuid: 22P02.
+    return "app.current_tenant_id" in str(cause) or 'type uuid: ""' in str(cause)
+
+
+@contextlib.contextmanager
+def translated() -> Iterator[None]:
+    """Raise MonitorErrors in the place of a driver's errors."""
+    try:
+        yield
+    except (psycopg.Error, sqlalchemy.exc.SQLAlchemyError, ConnectionError) as fault:
+        mended = translate(fault)
+        if mended is None:
+            raise
+        raise mended from fault
+
+
+class Database:
+    """The pools of the four roles. Made once by a composition root, closed by `close()`."""
+
+    def __init__(self, urls: Mapping[Role, str], *, pool_size: int = 20) -> None:
+        """`urls` maps each role that this process uses to its `postgresql://` URL; others raise KeyError."""
+        self._engines: dict[Role, AsyncEngine] = {
+            role: create_async_engine(
+                "postgresql+psycopg://" + url.partition("://")[2],
+                pool_size=pool_size,
+                max_overflow=0,
+                pool_timeout=10,
+                pool_pre_ping=False,
+                connect_args={"connect_timeout": 5, "application_name": role.value.replace("_", "-")},
+            )
+            for role, url in urls.items()
+        }
+
+    @contextlib.asynccontextmanager
+    async def _begin(self, role: Role) -> AsyncIterator[AsyncConnection]:
+        with translated():
+            async with self._engines[role].begin() as connection:
+                yield connection
+
+    @contextlib.asynccontextmanager
+    async def tenant(self, tenant_id: UUID) -> AsyncIterator[AsyncConnection]:
+        """A transaction of the application's role that sees one tenant's rows and no others."""
+        async with self._begin(Role.APP) as connection:
+            await connection.execute(_SET_TENANT, {"tenant": str(tenant_id)})
+            yield connection
+
+    def alerter(self) -> contextlib.AbstractAsyncContextManager[AsyncConnection]:
+        """A transaction that reads all tenants on the tables that a tick needs."""
+        return self._begin(Role.ALERTER)
+
+    def doorman(self) -> contextlib.AbstractAsyncContextManager[AsyncConnection]:
+        """A transaction that reads keys, ping tokens and tenants' status, nothing else."""
+        return self._begin(Role.DOORMAN)
+
+    def owner(self) -> contextlib.AbstractAsyncContextManager[AsyncConnection]:
+        """A transaction of the schema's owner."""
+        return self._begin(Role.OWNER)
+
+    @contextlib.asynccontextmanager
+    async def driver(self, role: Role) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
+        """Lend the psycopg connection itself. The borrower ends its transactions; a broken one is thrown away."""
+        with translated():
+            async with self._engines[role].connect() as connection:
+                raw = await connection.get_raw_connection()
+                driver: psycopg.AsyncConnection[Any] = raw.driver_connection  # type: ignore[assignment]
+                try:
+                    yield driver
+                except BaseException:
+                    await connection.invalidate()
+                    raise
+
+    async def ping(self) -> None:
+        """Raise DatabaseDown unless the database answers the application's role."""
+        async with self._begin(Role.APP) as connection:
+            await connection.execute(text("SELECT 1"))
+
+    async def close(self) -> None:
+        """Close every connection of every pool."""
+        for engine in self._engines.values():
+            await engine.dispose()

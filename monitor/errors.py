@@ -1,0 +1,161 @@
+"""Every error that crosses a module boundary.
+
+::
+
+    MonitorError(code, status)
+      InvalidInput 422        some value is wrong; `path` names it
+      Unreadable 400          the body or the request cannot be read at all
+      Unauthenticated 401     no key, or not a valid one
+      Forbidden 403           a valid key that may not do this
+      NotFound 404
+      Conflict 409
+      TooLarge 413
+      UnsupportedMedia 415
+      RateLimited 429         with Retry-After
+      Unavailable 503         with Retry-After: try again, nothing was kept
+        DatabaseDown
+        SeriesDown
+        Full                  queue, memory or disk
+      ConfigError             at start only; names the variable
+      TenantMissing           a programming error: SQL ran without a tenant
+    ChannelError(permanent, retry_after)   a message could not be sent
+
+Driver errors are translated in `db.py`, `series/*` and `live.py`, nowhere else.
+"""
+
+
+class MonitorError(Exception):
+    """Base of all. `code` is the machine-readable word in an answer, `status` its HTTP status."""
+
+    code = "internal_error"
+    status = 500
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        """`message` is shown to the caller: name the fault, no secrets. `retry_after` is in seconds."""
+        super().__init__(message)
+        self.message = message
+        self.retry_after = retry_after
+
+
+class InvalidInput(MonitorError):
+    """A value is wrong. `path` says where, as in `conditions.window`."""
+
+    code = "invalid_input"
+    status = 422
+
+    def __init__(self, message: str, *, path: str | None = None) -> None:
+        """`path` is the dotted way to the fault in the request's body, if there is one."""
+        super().__init__(f"{path}: {message}" if path else message)
+        self.path = path
+
+
+class Unreadable(MonitorError):
+    """The request cannot be read at all: malformed JSON, a broken gzip stream, a bad parameter."""
+
+    code = "unreadable"
+    status = 400
+
+
+class Unauthenticated(MonitorError):
+    """There is no key, or it is unknown, revoked or expired."""
+
+    code = "unauthenticated"
+    status = 401
+
+
+class Forbidden(MonitorError):
+    """The key is valid and may not do this."""
+
+    code = "forbidden"
+    status = 403
+
+
+class NotFound(MonitorError):
+    """There is no such thing in this tenant."""
+
+    code = "not_found"
+    status = 404
+
+
+class Conflict(MonitorError):
+    """It exists already, or an Idempotency-Key came back with another body."""
+
+    code = "conflict"
+    status = 409
+
+
+class TooLarge(MonitorError):
+    """A body over its limit, counted after decompression."""
+
+    code = "too_large"
+    status = 413
+
+
+class UnsupportedMedia(MonitorError):
+    """A content type or encoding that this route does not read."""
+
+    code = "unsupported_media_type"
+    status = 415
+
+
+class RateLimited(MonitorError):
+    """Too many requests with this key."""
+
+    code = "rate_limited"
+    status = 429
+
+
+class Unavailable(MonitorError):
+    """It cannot be done now and was not done; the same request may succeed after `retry_after`."""
+
+    code = "unavailable"
+    status = 503
+
+    def __init__(self, message: str, *, retry_after: float = 1.0) -> None:
+        """`retry_after` is in seconds and always present."""
+        super().__init__(message, retry_after=retry_after)
+
+
+class DatabaseDown(Unavailable):
+    """PostgreSQL does not answer, or lost the connection in the middle."""
+
+    code = "database_unavailable"
+
+
+class SeriesDown(Unavailable):
+    """The history store does not answer."""
+
+    code = "series_unavailable"
+
+
+class Full(Unavailable):
+    """The queue, the memory budget or the disk is full."""
+
+    code = "full"
+
+
+class ConfigError(MonitorError):
+    """A setting is wrong or something needed to start is missing. The start stops with this one line."""
+
+    code = "config_error"
+
+
+class TenantMissing(MonitorError):
+    """SQL ran against a tenant's table with no tenant set. Never the caller's fault."""
+
+    code = "tenant_missing"
+
+
+class ChannelError(Exception):
+    """A message could not be sent.
+
+    `permanent`: trying again cannot help (unknown recipient, revoked token).
+    `retry_after`: seconds that the other side asked for, if it did.
+    """
+
+    def __init__(self, message: str, *, permanent: bool = False, retry_after: float | None = None) -> None:
+        """`message` goes into `notifications.last_error`: name the fault, no secrets."""
+        super().__init__(message)
+        self.message = message
+        self.permanent = permanent
+        self.retry_after = retry_after

@@ -1,0 +1,94 @@
+"""Tables of identity: tenants, users (global), memberships, API keys."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, UniqueConstraint, func, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from monitor.tables import EMPTY_LIST, EMPTY_OBJECT, Base, Json, TenantMixin, Timestamps
+
+
+class Tenant(Timestamps, Base):
+    """The owner of everything; an organization in other systems' words."""
+
+    __tablename__ = "tenants"
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    slug: Mapped[str] = mapped_column(unique=True)
+    name: Mapped[str]
+    status: Mapped[str] = mapped_column(server_default="active")
+    plan: Mapped[str] = mapped_column(server_default="free")
+    max_agents: Mapped[int | None]
+    daily_requests: Mapped[int | None]
+    monthly_tokens: Mapped[int | None]
+    contact_email: Mapped[str | None]
+    contact_name: Mapped[str | None]
+    auto_register: Mapped[bool] = mapped_column(server_default=text("true"))
+    fallback_channel: Mapped[Json | None]
+    settings: Mapped[Json] = mapped_column(server_default=EMPTY_OBJECT)
+    meta: Mapped[Json] = mapped_column("metadata", server_default=EMPTY_OBJECT)
+    deleted_at: Mapped[datetime | None]
+    __table_args__ = (
+        CheckConstraint("status IN ('active', 'suspended', 'deleted')", name="status"),
+        CheckConstraint("plan IN ('free', 'starter', 'pro', 'enterprise')", name="plan"),
+        Index(None, "status"),
+    )
+
+
+class User(Timestamps, Base):
+    """A person. Global: role, permissions and status stand on the membership."""
+
+    __tablename__ = "users"
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    email: Mapped[str]
+    name: Mapped[str | None]
+    password_hash: Mapped[str | None]
+    deleted_at: Mapped[datetime | None]
+    __table_args__ = (
+        CheckConstraint("email ~ '^[^@[:space:]]+@[^@[:space:]]+$'", name="email"),
+        Index("users_lower_email_key", func.lower(text("email")), unique=True),
+    )
+
+
+class Membership(TenantMixin, Timestamps, Base):
+    """A user's place in a tenant."""
+
+    __tablename__ = "memberships"
+    user_id: Mapped[UUID] = mapped_column(primary_key=True)
+    role: Mapped[str] = mapped_column(server_default="member")
+    status: Mapped[str] = mapped_column(server_default="active")
+    permissions: Mapped[list[Any]] = mapped_column(JSONB, server_default=EMPTY_LIST)
+    __table_args__ = (
+        ForeignKeyConstraint(["user_id"], ["users.id"], ondelete="CASCADE"),
+        CheckConstraint("role IN ('owner', 'admin', 'member', 'viewer', 'on-call')", name="role"),
+        CheckConstraint("status IN ('active', 'inactive', 'suspended')", name="status"),
+        Index(None, "user_id"),
+    )
+
+
+class ApiKey(TenantMixin, Timestamps, Base):
+    """A key for programs. Only the SHA-256 of its secret is stored."""
+
+    __tablename__ = "api_keys"
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    user_id: Mapped[UUID | None]
+    agent_id: Mapped[UUID | None]
+    name: Mapped[str]
+    prefix: Mapped[str]
+    key_hash: Mapped[str]
+    scopes: Mapped[list[str]]
+    status: Mapped[str] = mapped_column(server_default="active")
+    expires_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]
+    meta: Mapped[Json] = mapped_column("metadata", server_default=EMPTY_OBJECT)
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "key_hash"),
+        ForeignKeyConstraint(["user_id"], ["users.id"], ondelete="SET NULL"),
+        ForeignKeyConstraint(["tenant_id", "agent_id"], ["agents.tenant_id", "agents.id"], ondelete="CASCADE"),
+        CheckConstraint("status IN ('active', 'revoked')", name="status"),
+        Index(None, "key_hash"),
+        Index(None, "user_id"),
+        Index(None, "tenant_id", "agent_id"),
+    )

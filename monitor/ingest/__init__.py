@@ -1,0 +1,1 @@
+"""The way in: requests are decoded, validated row by row, committed in groups and answered."""

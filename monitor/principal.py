@@ -1,0 +1,51 @@
+"""Who is asking: the result of authentication, passed to everything that acts for somebody."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from uuid import UUID
+
+from monitor.errors import Forbidden
+
+
+class Scope(StrEnum):
+    """What a key may do. `admin` includes the others."""
+
+    INGEST = "ingest"
+    READ = "read"
+    WRITE = "write"
+    ALERTS = "alerts"
+    ADMIN = "admin"
+
+
+class TenantStatus(StrEnum):
+    """A suspended tenant ingests nothing and is not paged, and can sign in to read; a deleted one neither."""
+
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+    DELETED = "deleted"
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """A key or a person acting in one tenant. `agent_id` is set for a key that is bound to one agent."""
+
+    tenant_id: UUID
+    tenant_status: TenantStatus
+    scopes: frozenset[Scope]
+    key_id: UUID | None = None
+    user_id: UUID | None = None
+    agent_id: UUID | None = None
+
+    @property
+    def actor(self) -> str:
+        """Who to name in an audit row or a rule's version."""
+        if self.user_id is not None:
+            return f"user:{self.user_id}"
+        return f"key:{self.key_id}" if self.key_id is not None else "system"
+
+    def require(self, scope: Scope) -> None:
+        """Raise Forbidden unless this principal has the scope, in a tenant whose status allows it."""
+        if Scope.ADMIN not in self.scopes and scope not in self.scopes:
+            raise Forbidden(f"this key lacks the scope {scope.value!r}")
+        if self.tenant_status is TenantStatus.SUSPENDED and scope is not Scope.READ:
+            raise Forbidden("the tenant is suspended: it can be read and nothing else")

@@ -1,0 +1,154 @@
+"""The contract of a history store: write points, read lines over time, reduce many agents at once for rules.
+
+PostgreSQL's implementation is `postgres.py`; one test suite runs over every implementation.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, NamedTuple, Protocol
+from uuid import UUID
+
+import numpy as np
+import numpy.typing as npt
+import psycopg
+
+Tags = tuple[tuple[str, str], ...]
+"""Tags of a series: pairs sorted by name, no empty values."""
+
+
+class Kind(StrEnum):
+    """What a series' values are. Fixed by its first point.
+
+    gauge: a value at a time. counter: a running total that may restart at zero. delta: what was added since the last.
+    """
+
+    GAUGE = "gauge"
+    COUNTER = "counter"
+    DELTA = "delta"
+
+
+class Reducer(StrEnum):
+    """How the points of a window become one number.
+
+    Percentiles are nearest-rank (inverted CDF). `increase` is what a counter rose by, resets counted from zero, or
+    the sum of a delta; `rate` is that per second. Neither exists for a gauge.
+    """
+
+    COUNT = "count"
+    SUM = "sum"
+    MEAN = "mean"
+    MIN = "min"
+    MAX = "max"
+    LAST = "last"
+    RATE = "rate"
+    INCREASE = "increase"
+    P50 = "p50"
+    P90 = "p90"
+    P95 = "p95"
+    P99 = "p99"
+    STDDEV = "stddev"
+
+
+class Point(NamedTuple):
+    """One value. `at_us` is microseconds since the epoch. `kind` and `unit` are None where the caller said nothing."""
+
+    agent_id: UUID
+    metric: str
+    tags: Tags
+    at_us: int
+    value: float
+    kind: Kind | None
+    unit: str | None
+
+
+class Refused(NamedTuple):
+    """A point that the store will not take: its index among the points given, and why."""
+
+    index: int
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Points with their series known, in columns of one length: what `write` takes. Not deduplicated, not sorted."""
+
+    series_ids: npt.NDArray[np.int64]
+    at_us: npt.NDArray[np.int64]
+    values: npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """Lines over time. `start` inclusive, `end` exclusive; `step` None: one value for the whole span.
+
+    `where`: tags that must be equal; besides tags, `agent` (external id) is understood by `where` and `by`.
+    `agent_ids` None: all agents. A line per distinct values of the tags in `by`.
+    """
+
+    metric: str
+    reduce: Reducer
+    start: datetime
+    end: datetime
+    step: timedelta | None = None
+    by: tuple[str, ...] = ()
+    where: Mapping[str, str] = field(default_factory=dict)
+    agent_ids: tuple[UUID, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of an answer: labels of `by`, and (time of the step's start, value) in order; empty steps are absent."""
+
+    labels: Mapping[str, str]
+    points: Sequence[tuple[datetime, float]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reduction:
+    """One shape of reading for rules: the same metric, reducer, window, filter and labels for many agents."""
+
+    metric: str
+    reduce: Reducer
+    window: timedelta
+    by: tuple[str, ...] = ()
+    where: Tags = ()
+
+
+class Reduced(NamedTuple):
+    """One agent's answer for one label set: `labels` are the values of `by` in its order, `count` the points read."""
+
+    tenant_id: UUID
+    agent_id: UUID
+    labels: tuple[str, ...]
+    value: float
+    count: int
+    last_at: datetime
+
+
+class SeriesStore(Protocol):
+    """History. Every method raises SeriesDown when the store does not answer."""
+
+    async def prepare(self, tenant_id: UUID, points: Sequence[Point]) -> tuple[Prepared, list[Refused]]:
+        """Find or make the series of each point, in short transactions of its own, and check kind and unit."""
+        ...
+
+    async def write(self, connection: psycopg.AsyncConnection[Any], tenant_id: UUID, batch: Sequence[Prepared]) -> None:
+        """Write within the caller's transaction, whose tenant is set. The same (series, time) overwrites; the last
+        of a batch wins. Rows go in key order, so that two collectors cannot deadlock."""
+        ...
+
+    async def query(self, tenant_id: UUID, query: Query) -> list[Line]:
+        """Answer from the coarsest level that is right. Percentiles from histograms are within 1 %."""
+        ...
+
+    async def reduce(
+        self, reduction: Reduction, targets: Mapping[UUID, Sequence[UUID]], *, now: datetime
+    ) -> list[Reduced]:
+        """Reduce [now - window, now) for agents by tenant (as the alerter), in one statement. No points: no row."""
+        ...
+
+    async def last_values(self, tenant_id: UUID, agent_id: UUID) -> list[tuple[str, Tags, datetime, float, str | None]]:
+        """Newest (metric, tags, time, value, unit) of every series of one agent, by metric."""
+        ...

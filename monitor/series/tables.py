@@ -1,0 +1,115 @@
+"""Tables of history on PostgreSQL: series, samples, sample_chunks and the three levels of rollups."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Identity, Index, Integer, LargeBinary, SmallInteger, UniqueConstraint
+from sqlalchemy.dialects.postgresql import ARRAY, DOUBLE_PRECISION
+from sqlalchemy.orm import Mapped, mapped_column
+
+from monitor.tables import EMPTY_OBJECT, NOW, Base, HotTenantMixin, Json, TenantMixin
+
+_INT2 = ARRAY(SmallInteger)
+_INT4 = ARRAY(Integer)
+_FLOAT8 = ARRAY(DOUBLE_PRECISION)
+
+
+class Series(TenantMixin, Base):
+    """All values with the same agent, metric and tags. `kind` and `unit` are fixed by the first point."""
+
+    __tablename__ = "series"
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    agent_id: Mapped[UUID]
+    metric: Mapped[str]
+    tags: Mapped[Json] = mapped_column(server_default=EMPTY_OBJECT)
+    tags_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    kind: Mapped[str] = mapped_column(server_default="gauge")
+    unit: Mapped[str | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "agent_id", "metric", "tags_hash"),
+        ForeignKeyConstraint(["tenant_id", "agent_id"], ["agents.tenant_id", "agents.id"], ondelete="CASCADE"),
+        CheckConstraint("kind IN ('gauge', 'counter', 'delta')", name="kind"),
+        Index(None, "tenant_id", "metric"),
+        {"info": {"note": "ids are unique across tenants, so that one read can serve all of them"}},
+    )
+
+
+class Sample(HotTenantMixin, Base):
+    """A raw point of an open hour, or one that came late. Closed hours move to sample_chunks: a row here that is
+    older than the open hour is work for compaction. Partitioned by day of `at`."""
+
+    __tablename__ = "samples"
+    series_id: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[datetime] = mapped_column(primary_key=True)
+    value: Mapped[float]
+    __table_args__ = (
+        Index("samples_at_idx", "at", postgresql_using="brin", postgresql_with={"pages_per_range": 32, "autosummarize": True}),
+        {"postgresql_partition_by": "RANGE (at)"},
+    )
+
+
+class SampleChunk(HotTenantMixin, Base):
+    """All points of one series in one closed hour, in order. Partitioned by day of `hour`.
+
+    `t` is microseconds from the middle of the hour, so that it fits 32 bits.
+    """
+
+    __tablename__ = "sample_chunks"
+    series_id: Mapped[int] = mapped_column(primary_key=True)
+    hour: Mapped[datetime] = mapped_column(primary_key=True)
+    t: Mapped[list[int]] = mapped_column(_INT4)
+    v: Mapped[list[float]] = mapped_column(_FLOAT8)
+    __table_args__ = ({"postgresql_partition_by": "RANGE (hour)"},)
+
+
+class RollupMinute(HotTenantMixin, Base):
+    """The minutes of one series in one closed hour, folded into arrays. Partitioned by day of `hour`.
+
+    `minute` is 0..59. Where every minute has one point, `count`, `min` and `max` are null: the counts are 1 and the
+    others equal `sum`.
+    """
+
+    __tablename__ = "rollups_minute"
+    series_id: Mapped[int] = mapped_column(primary_key=True)
+    hour: Mapped[datetime] = mapped_column(primary_key=True)
+    minute: Mapped[list[int]] = mapped_column(_INT2)
+    sum: Mapped[list[float]] = mapped_column(_FLOAT8)
+    count: Mapped[list[int] | None] = mapped_column(_INT4)
+    min: Mapped[list[float] | None] = mapped_column(_FLOAT8)
+    max: Mapped[list[float] | None] = mapped_column(_FLOAT8)
+    __table_args__ = ({"postgresql_partition_by": "RANGE (hour)"},)
+
+
+class _Rollup(HotTenantMixin):
+    """One span of one series: moments, ends, what a counter rose by, and a logarithmic histogram.
+
+    `bins` are sorted bucket numbers and `cum` their cumulative counts; see monitor/series/histogram.py.
+    """
+
+    series_id: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[datetime] = mapped_column(primary_key=True)
+    count: Mapped[int]
+    sum: Mapped[float]
+    sum_sq: Mapped[float]
+    min: Mapped[float]
+    max: Mapped[float]
+    first: Mapped[float]
+    last: Mapped[float]
+    increase: Mapped[float | None]
+    bins: Mapped[list[int]] = mapped_column(_INT2)
+    cum: Mapped[list[int]] = mapped_column(_INT4)
+
+
+class RollupHour(_Rollup, Base):
+    """Closed hours. Partitioned by month of `at`."""
+
+    __tablename__ = "rollups_hour"
+    __table_args__ = ({"postgresql_partition_by": "RANGE (at)"},)
+
+
+class RollupDay(_Rollup, Base):
+    """Days, recomputed from their hours. Partitioned by year of `at`."""
+
+    __tablename__ = "rollups_day"
+    __table_args__ = ({"postgresql_partition_by": "RANGE (at)"},)

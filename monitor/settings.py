@@ -1,0 +1,163 @@
+"""One frozen `Settings`; the environment is read here, once.
+
+Every variable is `AGENT_MONITOR_<NAME>`, or `AGENT_MONITOR_<NAME>_FILE` with a path to a file that holds it.
+A wrong value stops the start with one line that names the variable.
+"""
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit, urlunsplit
+
+from monitor.errors import ConfigError
+
+PREFIX = "AGENT_MONITOR_"
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_BYTES = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
+
+
+def _duration(text: str) -> float:
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?\s*", text)
+    if match is None:
+        raise ValueError("a duration such as 10s, 5m or 30d is expected")
+    return float(match[1]) * _UNITS[match[2] or "s"]
+
+
+def _size(text: str) -> int:
+    match = re.fullmatch(r"\s*(\d+)\s*([kmg]?)(?:i?b)?\s*", text.lower())
+    if match is None:
+        raise ValueError("a size such as 512M or 2G is expected")
+    return int(match[1]) * _BYTES[match[2]]
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise ValueError("a whole number of at least 1 is expected")
+    return value
+
+
+def _flag(text: str) -> bool:
+    if text.lower() in {"1", "true", "yes", "on"}:
+        return True
+    if text.lower() in {"0", "false", "no", "off"}:
+        return False
+    raise ValueError("one of true, false is expected")
+
+
+def _ring(text: str) -> tuple[str, ...]:
+    keys = tuple(part.strip() for part in re.split(r"[,\n]", text) if part.strip())
+    if not keys or any(len(key) < 16 for key in keys):
+        raise ValueError("one or more comma-separated keys of at least 16 characters are expected, newest first")
+    return keys
+
+
+def _one_of(*words: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text.lower() not in words:
+            raise ValueError(f"one of {', '.join(words)} is expected")
+        return text.lower()
+
+    return parse
+
+
+def _url(*schemes: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        parts = urlsplit(text)
+        if parts.scheme not in schemes or not (parts.netloc or parts.path):
+            raise ValueError(f"a URL that starts with {' or '.join(s + '://' for s in schemes)} is expected")
+        return text
+
+    return parse
+
+
+def _setting(parse: Callable[[str], Any], default: Any, about: str) -> Any:
+    return field(default=default, metadata={"parse": parse, "about": about})
+
+
+_POSTGRES = _url("postgresql", "postgres")
+_HTTP = _url("http", "https")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All of them, typed and checked. `about` in each field's metadata is its documentation."""
+
+    database_url: str | None = _setting(_POSTGRES, None, "PostgreSQL as the plain application role")
+    database_alerter_url: str | None = _setting(_POSTGRES, None, "the same as agent_monitor_alerter")
+    database_doorman_url: str | None = _setting(_POSTGRES, None, "the same as agent_monitor_doorman")
+    database_owner_url: str | None = _setting(_POSTGRES, None, "the same as agent_monitor_owner")
+    database_pool_size: int = _setting(_positive, 20, "connections an instance, for each role at most")
+    data_dir: Path = _setting(Path, Path("~/.local/share/agent-monitor"), "where `dev` keeps everything")
+    public_url: str = _setting(_HTTP, "http://127.0.0.1:4318", "the address that links in messages carry")
+    secret_keys: tuple[str, ...] = _setting(_ring, (), "key ring for signed links and cookies, newest first")
+    smtp_url: str | None = _setting(
+        _url("smtp", "smtps", "smtp+starttls", "maildir"), None, "where email goes; maildir:///path keeps it in files"
+    )
+    mail_from: str = _setting(str, "Agent Monitor <agent-monitor@localhost>", "sender of email")
+    slack_bot_token: str | None = _setting(str, None, "bot token of the Slack app")
+    slack_api_url: str = _setting(_HTTP, "https://slack.com/api/", "base address of Slack's Web API")
+    webhook_secret: str | None = _setting(str, None, "signs outgoing webhooks that have no secret of their own")
+    evaluation_interval: float = _setting(_duration, 10.0, "time between two passes over the rules")
+    log_level: str = _setting(lambda text: _one_of("debug", "info", "warning", "error")(text).upper(), "INFO", "least")
+    log_format: str = _setting(_one_of("json", "text"), "text", "shape of the logs")
+    rate_limit: str = _setting(str, "1000000/minute", "requests per key, as <count>/<second|minute|hour>")
+    body_limit: int = _setting(_size, 64 << 20, "largest body after decompression")
+    inflight_limit: int = _setting(_size, 96 << 20, "bytes of bodies in work at one time; more is answered 503")
+    disk_reserve: int = _setting(_size, 1 << 30, "free bytes on the data directory's disk below which ingest stops")
+    raw_retention: float = _setting(_duration, 30 * 86400.0, "how long logs and single points are kept")
+    minute_retention: float = _setting(_duration, 90 * 86400.0, "how long minute rollups are kept")
+    hour_retention: float = _setting(_duration, 400 * 86400.0, "how long hour rollups are kept")
+    day_retention: float = _setting(_duration, 5 * 366 * 86400.0, "how long day rollups are kept")
+    allow_registration: bool = _setting(_flag, True, "agents register by their first message")
+
+    def role_url(self, role: str) -> str:
+        """The URL of one login role: its own setting, or DATABASE_URL with the user name replaced."""
+        if self.database_url is None:
+            raise ConfigError(f"{PREFIX}DATABASE_URL is not set")
+        own = {
+            "agent_monitor_alerter": self.database_alerter_url,
+            "agent_monitor_doorman": self.database_doorman_url,
+            "agent_monitor_owner": self.database_owner_url,
+        }.get(role)
+        return own or with_user(self.database_url, role)
+
+
+def with_user(url: str, user: str) -> str:
+    """The same URL for another user, with the same password."""
+    parts = urlsplit(url)
+    password = f":{quote(parts.password, safe='')}" if parts.password else ""
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=f"{quote(user, safe='')}{password}@{host}"))
+
+
+def load(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the environment. Raises ConfigError with one line that names the variable at fault."""
+    env = os.environ if environ is None else environ
+    values: dict[str, Any] = {}
+    for item in fields(Settings):
+        name = PREFIX + item.name.upper()
+        text = _read(env, name)
+        if text is None:
+            continue
+        try:
+            values[item.name] = item.metadata["parse"](text)
+        except ValueError as fault:
+            raise ConfigError(f"{name} is wrong: {fault}") from None
+    return Settings(**values)
+
+
+def _read(env: Mapping[str, str], name: str) -> str | None:
+    if name in env:
+        return env[name]
+    path = env.get(f"{name}_FILE")
+    if path is None:
+        return None
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except OSError as fault:
+        raise ConfigError(f"{name}_FILE cannot be read: {fault.strerror}") from None

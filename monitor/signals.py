@@ -1,0 +1,13 @@
+"""What happened to an agent since the last tick: the bits of `touched.kinds`, spoken by ingest and alerter."""
+
+from enum import IntFlag
+
+
+class Touch(IntFlag):
+    """Kinds of news. A rule reads some of them; the tick looks only at rules whose kinds were touched."""
+
+    EXECUTION = 1
+    LINE = 2
+    METRIC = 4
+    HEARTBEAT = 8
+    AGENT = 16

@@ -1,0 +1,1 @@
+"""The schema: Alembic revisions, roles, policies, and the generated schema.sql."""

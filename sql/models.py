@@ -1,0 +1,20 @@
+"""Every table of the product, imported in one place: what Alembic and the schema tests compare with."""
+
+import alerts.tables
+import monitor.agents.tables
+import monitor.audit.tables
+import monitor.identity.tables
+import monitor.ingest.tables
+import monitor.series.tables
+from monitor.tables import Base
+
+MODULES = (
+    monitor.identity.tables,
+    monitor.agents.tables,
+    monitor.series.tables,
+    monitor.ingest.tables,
+    monitor.audit.tables,
+    alerts.tables,
+)
+
+metadata = Base.metadata

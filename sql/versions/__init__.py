@@ -1,0 +1,1 @@
+"""Revisions, one concern each, every one with a working downgrade."""
