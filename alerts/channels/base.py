@@ -1,0 +1,63 @@
+"""The one interface of all channels, and the registry: a new channel is a file, a line here and a golden file."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Protocol
+
+from alerts.channels.email import EmailChannel
+from alerts.channels.slack import SlackChannel
+from alerts.channels.webhook import WebhookChannel
+from alerts.core.message import Message, Reference
+from alerts.core.vocabulary import ChannelKind
+from monitor.clock import Clock
+
+__all__ = ["Channel", "Channels", "Reference", "open_channels"]
+
+
+class Channel(Protocol):
+    """Sends messages of one kind. One instance serves all tenants and targets, concurrently."""
+
+    @property
+    def kind(self) -> ChannelKind:
+        """Its key in the registry."""
+
+    async def send(self, target: str, message: Message, previous: Reference | None) -> Reference:
+        """Send to one target (addresses, a Slack channel, a URL) and return what finds it again.
+
+        `previous` is what the group's first message to this target returned; without it, the message's own
+        `thread_root` counts. Sending the same message again is allowed after any doubt about the first time.
+        Raises ChannelError.
+        """
+
+    async def close(self) -> None:
+        """Let go of connections."""
+
+
+Channels = Mapping[ChannelKind, Channel]
+
+
+@asynccontextmanager
+async def open_channels(
+    *,
+    now: Clock,
+    smtp_url: str | None = None,
+    mail_from: str = "Agent Monitor <agent-monitor@localhost>",
+    slack_bot_token: str | None = None,
+    slack_api_url: str = "https://slack.com/api/",
+    webhook_secret: str | None = None,
+    public_url: str = "",
+) -> AsyncIterator[Channels]:
+    """Every channel by its kind, closed on exit. A channel without its settings refuses to send, and says why.
+
+    Raises ConfigError for settings that cannot be used.
+    """
+    opened: list[Channel] = [
+        EmailChannel(smtp_url, mail_from),
+        SlackChannel(slack_bot_token, slack_api_url, now=now),
+        WebhookChannel(webhook_secret, public_url, now=now),
+    ]
+    try:
+        yield {channel.kind: channel for channel in opened}
+    finally:
+        for channel in opened:
+            await channel.close()

@@ -1,0 +1,215 @@
+"""Email by SMTP, or into a Maildir: plain text and HTML, one thread per notification group."""
+
+import asyncio
+import logging
+import re
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime, formataddr, getaddresses, parseaddr
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+from uuid import UUID
+
+import aiosmtplib
+
+from alerts.channels.answers import TIMEOUT, unreachable
+from alerts.channels.html import Page
+from alerts.core.message import Message, Reference, text, title
+from alerts.core.vocabulary import ChannelKind
+from alerts.core.wording import one_line
+from monitor.errors import ChannelError, ConfigError
+
+_ADDRESS = re.compile(r"[^\s@<>()\[\]\\,;:\"]{1,64}@[^\s@<>()\[\]\\,;:\"]{1,253}")
+_PORTS = {"smtp": 25, "smtps": 465, "smtp+starttls": 587}
+_REMEMBERED = 1000
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Where mail is handed over, from `smtp://`, `smtps://` or `smtp+starttls://user:password@host:port`."""
+
+    host: str
+    port: int
+    username: str | None
+    password: str | None
+    use_tls: bool
+    start_tls: bool | None
+    """None: if the server offers it. Certificates are then checked only where a password is at stake."""
+
+    @classmethod
+    def parse(cls, url: str) -> "Server":
+        """Raises ConfigError."""
+        try:
+            parts = urlsplit(url)
+            port = parts.port or _PORTS[parts.scheme]
+        except (ValueError, KeyError) as error:
+            raise ConfigError(
+                "AGENT_MONITOR_SMTP_URL: smtp://, smtps://, smtp+starttls:// expected"
+            ) from error
+        return cls(
+            host=parts.hostname or "localhost",
+            port=port,
+            username=unquote(parts.username) if parts.username else None,
+            password=unquote(parts.password) if parts.password else None,
+            use_tls=parts.scheme == "smtps",
+            start_tls={"smtp": None, "smtps": False, "smtp+starttls": True}[parts.scheme],
+        )
+
+
+class EmailChannel:
+    """The target is one address or several, separated by commas."""
+
+    kind = ChannelKind.EMAIL
+
+    def __init__(self, smtp_url: str | None, mail_from: str) -> None:
+        """`smtp_url` None: nothing can be sent. `maildir:///path`: mails become files there. Raises ConfigError."""
+        self._sender_name, self._sender = parseaddr(mail_from)
+        if not _ADDRESS.fullmatch(self._sender) or not self._sender.isascii():
+            raise ConfigError(
+                "AGENT_MONITOR_MAIL_FROM: an address such as Monitor <monitor@example.com> expected"
+            )
+        maildir = smtp_url is not None and smtp_url.startswith("maildir:")
+        self._maildir = Path(unquote(urlsplit(smtp_url).path)) if smtp_url and maildir else None
+        self._server = Server.parse(smtp_url) if smtp_url and not maildir else None
+        self._page = Page()
+        # Who has a mail already whose other recipients were put off: a retry by this process spares them.
+        self._accepted: OrderedDict[UUID, set[str]] = OrderedDict()
+
+    async def send(self, target: str, message: Message, previous: Reference | None) -> Reference:
+        """Send to all addresses. Returns its `message_id`, its thread's `root`, and who was `refused` for good.
+
+        Raises ChannelError: permanent when every recipient, or the mail itself, was refused with 5xx.
+        """
+        if self._server is None and self._maildir is None:
+            raise ChannelError("email is not set up: AGENT_MONITOR_SMTP_URL is empty", permanent=True)
+        recipients, refused = addresses(target)
+        if not recipients:
+            raise ChannelError(f"no usable address in {one_line(target, 100)!r}", permanent=True)
+        root = thread_root(previous if previous is not None else message.thread_root)
+        mail = self.compose(message, recipients, root)
+        if self._maildir is not None:
+            await asyncio.to_thread(_store, self._maildir, mail, message)
+        elif self._server is not None:
+            refused |= await self._hand_over(self._server, mail, recipients, message)
+        reference = {"message_id": mail["Message-ID"], "root": root or mail["Message-ID"]}
+        if refused:
+            log.warning("email refused for good for %d of %d recipients", len(refused), len(recipients))
+            reference["refused"] = "; ".join(f"{who}: {why}" for who, why in sorted(refused.items()))[:1000]
+        return reference
+
+    async def close(self) -> None:
+        """Nothing is kept open: each mail has its own connection."""
+
+    def compose(self, message: Message, recipients: list[str], root: str | None) -> EmailMessage:
+        """The mail as it is sent; the same message always gives the same bytes."""
+        mail = EmailMessage(policy=SMTP)
+        mail["From"] = formataddr((self._sender_name, self._sender))
+        mail["To"] = ", ".join(recipients)
+        mail["Subject"] = title(message)
+        mail["Date"] = format_datetime(message.at)
+        mail["Message-ID"] = f"<{message.notification_id}@{self._sender.rpartition('@')[2]}>"
+        if root is not None and root != mail["Message-ID"]:
+            mail["In-Reply-To"] = root
+            mail["References"] = root
+        mail["Auto-Submitted"] = "auto-generated"
+        mail["X-Agent-Monitor-Group"] = str(message.group_id)
+        if len(message.lines) == 1:
+            mail["X-Agent-Monitor-Alert"] = str(message.lines[0].alert_id)
+        mail.set_content(text(message), cte="quoted-printable")
+        mail.add_alternative(self._page.render(message), subtype="html", cte="quoted-printable")
+        mail.set_boundary(f"=_{message.notification_id.hex}")
+        return mail
+
+    async def _hand_over(
+        self, server: Server, mail: EmailMessage, recipients: list[str], message: Message
+    ) -> dict[str, str]:
+        accepted = self._accepted.get(message.notification_id, set())
+        waiting = [address for address in recipients if address not in accepted]
+        errors = await self._exchange(server, mail, waiting) if waiting else {}
+        taken = accepted | {address for address in waiting if address not in errors}
+        put_off = {who: said for who, (code, said) in errors.items() if code < 500}
+        if put_off:
+            self._remember(message.notification_id, taken)
+            who, said = next(iter(put_off.items()))
+            raise ChannelError(f"the mail server put off {who}: {said}")
+        self._accepted.pop(message.notification_id, None)
+        if not taken:
+            who, (code, said) = next(iter(errors.items()))
+            raise ChannelError(f"the mail server refused {who}: {code} {said}", permanent=True)
+        return {who: f"{code} {said}" for who, (code, said) in errors.items()}
+
+    async def _exchange(
+        self, server: Server, mail: EmailMessage, recipients: list[str]
+    ) -> Mapping[str, tuple[int, str]]:
+        """One SMTP session. Returns the recipients that were refused, with code and text."""
+        try:
+            errors, _ = await aiosmtplib.send(
+                mail.as_bytes(),
+                sender=self._sender,
+                recipients=recipients,
+                hostname=server.host,
+                port=server.port,
+                username=server.username,
+                password=server.password,
+                use_tls=server.use_tls,
+                start_tls=server.start_tls,
+                validate_certs=server.start_tls is not None or server.username is not None or server.use_tls,
+                timeout=TIMEOUT,
+            )
+        except aiosmtplib.SMTPRecipientsRefused as error:
+            return {one.recipient: (one.code, one_line(one.message, 200)) for one in error.recipients}
+        except aiosmtplib.SMTPResponseException as error:
+            said = f"the mail server answered {error.code} {one_line(error.message, 200)}"
+            raise ChannelError(said, permanent=error.code >= 500) from error
+        except aiosmtplib.SMTPNotSupported as error:
+            raise ChannelError(
+                f"the mail server lacks {one_line(str(error), 200)}", permanent=True
+            ) from error
+        except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
+            raise unreachable("the mail server", error) from error
+        return {who: (answer.code, one_line(answer.message, 200)) for who, answer in errors.items()}
+
+    def _remember(self, notification_id: UUID, taken: set[str]) -> None:
+        self._accepted[notification_id] = taken
+        while len(self._accepted) > _REMEMBERED:
+            self._accepted.popitem(last=False)
+
+
+def addresses(target: str) -> tuple[list[str], dict[str, str]]:
+    """The usable addresses of a target, in order and once each; and the others, with the reason."""
+    usable: dict[str, None] = {}
+    refused = {}
+    for _, given in getaddresses([one_line(target, 10_000)]):
+        local, _, domain = given.rpartition("@")
+        try:
+            plain = f"{local}@{domain.encode('idna').decode()}"
+        except UnicodeError:
+            plain = ""
+        if plain.isascii() and _ADDRESS.fullmatch(plain):
+            usable[plain] = None
+        else:
+            refused[one_line(given, 100)] = "not an address that can be written to"
+    return list(usable), refused
+
+
+def thread_root(previous: Reference | None) -> str | None:
+    """The Message-ID that started the thread, from the reference of any mail in it."""
+    root = None if previous is None else previous.get("root") or previous.get("message_id")
+    return None if not root else one_line(root, 300)
+
+
+def _store(maildir: Path, mail: EmailMessage, message: Message) -> None:
+    """Write into `tmp`, then rename into `new`, as Maildir asks: a reader never sees half a mail."""
+    name = f"{int(message.at.timestamp())}.{message.notification_id}.agent-monitor"
+    try:
+        for folder in ("tmp", "new", "cur"):
+            (maildir / folder).mkdir(parents=True, exist_ok=True)
+        (maildir / "tmp" / name).write_bytes(mail.as_bytes())
+        (maildir / "tmp" / name).replace(maildir / "new" / name)
+    except OSError as error:
+        raise ChannelError(f"the mail folder cannot be written: {error.strerror}") from error

@@ -1,0 +1,147 @@
+"""Webhooks in Alertmanager's payload version 4, signed, so that its receivers work unchanged."""
+
+import hashlib
+import hmac
+import json
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import aiohttp
+
+from alerts.channels.answers import TIMEOUT, failure, unreachable
+from alerts.core.message import AlertLine, Message, Reference, closed_because, reading, title
+from alerts.core.vocabulary import ChannelKind
+from alerts.core.wording import is_link, number, one_line, paragraph
+from monitor.clock import Clock
+from monitor.errors import ChannelError
+
+_NEVER = "0001-01-01T00:00:00Z"  # Alertmanager's `endsAt` of an alert that still fires
+_EXCERPT = 2048
+
+
+class WebhookChannel:
+    """POSTs JSON to the target URL. Redirects are not followed: they could lead a signed body elsewhere."""
+
+    kind = ChannelKind.WEBHOOK
+
+    def __init__(self, secret: str | None, public_url: str, *, now: Clock) -> None:
+        """`secret` signs the bodies; `public_url` is the payload's `externalURL`."""
+        self._secret = secret.encode() if secret else None
+        self._public_url = public_url
+        self._now = now
+        self._session: aiohttp.ClientSession | None = None
+
+    async def send(self, target: str, message: Message, previous: Reference | None) -> Reference:
+        """POST the message; 2xx is success. Receivers recognise a repeat by `Idempotency-Key`."""
+        if not is_link(target):
+            raise ChannelError("the webhook's target is not an http(s) URL", permanent=True)
+        body = json.dumps(payload(message, self._public_url), ensure_ascii=False, allow_nan=False).encode()
+        headers = {
+            "Content-Type": "application/json",
+            "User-Agent": "agent-monitor",
+            "Idempotency-Key": str(message.notification_id),
+        }
+        if self._secret is not None:
+            headers["X-Agent-Monitor-Signature"] = signature(self._secret, body, at=self._now())
+        try:
+            async with self._open().post(target, data=body, headers=headers, allow_redirects=False) as answer:
+                if 200 <= answer.status < 300:
+                    return {}
+                # The receiver is not trusted to be brief.
+                said = (await answer.content.read(_EXCERPT)).decode(errors="replace")
+                raise failure(
+                    "the webhook", answer.status, said=said, headers=answer.headers, now=self._now()
+                )
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise unreachable("the webhook", error) from error
+
+    async def close(self) -> None:
+        """Close idle connections."""
+        if self._session is not None:
+            await self._session.close()
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                timeout=aiohttp.ClientTimeout(total=TIMEOUT), cookie_jar=aiohttp.DummyCookieJar()
+            )
+        return self._session
+
+
+def signature(secret: bytes, body: bytes, *, at: datetime) -> str:
+    """`t=<unix seconds>,v1=<HMAC-SHA256 of "t.body", in hex>`: the time is signed, so replays show."""
+    stamp = str(int(at.timestamp()))
+    return f"t={stamp},v1={hmac.new(secret, stamp.encode() + b'.' + body, hashlib.sha256).hexdigest()}"
+
+
+def payload(message: Message, public_url: str) -> dict[str, Any]:
+    """Alertmanager's webhook body, version 4 (prometheus.io/docs/alerting/latest/configuration/#webhook_config)."""
+    alerts = [_alert(line, message) for line in message.ordered]
+    common = _common(alert["labels"] for alert in alerts)
+    return {
+        "version": "4",
+        "groupKey": str(message.group_id),
+        "truncatedAlerts": max(0, message.firing + message.resolved - len(alerts)),
+        "status": "firing" if message.firing else "resolved",
+        "receiver": "agent-monitor",
+        "groupLabels": {name: common[name] for name in ("alertname", "tenant") if name in common},
+        "commonLabels": common,
+        "commonAnnotations": _common(alert["annotations"] for alert in alerts),
+        "externalURL": public_url,
+        "alerts": alerts,
+    }
+
+
+def fingerprint(labels: Mapping[str, str]) -> str:
+    """16 hex digits, the same for the whole episode: the severity may change and does not count."""
+    named = sorted((name, value) for name, value in labels.items() if name != "severity")
+    return hashlib.sha256(json.dumps(named).encode()).hexdigest()[:16]
+
+
+def _alert(line: AlertLine, message: Message) -> dict[str, Any]:
+    own = {one_line(name, 200): one_line(value, 1000) for name, value in line.labels.items()}
+    labels = own | {
+        "alertname": one_line(line.rule, 200),
+        "agent": one_line(line.agent, 200),
+        "severity": str(line.severity),
+        "tenant": one_line(message.tenant, 200),
+    }
+    return {
+        "status": "firing" if line.firing else "resolved",
+        "labels": labels,
+        "annotations": _annotations(line, message),
+        "startsAt": _rfc3339(line.since),
+        "endsAt": _NEVER if line.resolved_at is None else _rfc3339(line.resolved_at),
+        "generatorURL": line.url,
+        "fingerprint": fingerprint(labels),
+    }
+
+
+def _annotations(line: AlertLine, message: Message) -> dict[str, str]:
+    given = {
+        "title": title(message) if message.test else "",
+        "summary": one_line(line.summary, 500) or reading(line),
+        "description": paragraph(line.last_message or "", 1500),
+        "value": "" if line.value is None else number(line.value),
+        "threshold": "" if line.threshold is None else number(line.threshold),
+        "cost_usd": "" if line.cost_usd is None else f"{line.cost_usd:.2f}",
+        "runbook_url": one_line(line.runbook or "", 2000),
+        "owner": one_line(line.owner or "", 200),
+        "alert_id": str(line.alert_id),
+        "reason": str(message.reason),
+        "why": one_line(message.why, 500),
+        "closed_because": "" if line.firing else "recovered" if line.recovered else closed_because(line),
+    }
+    return {name: value for name, value in given.items() if value}
+
+
+def _common(sets: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    common: dict[str, str] | None = None
+    for one in sets:
+        common = dict(one) if common is None else {k: v for k, v in common.items() if one.get(k) == v}
+    return common or {}
+
+
+def _rfc3339(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
