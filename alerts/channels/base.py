@@ -1,4 +1,4 @@
-"""The one interface of all channels, and the registry: a new channel is a file, a line here and a golden file."""
+"""The interface of all channels, and their registry: a new one is a file, a line here and a golden file."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -47,7 +47,7 @@ async def open_channels(
     webhook_secret: str | None = None,
     public_url: str = "",
 ) -> AsyncIterator[Channels]:
-    """Every channel by its kind, closed on exit. A channel without its settings refuses to send, and says why.
+    """Every channel by its kind, closed on exit. A channel that is not set up refuses to send and says why.
 
     Raises ConfigError for settings that cannot be used.
     """

@@ -67,7 +67,7 @@ class EmailChannel:
     kind = ChannelKind.EMAIL
 
     def __init__(self, smtp_url: str | None, mail_from: str) -> None:
-        """`smtp_url` None: nothing can be sent. `maildir:///path`: mails become files there. Raises ConfigError."""
+        """`smtp_url` None: nothing can be sent; `maildir:///path`: mails become files. Raises ConfigError."""
         self._sender_name, self._sender = parseaddr(mail_from)
         if not _ADDRESS.fullmatch(self._sender) or not self._sender.isascii():
             raise ConfigError(
@@ -81,7 +81,7 @@ class EmailChannel:
         self._accepted: OrderedDict[UUID, set[str]] = OrderedDict()
 
     async def send(self, target: str, message: Message, previous: Reference | None) -> Reference:
-        """Send to all addresses. Returns its `message_id`, its thread's `root`, and who was `refused` for good.
+        """Send to all addresses. Returns `message_id`, the thread's `root`, and who was `refused` for good.
 
         Raises ChannelError: permanent when every recipient, or the mail itself, was refused with 5xx.
         """

@@ -1,6 +1,7 @@
 """Slack: one message per notification group, edited as things change, with replies in its thread."""
 
 from collections.abc import Mapping
+from json import JSONDecodeError
 from typing import Any
 
 import aiohttp
@@ -18,12 +19,40 @@ from monitor.clock import Clock
 from monitor.errors import ChannelError
 
 _PERMANENT = frozenset(
-    """access_denied account_inactive action_prohibited as_user_not_supported cannot_reply_to_message
-    channel_is_archived channel_not_found ekm_access_denied invalid_arg_name invalid_arguments invalid_auth
-    invalid_token is_archived is_inactive method_deprecated missing_scope no_active_hooks no_permission no_service
-    no_team not_allowed_token_type not_authed not_in_channel org_login_required posting_to_general_channel_denied
-    restricted_action team_access_not_granted team_not_found token_expired token_revoked two_factor_setup_required
-    user_not_found""".split()
+    [
+        "access_denied",
+        "account_inactive",
+        "action_prohibited",
+        "as_user_not_supported",
+        "cannot_reply_to_message",
+        "channel_is_archived",
+        "channel_not_found",
+        "ekm_access_denied",
+        "invalid_arg_name",
+        "invalid_arguments",
+        "invalid_auth",
+        "invalid_token",
+        "is_archived",
+        "is_inactive",
+        "method_deprecated",
+        "missing_scope",
+        "no_active_hooks",
+        "no_permission",
+        "no_service",
+        "no_team",
+        "not_allowed_token_type",
+        "not_authed",
+        "not_in_channel",
+        "org_login_required",
+        "posting_to_general_channel_denied",
+        "restricted_action",
+        "team_access_not_granted",
+        "team_not_found",
+        "token_expired",
+        "token_revoked",
+        "two_factor_setup_required",
+        "user_not_found",
+    ]
 )
 _CANNOT_EDIT = frozenset(
     ["cant_update_message", "cant_update", "edit_window_closed", "message_not_found", "update_failed"]
@@ -46,7 +75,7 @@ class SlackChannel:
     async def send(self, target: str, message: Message, previous: Reference | None) -> Reference:
         """Post, or edit what was posted before. Returns where the group's message is: {"channel", "ts"}.
 
-        An incoming webhook can neither edit nor say where its message went: it returns {} and posts each time.
+        An incoming webhook cannot edit and does not say where its message went: {}, and it posts each time.
         Raises ChannelError.
         """
         try:
@@ -65,8 +94,8 @@ class SlackChannel:
             answer = await _write(client, "chat.postMessage", {"channel": target}, message)
         except SlackApiError as error:
             raise self._translate(error) from error
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            # ValueError: an answer that claims to be JSON and is not, as from a proxy in between.
+        except (aiohttp.ClientError, TimeoutError, OSError, JSONDecodeError) as error:
+            # JSONDecodeError: an answer that claims to be JSON and is not, as from a proxy in between.
             raise unreachable("Slack", error) from error
         return {"channel": str(answer.get("channel") or target), "ts": str(answer.get("ts") or "")}
 

@@ -76,7 +76,7 @@ def signature(secret: bytes, body: bytes, *, at: datetime) -> str:
 
 
 def payload(message: Message, public_url: str) -> dict[str, Any]:
-    """Alertmanager's webhook body, version 4 (prometheus.io/docs/alerting/latest/configuration/#webhook_config)."""
+    """Alertmanager's webhook body, version 4: see `webhook_config` in Alertmanager's configuration pages."""
     alerts = [_alert(line, message) for line in message.ordered]
     common = _common(alert["labels"] for alert in alerts)
     return {
