@@ -1,0 +1,125 @@
+"""Conditions, values and thresholds in plain words, for messages and pages."""
+
+from datetime import timedelta
+
+from alerts.core.condition import (
+    All,
+    Any,
+    Condition,
+    ExecutionStatus,
+    HeartbeatLeaf,
+    Leaf,
+    LogLeaf,
+    MetricLeaf,
+    Not,
+    RateLeaf,
+    StatusLeaf,
+)
+from alerts.core.duration import format_duration
+
+
+def describe(condition: Condition) -> str:
+    """A condition in plain words: `3 consecutive failures`, `p95 of latency_ms over 5m > 2000`."""
+    match condition:
+        case All(children):
+            return " and ".join(_nested(child) for child in children)
+        case Any(children):
+            return " or ".join(_nested(child) for child in children)
+        case Not(child):
+            return f"not {_nested(child)}"
+        case StatusLeaf():
+            return _status(condition)
+        case HeartbeatLeaf(after):
+            return f"no heartbeat for {format_duration(after)}" if after else "heartbeats missed"
+        case LogLeaf():
+            few = "a" if condition.count == 1 else f"at least {condition.count}"
+            return f"{few} {_lines(condition)}"
+        case _:
+            floor = f", from {condition.min_count} {_unit(condition)} on" if condition.min_count > 1 else ""
+            return f"{_subject(condition)} {describe_bound(condition)}{floor}"
+
+
+def describe_value(leaf: Leaf, value: float | None, *, count: int) -> str:
+    """What was seen of a leaf: `p95 of latency_ms over 5m is 2345 (41 points)`."""
+    match leaf:
+        case StatusLeaf(status):
+            if value is None:
+                return "no execution yet"
+            noun = "failure" if status is ExecutionStatus.ERROR else f"execution with status {status}"
+            return f"{number(value)} consecutive {noun}{'' if value == 1 else 's'}"
+        case HeartbeatLeaf():
+            if value is None:
+                return "no heartbeat yet"
+            return f"last heartbeat {format_duration(timedelta(seconds=max(0, round(value))))} ago"
+        case LogLeaf() if count:
+            return f"{number(value or 0)} of {count} log lines over {format_duration(leaf.window)} match"
+        case _:
+            subject = _subject(leaf)
+            if count == 0:
+                return f"{subject}: no data"
+            if not isinstance(leaf, LogLeaf) and count < leaf.min_count:
+                return f"{subject}: {count} of the {leaf.min_count} {_unit(leaf)} needed"
+            if value is None:
+                return f"{subject}: no value from {count} {_unit(leaf)}"
+            return f"{subject} is {number(value)} ({count} {_unit(leaf, count)})"
+
+
+def describe_bound(leaf: Leaf, bound: float | None = None) -> str:
+    """What a leaf is held against: `> 2000`. `bound` is the number in force where it is not the threshold."""
+    match leaf:
+        case StatusLeaf(consecutive_failures=needed):
+            return f">= {needed}"
+        case LogLeaf(count=needed):
+            return f">= {needed}"
+        case HeartbeatLeaf(after):
+            if bound is not None:
+                return f"> {format_duration(timedelta(seconds=bound))}"
+            return f"> {format_duration(after)}" if after else "the usual interval"
+        case _:
+            return f"{leaf.op} {number(leaf.threshold if bound is None else bound)}"
+
+
+def number(value: float) -> str:
+    """A number for people: up to six significant digits, whole numbers without a fraction."""
+    if value.is_integer() and abs(value) < 1e15:
+        return str(int(value))
+    return f"{value:.6g}"
+
+
+def _nested(condition: Condition) -> str:
+    text = describe(condition)
+    return f"({text})" if isinstance(condition, All | Any) else text
+
+
+def _status(leaf: StatusLeaf) -> str:
+    if leaf.status is not ExecutionStatus.ERROR:
+        return f"an execution with status {leaf.status}"
+    return (
+        "a failure" if leaf.consecutive_failures == 1 else f"{leaf.consecutive_failures} consecutive failures"
+    )
+
+
+def _subject(leaf: MetricLeaf | RateLeaf | LogLeaf) -> str:
+    over = f"over {format_duration(leaf.window)}"
+    match leaf:
+        case LogLeaf():
+            return _lines(leaf)
+        case RateLeaf(rate):
+            return f"share of executions with status {rate} {over}"
+        case MetricLeaf():
+            where = (
+                f" where {', '.join(f'{name}={value}' for name, value in leaf.where)}" if leaf.where else ""
+            )
+            by = f" by {', '.join(leaf.by)}" if leaf.by else ""
+            return f"{leaf.reduce} of {leaf.metric} {over}{where}{by}"
+
+
+def _lines(leaf: LogLeaf) -> str:
+    kind = f"{leaf.level} line" if leaf.level else "log line"
+    plural = "" if leaf.count == 1 else "s"
+    return f"{kind}{plural} with “{leaf.contains}” over {format_duration(leaf.window)}"
+
+
+def _unit(leaf: MetricLeaf | RateLeaf | LogLeaf, count: int = 2) -> str:
+    noun = {MetricLeaf: "point", RateLeaf: "execution", LogLeaf: "line"}[type(leaf)]
+    return noun if count == 1 else f"{noun}s"

@@ -1,0 +1,147 @@
+"""What a condition reads, and when its verdict can change without new data."""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+from enum import IntFlag
+
+from alerts.core.condition import (
+    All,
+    Any,
+    Condition,
+    HeartbeatLeaf,
+    Leaf,
+    LogLeaf,
+    MetricLeaf,
+    Not,
+    Op,
+    RateLeaf,
+    Reducer,
+    StatusLeaf,
+    WindowLeaf,
+    leaves,
+)
+from alerts.core.judge import heartbeat_limit
+from alerts.core.reading import Reading, Readings
+from alerts.core.state import AlertState
+from alerts.core.vocabulary import NoData, Phase
+
+_READS_A_WINDOW = 30
+_TICK = timedelta(microseconds=1)
+
+
+class Touched(IntFlag):
+    """What new data an agent has sent: the bits of `touched.kinds`."""
+
+    EXECUTION = 1
+    LINE = 2
+    METRIC = 4
+    HEARTBEAT = 8
+    AGENT = 16
+
+
+def kinds_read(condition: Condition) -> Touched:
+    """The kinds of new data that can change the verdict on a condition."""
+    kinds = Touched(0)
+    for leaf in leaves(condition):
+        match leaf:
+            case StatusLeaf() | RateLeaf():
+                kinds |= Touched.EXECUTION
+            case LogLeaf():
+                kinds |= Touched.EXECUTION | Touched.LINE
+            case MetricLeaf():
+                kinds |= Touched.METRIC
+            case HeartbeatLeaf():
+                kinds |= Touched.HEARTBEAT
+    return kinds
+
+
+def next_due(
+    condition: Condition,
+    states: Iterable[AlertState],
+    readings: Readings,
+    *,
+    now: datetime,
+    interval: timedelta,
+    since: datetime,
+) -> datetime | None:
+    """When to judge again if nothing new arrives: the first time at which the verdict can change by itself.
+
+    `states` are those of all label sets after the step at `now`, `readings` what was read at `now`,
+    `interval` the distance of two ticks. `since` is the later of the rule's and the agent's creation. None:
+    never.
+    """
+    candidates: list[datetime] = []
+    for state in states:
+        if state.phase is not Phase.INACTIVE:
+            return now + interval
+        if state.latched_until is not None:
+            candidates.append(max(state.latched_until, now + interval))
+    for leaf, negated in _signed(condition, negated=False):
+        sets = readings.get(leaf)
+        if sets is None:
+            return now + interval
+        for reading in sets.values() or (Reading(),):
+            candidates += _changes(leaf, reading, negated=negated, now=now, interval=interval, since=since)
+    return min((at for at in candidates if at > now), default=None)
+
+
+def _signed(condition: Condition, *, negated: bool) -> Iterator[tuple[Leaf, bool]]:
+    """Every leaf, and whether it stands under an odd number of `not`."""
+    match condition:
+        case All(children) | Any(children):
+            for child in children:
+                yield from _signed(child, negated=negated)
+        case Not(child):
+            yield from _signed(child, negated=not negated)
+        case _:
+            yield condition, negated
+
+
+def _changes(
+    leaf: Leaf, reading: Reading, *, negated: bool, now: datetime, interval: timedelta, since: datetime
+) -> Iterator[datetime]:
+    """The times at which a leaf's verdict can change by itself; those that are past have had their effect."""
+    match leaf:
+        case StatusLeaf():
+            return
+        case HeartbeatLeaf():
+            limit = heartbeat_limit(leaf, reading)
+            if reading.last_at is not None and limit is not None:
+                # Missed is *more* than the limit, so the limit itself would be a tick too early.
+                yield reading.last_at + limit + _TICK
+            elif leaf.no_data is NoData.ALERT and leaf.after is not None:
+                yield since + leaf.after
+        case _ if reading.count == 0:
+            if leaf.no_data is NoData.ALERT:
+                yield since + leaf.window
+        case _:
+            yield from _leaving(leaf, reading, negated=negated, now=now, interval=interval)
+
+
+def _leaving(
+    leaf: WindowLeaf, reading: Reading, *, negated: bool, now: datetime, interval: timedelta
+) -> Iterator[datetime]:
+    """When points leave a window that has some: soon one of them, and at the latest the last one."""
+    soon = now + max(leaf.window / _READS_A_WINDOW, interval)
+    # A point exactly at the edge is still inside for a store that counts both edges.
+    empty_at = soon if reading.last_at is None else reading.last_at + leaf.window + _TICK
+    empty_at = empty_at if empty_at > now else soon
+    if negated or leaf.no_data is NoData.ALERT:
+        yield empty_at
+    if negated or not _only_falls(leaf):
+        yield min(soon, empty_at)
+
+
+def _only_falls(leaf: WindowLeaf) -> bool:
+    """Whether points that leave the window can end a breach but never begin one."""
+    match leaf:
+        case LogLeaf():
+            return True
+        case MetricLeaf(reduce=Reducer.LAST):
+            return True
+        case MetricLeaf(reduce=Reducer.COUNT | Reducer.MAX, op=Op.GT | Op.GE):
+            return True
+        case MetricLeaf(reduce=Reducer.MIN, op=Op.LT | Op.LE):
+            return True
+        case _:
+            return False

@@ -1,0 +1,72 @@
+"""One message for what one pass has to tell one target, and the fingerprint of a label set."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from uuid import UUID
+
+from alerts.core.labels import Labels, make_labels
+from alerts.core.policy import urgency
+from alerts.core.targets import Target
+from alerts.core.vocabulary import Reason, Severity
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One alert that has something to tell one target, and why.
+
+    `group_id` is the notification group in which this target heard of the alert before; None for the first
+    time.
+    """
+
+    tenant_id: UUID
+    target: Target
+    alert_id: UUID
+    reason: Reason
+    severity: Severity
+    group_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeGroup:
+    """What one message tells: notices of one tenant and target, the most severe first.
+
+    `group_id` is that of the earlier message that this one follows; None where it begins a group.
+    """
+
+    tenant_id: UUID
+    target: Target
+    group_id: UUID | None
+    notices: tuple[Notice, ...]
+
+    @property
+    def severity(self) -> Severity:
+        """The worst of the notices' severities."""
+        return self.notices[0].severity
+
+    @property
+    def resolved(self) -> bool:
+        """Whether every notice says that its alert is resolved."""
+        return all(notice.reason is Reason.RESOLVED for notice in self.notices)
+
+
+def group(notices: Iterable[Notice]) -> list[NoticeGroup]:
+    """The messages of one pass: one per tenant, target (kind and address) and earlier group.
+
+    All that a target hears for the first time in one pass is one new group; what follows an earlier message
+    stays with that one. In the order in which each was first seen.
+    """
+    grouped: dict[tuple[UUID, Target, UUID | None], list[Notice]] = {}
+    for notice in notices:
+        grouped.setdefault((notice.tenant_id, notice.target, notice.group_id), []).append(notice)
+    return [
+        NoticeGroup(tenant_id, target, group_id, tuple(sorted(members, key=lambda it: -urgency(it.severity))))
+        for (tenant_id, target, group_id), members in grouped.items()
+    ]
+
+
+def fingerprint(labels: Labels | Mapping[str, str]) -> str:
+    """32 hexadecimal digits that are the same for the same labels, whatever their order, on every machine."""
+    canonical = json.dumps(make_labels(labels), separators=(",", ":"), ensure_ascii=True)
+    return hashlib.blake2b(canonical.encode("ascii"), digest_size=16).hexdigest()

@@ -1,0 +1,147 @@
+"""Why notify now? One target of one alert at a time, from the facts that are stored."""
+
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import TypeVar
+
+from alerts.core.vocabulary import Reason, Severity
+
+ACK_LASTS = timedelta(hours=24)
+"""How long an acknowledgement holds unless said otherwise."""
+
+STALE_REPEATS_LAST = timedelta(hours=24)
+"""How long an alert whose data stopped goes on repeating."""
+
+_URGENCY = {severity: rank for rank, severity in enumerate(Severity)}
+_Target = TypeVar("_Target", bound=Hashable)
+
+
+class Withheld(StrEnum):
+    """What keeps a notification back that would otherwise be sent now."""
+
+    SILENCED = "silence"
+    SNOOZED = "snooze"
+    MAINTENANCE = "maintenance"
+    ACKNOWLEDGED = "acknowledged"
+    STALE = "stale"
+
+
+def urgency(severity: Severity) -> int:
+    """Rank of a severity; a larger one is worse."""
+    return _URGENCY[severity]
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """The last notification of this episode that this target got, and why it was sent."""
+
+    at: datetime
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledgement:
+    """Somebody has it: no repeats and no escalation before `until`, while it is not worse than `severity`."""
+
+    until: datetime
+    severity: Severity
+
+    def holds(self, now: datetime, severity: Severity) -> bool:
+        """Whether it still counts for an alert of this severity."""
+        return now < self.until and urgency(severity) <= urgency(self.severity)
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How an alert reaches a target: as one of the rule's own (`base`), by an escalation step, or both.
+
+    `escalated_at` is when the latest passed step that names the target came due.
+    """
+
+    base: bool
+    escalated_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Send for `reason`, or send nothing because of `withheld_by`; both None: there is nothing to say.
+
+    `withheld` is the reason for which a withheld notification would have been sent.
+    """
+
+    reason: Reason | None = None
+    withheld_by: Withheld | None = None
+    withheld: Reason | None = None
+
+
+def recipients(
+    base: Iterable[_Target],
+    steps: Iterable[tuple[timedelta, Sequence[_Target]]],
+    *,
+    opened_at: datetime,
+    now: datetime,
+) -> dict[_Target, Reach]:
+    """Whom an open alert addresses now: the rule's own targets, and those of each escalation step passed."""
+    reached = {target: Reach(base=True) for target in base}
+    for after, targets in sorted(steps, key=lambda step: step[0]):
+        due = opened_at + after
+        if now < due:
+            break
+        for target in targets:
+            reached[target] = Reach(base=target in reached and reached[target].base, escalated_at=due)
+    return reached
+
+
+def decide(
+    *,
+    now: datetime,
+    firing: bool,
+    severity: Severity,
+    repeat: timedelta,
+    heard: Heard | None = None,
+    reach: Reach = Reach(base=True),
+    acknowledged: Acknowledgement | None = None,
+    muted_by: Withheld | None = None,
+    unmuted_at: datetime | None = None,
+    stale_since: datetime | None = None,
+) -> Decision:
+    """Why this target is notified of this episode now, or what withholds it.
+
+    `firing`: the episode is open. `heard`: the last notification of *this episode* that was written for the
+    target, None for none. `muted_by`: a silence, snooze or maintenance window covers the alert now.
+    `unmuted_at`: when the last snooze ended (or will end): whoever heard before it hears once more after it.
+    `stale_since`: since when the alert's data has been missing (`AlertState.stale_since`).
+
+    Only who heard that it fires hears that it is resolved, and does so in spite of a mute: nothing is left to
+    send when the mute ends after the recovery.
+    """
+    if not firing:
+        told = heard is not None and heard.reason is not Reason.RESOLVED
+        return Decision(reason=Reason.RESOLVED if told else None)
+    reason = _due(now=now, repeat=repeat, heard=heard, reach=reach, unmuted_at=unmuted_at)
+    if reason is None:
+        return Decision()
+    withheld_by = muted_by
+    if withheld_by is None and reason is not Reason.FIRST:
+        if acknowledged is not None and acknowledged.holds(now, severity):
+            withheld_by = Withheld.ACKNOWLEDGED
+        elif reason is Reason.REPEAT and stale_since is not None and now - stale_since >= STALE_REPEATS_LAST:
+            withheld_by = Withheld.STALE
+    if withheld_by is not None:
+        return Decision(withheld_by=withheld_by, withheld=reason)
+    return Decision(reason=reason)
+
+
+def _due(
+    *, now: datetime, repeat: timedelta, heard: Heard | None, reach: Reach, unmuted_at: datetime | None
+) -> Reason | None:
+    if heard is None and reach.base:
+        return Reason.FIRST
+    if reach.escalated_at is not None and (heard is None or heard.at < reach.escalated_at):
+        return Reason.ESCALATED
+    if heard is None:
+        return None
+    unmuted = unmuted_at is not None and heard.at < unmuted_at <= now
+    return Reason.REPEAT if unmuted or now - heard.at >= repeat else None

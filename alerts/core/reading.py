@@ -1,0 +1,91 @@
+"""What was read for a leaf, and what an evaluation says."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TypeAlias
+
+from alerts.core.condition import HeartbeatLeaf, Leaf, StatusLeaf
+from alerts.core.describe import describe_bound, describe_value
+from alerts.core.labels import Labels
+from alerts.core.vocabulary import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the store said about one leaf for one agent and label set, over the window that ends now.
+
+    - status: `value` is the streak, how many of the newest executions in a row ended with the leaf's status;
+      `count` is 0 when the agent never ran, else at least 1.
+    - metric: `value` is the reduced value (None where the reducer has none, such as the rate of one point),
+      `count` the points in the window. The label set has every name in `by`; a series without that tag has
+      the empty text there.
+    - rate: `value` is the share (0 to 1) of executions with that status, `count` the window's executions.
+    - log: `value` is the number of matching rows, `count` the agent's log rows of any kind in the window.
+    - heartbeat: `count` is how many heartbeats are known (3 stands for more), `interval` the learned interval
+      or None, `expected` False once the expectation ended (clean shutdown, retire, ephemeral). `value` is
+      not used.
+
+    `last_at` is the time of the newest row in the window; of the last heartbeat (by receipt) for a heartbeat.
+    """
+
+    value: float | None = None
+    count: int = 0
+    last_at: datetime | None = None
+    interval: timedelta | None = None
+    expected: bool = True
+
+
+Readings: TypeAlias = Mapping[Leaf, Mapping[Labels, Reading] | None]
+"""Per leaf, the readings of its label sets. A leaf that is missing or None could not be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """One reading of one rule for one agent and label set, judged.
+
+    `leaf` is the leaf that decided, `reading` what was read for it (None: it could not be read), `value` its
+    value (for a heartbeat the silence in seconds) and `bound` the number it was held against: the threshold,
+    or `recover` while the alert fires.
+    """
+
+    at: datetime
+    verdict: Verdict
+    value: float | None = None
+    labels: Labels = ()
+    leaf: Leaf | None = None
+    reading: Reading | None = None
+    bound: float | None = None
+
+    @property
+    def points(self) -> int:
+        """How many rows the value is made of."""
+        return self.reading.count if self.reading else 0
+
+    @property
+    def window(self) -> timedelta | None:
+        """The window that was read, for a leaf that has one."""
+        return (
+            None
+            if self.leaf is None or isinstance(self.leaf, StatusLeaf | HeartbeatLeaf)
+            else self.leaf.window
+        )
+
+    @property
+    def no_data(self) -> bool:
+        """Whether the leaf that decided was read and had nothing in its window."""
+        return self.reading is not None and self.reading.count == 0
+
+    @property
+    def detail(self) -> str:
+        """What was seen, in plain words: `p95 of latency_ms over 5m is 2345 (41 points)`."""
+        if self.leaf is None:
+            return ""
+        if self.reading is None:
+            return "the data could not be read"
+        return describe_value(self.leaf, self.value, count=self.reading.count)
+
+    @property
+    def threshold(self) -> str:
+        """What it was held against, in plain words: `> 2000`."""
+        return "" if self.leaf is None else describe_bound(self.leaf, self.bound)

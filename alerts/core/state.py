@@ -1,0 +1,123 @@
+"""The state machine of one rule x agent x label set: what one evaluation changes, and what it announces."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from alerts.core.reading import Evaluation
+from alerts.core.rule import Timing
+from alerts.core.vocabulary import Event, Phase, Verdict
+
+_NONE = timedelta(0)
+
+
+@dataclass(frozen=True, slots=True)
+class AlertState:
+    """Where one rule x agent x label set stands; everything `step` has to remember.
+
+    - `since`: when the phase began; None for one that was never left.
+    - `at`: the newest evaluation stepped; an evaluation that is not newer changes nothing.
+    - `known_at`: the newest one that was not UNKNOWN.
+    - `held`: PENDING: how long it has been known to be breached; RECOVERING: how long known to be OK.
+    - `latched_until`: it was resolved by hand and opens again at this time at the earliest, or after one OK.
+    - `reopened`: it was resolved by hand, and is open again because it stayed breached; messages say so.
+    """
+
+    phase: Phase = Phase.INACTIVE
+    since: datetime | None = None
+    at: datetime | None = None
+    known_at: datetime | None = None
+    held: timedelta = _NONE
+    latched_until: datetime | None = None
+    reopened: bool = False
+
+    @property
+    def firing(self) -> bool:
+        """Whether an episode is open: FIRING or RECOVERING."""
+        return self.phase in (Phase.FIRING, Phase.RECOVERING)
+
+    @property
+    def stale_since(self) -> datetime | None:
+        """Since when nothing is known about an open episode; None while its evaluations are not UNKNOWN."""
+        return self.known_at if self.firing and self.known_at != self.at else None
+
+
+def step(state: AlertState, evaluation: Evaluation, timing: Timing) -> tuple[AlertState, Event | None]:
+    """The state after an evaluation, and the event to announce, if any.
+
+    UNKNOWN changes no phase, and its time counts neither towards `for` nor towards `keep_firing_for`; a gap
+    longer than these starts their count anew. An evaluation that is not newer than the last one is ignored.
+    """
+    at = evaluation.at
+    if state.at is not None and at <= state.at:
+        return state, None
+    if evaluation.verdict is Verdict.UNKNOWN:
+        return replace(state, at=at), None
+    seen = replace(state, at=at, known_at=at)
+    match state.phase, evaluation.verdict:
+        case Phase.INACTIVE, Verdict.BREACHED:
+            if state.latched_until is not None and at < state.latched_until:
+                return seen, None
+            seen = replace(seen, latched_until=None, reopened=state.latched_until is not None)
+            return _enter_firing(seen) if timing.hold_for <= _NONE else (_enter(seen, Phase.PENDING), None)
+        case Phase.INACTIVE, _:
+            return replace(seen, latched_until=None), None
+        case Phase.PENDING, Verdict.BREACHED:
+            held = _held(state, at, timing.gap_while_pending)
+            if held is None and timing.hold_for > _NONE:
+                return _enter(seen, Phase.PENDING), None
+            if held is None or held >= timing.hold_for:
+                return _enter_firing(seen)
+            return replace(seen, held=held), None
+        case Phase.PENDING, _:
+            return _enter_inactive(seen), None
+        case Phase.RECOVERING, Verdict.BREACHED:
+            return _enter(seen, Phase.FIRING), None
+        case Phase.FIRING, Verdict.BREACHED:
+            return seen, None
+        case Phase.FIRING, _ if timing.keep_firing_for > _NONE:
+            return _enter(seen, Phase.RECOVERING), None
+        case Phase.FIRING, _:
+            return _enter_inactive(seen), Event.RESOLVED
+        case _:  # RECOVERING and OK
+            held = _held(state, at, timing.gap_while_recovering)
+            if held is None and timing.keep_firing_for > _NONE:
+                return _enter(seen, Phase.RECOVERING), None
+            if held is None or held >= timing.keep_firing_for:
+                return _enter_inactive(seen), Event.RESOLVED
+            return replace(seen, held=held), None
+
+
+def resolve_by_hand(state: AlertState, at: datetime, *, repeat: timedelta) -> tuple[AlertState, Event | None]:
+    """Close an open episode and latch it: it opens again after one OK evaluation, or after `repeat`."""
+    if not state.firing:
+        return state, None
+    return replace(_closed(state, at), latched_until=at + repeat), Event.RESOLVED
+
+
+def close(state: AlertState, at: datetime) -> tuple[AlertState, Event | None]:
+    """End whatever goes on, because the rule or the agent it is about has changed or is gone; no latch."""
+    return _closed(state, at), Event.RESOLVED if state.firing else None
+
+
+def _closed(state: AlertState, at: datetime) -> AlertState:
+    newest = at if state.at is None else max(at, state.at)
+    return AlertState(phase=Phase.INACTIVE, since=at, at=newest, known_at=state.known_at)
+
+
+def _held(state: AlertState, at: datetime, longest_gap: timedelta) -> timedelta | None:
+    """The time known to be held up to `at`, or None after a gap that starts the count anew."""
+    if state.known_at is None or at - state.known_at > longest_gap:
+        return None
+    return state.held + (at - state.known_at if state.known_at == state.at else _NONE)
+
+
+def _enter(seen: AlertState, phase: Phase) -> AlertState:
+    return replace(seen, phase=phase, since=seen.at, held=_NONE)
+
+
+def _enter_firing(seen: AlertState) -> tuple[AlertState, Event]:
+    return _enter(seen, Phase.FIRING), Event.FIRED
+
+
+def _enter_inactive(seen: AlertState) -> AlertState:
+    return replace(_enter(seen, Phase.INACTIVE), reopened=False)

@@ -1,0 +1,132 @@
+"""Where a rule's messages go: addresses of each channel kind, and channels that the tenant has named."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from alerts.core.condition import ConditionError
+from alerts.core.fields import Fields, check_list, check_text
+from alerts.core.parse import Json
+from alerts.core.vocabulary import ChannelKind
+
+TARGETS_AT_MOST = 50
+
+# One address without a display name: no white space, brackets, commas or second @ (they could smuggle headers
+# or further recipients into a message).
+_EMAIL = re.compile(r"[^\s@<>,;:\"\\()\[\]]{1,64}@[^\s@<>,;:\"\\()\[\]]{1,255}")
+_SLACK_NAME = re.compile(r"#[^\s#@,]{1,80}")
+_SLACK_ID = re.compile(r"[CDGU][A-Z0-9]{6,20}")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One address of one channel kind; `secret` signs what goes to a webhook."""
+
+    kind: ChannelKind
+    address: str
+    secret: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Channels:
+    """The targets that a rule names itself, and the tenant's channels that it names; both may be empty."""
+
+    targets: tuple[Target, ...] = ()
+    named: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        """Whether anybody is addressed at all; if not, the tenant's fallback channel is."""
+        return bool(self.targets or self.named)
+
+
+NOBODY = Channels()
+
+
+def parse_channels(raw: object, path: str = "channels") -> Channels:
+    """Channels from `{"email": …, "slack": …, "webhook": …, "channel": …}`; raises ConditionError."""
+    fields = Fields(raw, path)
+    fields.allow(("email", "slack", "webhook", "channel"))
+    targets: list[Target] = []
+    for kind in ChannelKind:
+        targets += [_PARSERS[kind](entry, at) for entry, at in _entries(fields, kind)]
+    named = [check_text(entry, at, at_most=200) for entry, at in _entries(fields, "channel")]
+    return Channels(tuple(dict.fromkeys(targets)), tuple(dict.fromkeys(named)))
+
+
+def channels_to_json(channels: Channels) -> dict[str, Json]:
+    """The JSON of channels, secrets included: for the store, not for an answer."""
+    value: dict[str, Json] = {}
+    for kind in ChannelKind:
+        targets = [target for target in channels.targets if target.kind is kind]
+        if targets:
+            value[kind] = [_target_json(target) for target in targets]
+    if channels.named:
+        value["channel"] = list(channels.named)
+    return value
+
+
+def _entries(fields: Fields, name: str) -> Sequence[tuple[object, str]]:
+    if not fields.has(name):
+        return ()
+    raw, path = fields.raw[name], fields.at(name)
+    if isinstance(raw, list | tuple):
+        entries = check_list(raw, path, at_most=TARGETS_AT_MOST)
+        return [(entry, f"{path}[{index}]") for index, entry in enumerate(entries)]
+    return [(raw, path)]
+
+
+def _email(raw: object, path: str) -> Target:
+    address = check_text(raw, path, at_most=320).strip()
+    if not _EMAIL.fullmatch(address):
+        raise ConditionError(path, "must be an email address such as user@example.com")
+    return Target(ChannelKind.EMAIL, address)
+
+
+def _slack(raw: object, path: str) -> Target:
+    address = check_text(raw, path, at_most=2000).strip()
+    if not (_SLACK_NAME.fullmatch(address) or _SLACK_ID.fullmatch(address) or _is_url(address)):
+        raise ConditionError(
+            path, "must be #channel, a channel id such as C0123456789, or an incoming-webhook URL"
+        )
+    return Target(ChannelKind.SLACK, address)
+
+
+def _webhook(raw: object, path: str) -> Target:
+    if isinstance(raw, str):
+        return Target(ChannelKind.WEBHOOK, _url(raw, path))
+    fields = Fields(raw, path)
+    fields.allow(("url", "secret"))
+    url = _url(fields.require("url"), fields.at("url"))
+    return Target(
+        ChannelKind.WEBHOOK, url, fields.text("secret", at_most=1000) if fields.has("secret") else None
+    )
+
+
+_PARSERS: dict[ChannelKind, Callable[[object, str], Target]] = {
+    ChannelKind.EMAIL: _email,
+    ChannelKind.SLACK: _slack,
+    ChannelKind.WEBHOOK: _webhook,
+}
+
+
+def _target_json(target: Target) -> Json:
+    return target.address if target.secret is None else {"url": target.address, "secret": target.secret}
+
+
+def _url(raw: object, path: str) -> str:
+    url = check_text(raw, path, at_most=2000).strip()
+    if not _is_url(url):
+        raise ConditionError(path, "must be a URL that starts with http:// or https://")
+    return url
+
+
+def _is_url(text: str) -> bool:
+    if any(character.isspace() or not character.isprintable() for character in text):
+        return False
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and port != 0
