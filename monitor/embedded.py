@@ -179,9 +179,8 @@ class EmbeddedPostgres:
             if await self._ready():
                 return
             said = await asyncio.to_thread(pgfiles.log_end, self._log, written)
-            if (
-                "could not create any TCP/IP sockets" not in said
-            ):  # else another program was quicker to take the port
+            # Otherwise another program was quicker to take the port.
+            if "could not create any TCP/IP sockets" not in said:
                 break
         raise ConfigError(f"PostgreSQL did not start: {said}")
 

@@ -162,7 +162,7 @@ def _lives(process: psutil.Process) -> bool:
 
 
 def clear(cluster: Cluster, binaries: Binaries) -> None:
-    """Stop what an earlier start left running on this cluster, and a lock file that means someone else.
+    """Stop what an earlier start left running on this cluster, and its stale locks.
 
     The caller holds the data directory's lock, so whatever runs here has lost its owner.
     """
@@ -177,6 +177,8 @@ def clear(cluster: Cluster, binaries: Binaries) -> None:
     for process in _outlast(orphans, 10):
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
+    for stale in (cluster.root / "run").glob(".s.PGSQL.*"):
+        stale.unlink()
     lock = cluster.pgdata / "postmaster.pid"
     if lock.exists() and psutil.pid_exists(int(lock.read_text().split()[0])):
         lock.unlink()  # a zombie's or another program's by now; PostgreSQL would refuse to start

@@ -1,0 +1,1 @@
+"""Alerting as timelines, on a real database."""

@@ -1,0 +1,1 @@
+"""Processes killed and parts taken away under load."""

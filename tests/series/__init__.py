@@ -1,0 +1,1 @@
+"""Points, rollups and reads of history."""
