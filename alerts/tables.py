@@ -56,7 +56,10 @@ class AlertConfig(TenantMixin, Timestamps, Base):
         CheckConstraint("severity IN ('info', 'warning', 'critical')", name="severity"),
         Index(None, "tenant_id", "agent_id"),
         Index(
-            "alert_configs_untargeted_idx", "tenant_id", "id", postgresql_where=text("targets_version <> version")
+            "alert_configs_untargeted_idx",
+            "tenant_id",
+            "id",
+            postgresql_where=text("targets_version <> version"),
         ),
     )
 

@@ -156,7 +156,9 @@ async def _create(db: Database, item: Partition) -> None:
     start, end = _bound(item.start, item.key), _bound(item.end, item.key)
     async with db.owner() as connection:
         await connection.execute(
-            text(f"CREATE TABLE IF NOT EXISTS {item.name} PARTITION OF {item.table} FOR VALUES FROM ({start}) TO ({end})")
+            text(
+                f"CREATE TABLE IF NOT EXISTS {item.name} PARTITION OF {item.table} FOR VALUES FROM ({start}) TO ({end})"
+            )
         )
         # Policies are not inherited and nothing is granted: only the parent can be used by the other roles.
         await connection.execute(text(f"ALTER TABLE {item.name} ENABLE ROW LEVEL SECURITY"))

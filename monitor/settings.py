@@ -96,7 +96,9 @@ class Settings:
     public_url: str = _setting(_HTTP, "http://127.0.0.1:4318", "the address that links in messages carry")
     secret_keys: tuple[str, ...] = _setting(_ring, (), "key ring for signed links and cookies, newest first")
     smtp_url: str | None = _setting(
-        _url("smtp", "smtps", "smtp+starttls", "maildir"), None, "where email goes; maildir:///path keeps it in files"
+        _url("smtp", "smtps", "smtp+starttls", "maildir"),
+        None,
+        "where email goes; maildir:///path keeps it in files",
     )
     mail_from: str = _setting(str, "Agent Monitor <agent-monitor@localhost>", "sender of email")
     slack_bot_token: str | None = _setting(str, None, "bot token of the Slack app")

@@ -1,1 +1,1 @@
-"""The tests, one folder for each part of the product."""
+"""Tests: real PostgreSQL, real SMTP, real HTTP; one file a behaviour."""

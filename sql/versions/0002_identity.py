@@ -81,7 +81,9 @@ def upgrade() -> None:
     """Make the tables, force row-level security on them, grant each role its verbs."""
     for statement in TABLES:
         op.execute(statement)
-    for statement in protect("tenants", app="SELECT, UPDATE", alerter="SELECT", doorman="id, status", belongs=f"id = {TENANT}"):
+    for statement in protect(
+        "tenants", app="SELECT, UPDATE", alerter="SELECT", doorman="id, status", belongs=f"id = {TENANT}"
+    ):
         op.execute(statement)
     op.execute(touch_updated_at("tenants"))
     for statement in protect("users", belongs=THEIRS):

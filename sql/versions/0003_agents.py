@@ -110,11 +110,12 @@ def upgrade() -> None:
         op.execute(statement)
     op.execute(touch_updated_at("agent_types"))
     op.execute(
-        "CREATE POLICY predefined ON agent_types FOR SELECT TO agent_monitor_app "
-        f"USING (tenant_id = {PLATFORM}::uuid)"
+        f"CREATE POLICY predefined ON agent_types FOR SELECT TO agent_monitor_app USING (tenant_id = {PLATFORM}::uuid)"
     )
     op.execute(PREDEFINED)
-    for statement in protect("agents", alerter="SELECT", doorman="tenant_id, id, external_id, ping_token, status, deleted_at"):
+    for statement in protect(
+        "agents", alerter="SELECT", doorman="tenant_id, id, external_id, ping_token, status, deleted_at"
+    ):
         op.execute(statement)
     op.execute(touch_updated_at("agents"))
     for statement in protect("agent_live", alerter="SELECT, UPDATE"):

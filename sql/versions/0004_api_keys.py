@@ -48,7 +48,9 @@ def upgrade() -> None:
     """Make the tables, force row-level security on them, grant each role its verbs."""
     for statement in TABLES:
         op.execute(statement)
-    for statement in protect("api_keys", doorman="tenant_id, id, user_id, agent_id, key_hash, scopes, status, expires_at"):
+    for statement in protect(
+        "api_keys", doorman="tenant_id, id, user_id, agent_id, key_hash, scopes, status, expires_at"
+    ):
         op.execute(statement)
     op.execute(touch_updated_at("api_keys"))
 

@@ -47,11 +47,9 @@ def upgrade() -> None:
     for statement in protect("audit_logs", app="SELECT, INSERT", alerter="INSERT"):
         op.execute(statement)
 
-
     op.execute(REFUSE)
     op.execute(
-        "CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON audit_logs "
-        "FOR EACH ROW EXECUTE FUNCTION refuse_change()"
+        "CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON audit_logs FOR EACH ROW EXECUTE FUNCTION refuse_change()"
     )
 
 

@@ -1,0 +1,104 @@
+"""What routes are made with, and who is asking.
+
+Each slice has `router(deps: Deps) -> APIRouter`; `deps.require(Scope.READ)` is the dependency that authenticates.
+"""
+
+import base64
+import binascii
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Protocol
+
+from fastapi import Depends, Request
+from prometheus_client import CollectorRegistry
+from sqlalchemy.ext.asyncio import AsyncConnection
+from starlette.datastructures import Headers
+
+from monitor.clock import Clock
+from monitor.db import Database
+from monitor.errors import Unauthenticated
+from monitor.principal import Principal, Scope
+from monitor.series.store import SeriesStore
+from monitor.settings import Settings
+
+SESSION_COOKIE = "agent_monitor_session"
+
+
+class Authenticator(Protocol):
+    """Turns credentials into a principal. Implemented by identity; answers are cached for at most a second."""
+
+    async def by_key(self, key: str) -> Principal:
+        """The principal of an API key. Raises Unauthenticated."""
+        ...
+
+    async def by_session(self, cookie: str) -> Principal:
+        """The principal of a browser's session cookie. Raises Unauthenticated."""
+        ...
+
+
+class Audit(Protocol):
+    """Adds a row to the audit trail in the caller's transaction. Implemented by the audit slice."""
+
+    async def __call__(
+        self,
+        connection: AsyncConnection,
+        principal: Principal,
+        action: str,
+        *,
+        resource: tuple[str, str],
+        old: Mapping[str, Any] | None = None,
+        new: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Record `action` (as in `agent.updated`) on `resource` (type, id), with values before and after."""
+        ...
+
+
+def key_of(headers: Headers) -> str | None:
+    """The API key in a request: Bearer, Token, X-API-Key, or the password of HTTP basic."""
+    given = headers.get("authorization")
+    if given is None:
+        return headers.get("x-api-key")
+    scheme, _, rest = given.partition(" ")
+    scheme = scheme.lower()
+    if scheme in {"bearer", "token"}:
+        return rest.strip()
+    if scheme == "basic":
+        try:
+            decoded = base64.b64decode(rest, validate=True).decode()
+        except (binascii.Error, UnicodeDecodeError):
+            raise Unauthenticated("the Authorization header is not valid HTTP basic") from None
+        return decoded.partition(":")[2]
+    raise Unauthenticated("the Authorization header is none of Bearer, Token and Basic")
+
+
+@dataclass(frozen=True, slots=True)
+class Deps:
+    """Made once by a composition root and handed to every router."""
+
+    settings: Settings
+    db: Database
+    series: SeriesStore
+    authenticator: Authenticator
+    audit: Audit
+    clock: Clock
+    registry: CollectorRegistry
+
+    async def authenticate(self, request: Request) -> Principal:
+        """Who is asking: an API key first, else a session cookie. Raises Unauthenticated."""
+        key = key_of(request.headers)
+        if key is not None:
+            return await self.authenticator.by_key(key)
+        cookie = request.cookies.get(SESSION_COOKIE)
+        if cookie is None:
+            raise Unauthenticated("no API key: send Authorization: Bearer am_…")
+        return await self.authenticator.by_session(cookie)
+
+    def require(self, scope: Scope) -> Any:
+        """`Annotated[Principal, …]` for a route's parameter: authenticated and holding the scope."""
+
+        async def check(request: Request) -> Principal:
+            principal = await self.authenticate(request)
+            principal.require(scope)
+            return principal
+
+        return Annotated[Principal, Depends(check)]

@@ -1,0 +1,97 @@
+"""Errors become answers here and nowhere else: RFC 9457 problem+json on the native API."""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import structlog
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from monitor.errors import InvalidInput, MonitorError, TenantMissing
+
+_log = structlog.get_logger(__name__)
+_TITLES = {
+    400: "The request cannot be read",
+    401: "A valid API key is needed",
+    403: "Not allowed",
+    404: "Not found",
+    405: "Not a method of this address",
+    409: "Conflict",
+    413: "Too large",
+    415: "Unsupported media type",
+    422: "A value is wrong",
+    429: "Too many requests",
+    500: "Internal error",
+    503: "Try again",
+}
+
+
+def problem(status: int, code: str, detail: str, *, headers: Mapping[str, str] | None = None, **more: Any) -> Response:
+    """An answer of media type application/problem+json; `more` are its extension members."""
+    body = {"type": "about:blank", "title": _TITLES.get(status, "Error"), "status": status, "code": code}
+    return Response(
+        msgspec.json.encode({**body, "detail": detail, **more}),
+        status_code=status,
+        headers=dict(headers or {}),
+        media_type="application/problem+json",
+    )
+
+
+def of_error(error: MonitorError, **more: Any) -> Response:
+    """The answer for one of our own errors, with Retry-After where the error has one."""
+    headers: dict[str, str] = {}
+    if error.retry_after is not None:
+        # Whole seconds, rounded up: a fraction is not allowed in the header.
+        headers["Retry-After"] = str(max(1, -int(-error.retry_after // 1)))
+    if error.status == 401:
+        headers["WWW-Authenticate"] = 'Bearer realm="agent-monitor"'
+    if isinstance(error, InvalidInput) and error.path is not None:
+        more["path"] = error.path
+    return problem(error.status, error.code, error.message, headers=headers, **more)
+
+
+def install(app: FastAPI) -> None:
+    """Register the handlers."""
+
+    @app.exception_handler(MonitorError)
+    async def _ours(request: Request, error: MonitorError) -> Response:
+        if isinstance(error, TenantMissing) or error.status == 500:
+            return _unexpected(request, error)
+        return of_error(error)
+
+    @app.exception_handler(RequestValidationError)
+    async def _pydantic(_: Request, error: RequestValidationError) -> Response:
+        faults = [
+            {"path": ".".join(str(part) for part in fault["loc"] if part != "body"), "error": fault["msg"]}
+            for fault in error.errors()
+        ]
+        unreadable = any(fault["type"] == "json_invalid" for fault in error.errors())
+        status, code = (400, "unreadable") if unreadable else (422, "invalid_input")
+        detail = "; ".join(
+            f"{fault['path']}: {fault['error']}" if fault["path"] else fault["error"] for fault in faults
+        )
+        return problem(status, code, detail, errors=faults)
+
+    @app.exception_handler(HTTPException)
+    async def _starlette(_: Request, error: HTTPException) -> Response:
+        return problem(error.status_code, "http_error", str(error.detail), headers=error.headers)
+
+    @app.exception_handler(Exception)
+    async def _bug(request: Request, error: Exception) -> Response:
+        return _unexpected(request, error)
+
+
+def _unexpected(request: Request, error: Exception) -> Response:
+    _log.error("request failed", method=request.method, path=request.url.path, exc_info=error)
+    return problem(500, "internal_error", "This is a fault of Agent Monitor; it has been logged.")
+
+
+def uuid_of(text: str) -> UUID | None:
+    """The UUID that a path's part spells, or None: then it is an external id."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return None

@@ -1,0 +1,139 @@
+"""API keys and signed cookies: made, hashed, checked.
+
+A key is `am_<prefix>_<secret>`: 8 characters to recognise it by, 32 random bytes in base64url. Only the SHA-256 of
+the whole is stored: a secret of 256 random bits needs no slow hash.
+"""
+
+import asyncio
+import hashlib
+import secrets
+import string
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from itsdangerous import BadData, URLSafeTimedSerializer
+from sqlalchemy import select
+
+from monitor.clock import Clock
+from monitor.db import Database
+from monitor.errors import Unauthenticated
+from monitor.identity.tables import ApiKey, Tenant
+from monitor.principal import Principal, Scope, TenantStatus
+
+_ALPHABET = string.ascii_lowercase + string.digits
+CACHE_SECONDS = 0.9
+CACHE_SIZE = 10_000
+SESSION_SECONDS = 30 * 86400
+LINK_SECONDS = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class NewKey:
+    """A key as it is shown once: `text` is never stored."""
+
+    text: str
+    prefix: str
+    digest: str
+
+
+def generate() -> NewKey:
+    """A new random key."""
+    prefix = "".join(secrets.choice(_ALPHABET) for _ in range(8))
+    text = f"am_{prefix}_{secrets.token_urlsafe(32)}"
+    return NewKey(text, prefix, digest(text))
+
+
+def digest(key: str) -> str:
+    """What is stored of a key, in hexadecimal."""
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    principal: Principal
+    expires_at: datetime | None
+    read_at: float
+
+
+class Authenticator:
+    """Looks keys up through the doorman's door and remembers them for under a second, so that revoking one is
+    effective within a second everywhere."""
+
+    def __init__(self, db: Database, clock: Clock, *, secret_keys: tuple[str, ...]) -> None:
+        """`secret_keys`: the key ring, newest first; the newest signs, all of them verify."""
+        self._db = db
+        self._clock = clock
+        self._known: dict[str, _Known] = {}
+        # itsdangerous takes the newest last.
+        ring = list(reversed(secret_keys)) or [secrets.token_urlsafe(32)]
+        self._sessions = URLSafeTimedSerializer(ring, salt="session")
+        self._links = URLSafeTimedSerializer(ring, salt="sign-in")
+
+    async def by_key(self, key: str) -> Principal:
+        """The principal of an API key. Raises Unauthenticated."""
+        hashed = digest(key)
+        known = self._known.get(hashed)
+        elapsed = asyncio.get_running_loop().time()
+        if known is None or elapsed - known.read_at > CACHE_SECONDS:
+            known = await self._look_up(hashed, elapsed)
+        if known.expires_at is not None and known.expires_at <= self._clock():
+            raise Unauthenticated("this API key has expired")
+        return known.principal
+
+    async def _look_up(self, hashed: str, elapsed: float) -> _Known:
+        query = (
+            select(
+                ApiKey.tenant_id, ApiKey.id, ApiKey.user_id, ApiKey.agent_id, ApiKey.scopes, ApiKey.status,
+                ApiKey.expires_at, Tenant.status.label("tenant_status"),
+            )
+            .join(Tenant, Tenant.id == ApiKey.tenant_id)
+            .where(ApiKey.key_hash == hashed)
+        )  # fmt: skip
+        async with self._db.doorman() as connection:
+            row = (await connection.execute(query)).one_or_none()
+        self._known.pop(hashed, None)
+        if row is None or row.status != "active" or row.tenant_status == TenantStatus.DELETED:
+            raise Unauthenticated("this API key is unknown or revoked")
+        principal = Principal(
+            tenant_id=row.tenant_id,
+            tenant_status=TenantStatus(row.tenant_status),
+            scopes=frozenset(Scope(scope) for scope in row.scopes),
+            key_id=row.id,
+            user_id=row.user_id,
+            agent_id=row.agent_id,
+        )
+        if len(self._known) >= CACHE_SIZE:
+            self._known.clear()
+        known = self._known[hashed] = _Known(principal, row.expires_at, elapsed)
+        return known
+
+    def sign_in_link(self, tenant_id: UUID, user_id: UUID) -> str:
+        """A token for `/sign-in?token=`, good for an hour."""
+        return str(self._links.dumps([str(tenant_id), str(user_id)]))
+
+    def session(self, token: str) -> str:
+        """The cookie for a sign-in token. Raises Unauthenticated for a forged or old one."""
+        try:
+            tenant_and_user = self._links.loads(token, max_age=LINK_SECONDS)
+        except BadData:
+            raise Unauthenticated("this sign-in link is not valid any more") from None
+        return str(self._sessions.dumps(tenant_and_user))
+
+    async def by_session(self, cookie: str) -> Principal:
+        """The principal of a session cookie: a person with every scope of an owner. Raises Unauthenticated."""
+        try:
+            tenant, user = self._sessions.loads(cookie, max_age=SESSION_SECONDS)
+        except BadData:
+            raise Unauthenticated("the session is not valid any more: sign in again") from None
+        tenant_id = UUID(tenant)
+        async with self._db.doorman() as connection:
+            status = (await connection.execute(select(Tenant.status).where(Tenant.id == tenant_id))).scalar()
+        if status is None or status == TenantStatus.DELETED:
+            raise Unauthenticated("the tenant is gone")
+        return Principal(
+            tenant_id=tenant_id,
+            tenant_status=TenantStatus(status),
+            scopes=frozenset({Scope.ADMIN}),
+            user_id=UUID(user),
+        )

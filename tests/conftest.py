@@ -1,0 +1,86 @@
+"""Fixtures shared by all: a real PostgreSQL for each worker, a fresh database for each test, a settable clock."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from monitor import clock as wall
+from monitor import partitions
+from monitor.db import Database, Role
+from monitor.embedded import EmbeddedPostgres
+from sql import migrate
+
+TEMPLATE = "agent_monitor_template"
+
+
+def urls(server: EmbeddedPostgres, database: str) -> dict[Role, str]:
+    """A URL for each login role."""
+    return {role: server.url(role, database) for role in Role}
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+    """This worker's server. Without durability: no test pulls its plug (tests/faults start their own)."""
+    server = EmbeddedPostgres(tmp_path_factory.mktemp("pg"), durable=False)
+
+    async def start() -> None:
+        await server.start()
+        await server.create_database(TEMPLATE)
+        db = Database(urls(server, TEMPLATE), pool_size=2)
+        await migrate.upgrade(db)
+        await partitions.apply(db, wall.now(), retention={})
+        await db.close()
+
+    # One loop for start and stop: the server's keeper task lives on it, between the two it sleeps.
+    with asyncio.Runner() as runner:
+        runner.run(start())
+        yield server
+        runner.run(server.stop())
+
+
+@pytest.fixture
+async def database_name(postgres: EmbeddedPostgres) -> AsyncIterator[str]:
+    """A fresh database, cloned from the migrated template."""
+    name = f"t_{uuid4().hex}"
+    await postgres.create_database(name, template=TEMPLATE)
+    yield name
+    await postgres.drop_database(name)
+
+
+@pytest.fixture
+async def db(postgres: EmbeddedPostgres, database_name: str) -> AsyncIterator[Database]:
+    """The four doors to a fresh database."""
+    made = Database(urls(postgres, database_name), pool_size=5)
+    yield made
+    await made.close()
+
+
+class SettableClock:
+    """A clock that tests move. Starts at the real time, so that partitions stand ready."""
+
+    def __init__(self) -> None:
+        self.time = datetime.now(UTC)
+
+    def __call__(self) -> datetime:
+        return self.time
+
+    def advance(self, seconds: float) -> datetime:
+        """Move on and return the new time."""
+        self.time += timedelta(seconds=seconds)
+        return self.time
+
+
+@pytest.fixture
+def clock() -> SettableClock:
+    """A clock for this test."""
+    return SettableClock()
+
+
+@pytest.fixture
+def root() -> Path:
+    """The root of the checkout."""
+    return Path(__file__).parent.parent
