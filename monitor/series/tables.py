@@ -3,7 +3,16 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Identity, Index, Integer, LargeBinary, SmallInteger, UniqueConstraint
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    SmallInteger,
+    UniqueConstraint,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, DOUBLE_PRECISION
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -44,7 +53,12 @@ class Sample(HotTenantMixin, Base):
     at: Mapped[datetime] = mapped_column(primary_key=True)
     value: Mapped[float]
     __table_args__ = (
-        Index("samples_at_idx", "at", postgresql_using="brin", postgresql_with={"pages_per_range": 32, "autosummarize": True}),
+        Index(
+            "samples_at_idx",
+            "at",
+            postgresql_using="brin",
+            postgresql_with={"pages_per_range": 32, "autosummarize": True},
+        ),
         {"postgresql_partition_by": "RANGE (at)"},
     )
 
@@ -84,7 +98,9 @@ class RollupMinute(HotTenantMixin, Base):
 class _Rollup(HotTenantMixin):
     """One span of one series: moments, ends, what a counter rose by, and a logarithmic histogram.
 
-    `bins` are sorted bucket numbers and `cum` their cumulative counts; see monitor/series/histogram.py.
+    `sum_sq` is the sum of squares about the mean (a sum of plain squares loses all digits where the mean is large).
+    `first` and `increase` are null unless the series is a counter. `bins` are sorted bucket numbers and `cum` their
+    cumulative counts, null where every bucket holds one point; see monitor/series/histogram.py.
     """
 
     series_id: Mapped[int] = mapped_column(primary_key=True)
@@ -94,11 +110,12 @@ class _Rollup(HotTenantMixin):
     sum_sq: Mapped[float]
     min: Mapped[float]
     max: Mapped[float]
-    first: Mapped[float]
+    first: Mapped[float | None]
     last: Mapped[float]
+    last_at: Mapped[datetime]
     increase: Mapped[float | None]
     bins: Mapped[list[int]] = mapped_column(_INT2)
-    cum: Mapped[list[int]] = mapped_column(_INT4)
+    cum: Mapped[list[int] | None] = mapped_column(_INT4)
 
 
 class RollupHour(_Rollup, Base):

@@ -77,11 +77,12 @@ TABLES = (
         sum_sq DOUBLE PRECISION NOT NULL,
         min DOUBLE PRECISION NOT NULL,
         max DOUBLE PRECISION NOT NULL,
-        first DOUBLE PRECISION NOT NULL,
+        first DOUBLE PRECISION,
         last DOUBLE PRECISION NOT NULL,
+        last_at TIMESTAMP WITH TIME ZONE NOT NULL,
         increase DOUBLE PRECISION,
         bins SMALLINT[] NOT NULL,
-        cum INTEGER[] NOT NULL,
+        cum INTEGER[],
         CONSTRAINT rollups_hour_pkey PRIMARY KEY (tenant_id, series_id, at)
     )
     PARTITION BY RANGE (at)
@@ -96,11 +97,12 @@ TABLES = (
         sum_sq DOUBLE PRECISION NOT NULL,
         min DOUBLE PRECISION NOT NULL,
         max DOUBLE PRECISION NOT NULL,
-        first DOUBLE PRECISION NOT NULL,
+        first DOUBLE PRECISION,
         last DOUBLE PRECISION NOT NULL,
+        last_at TIMESTAMP WITH TIME ZONE NOT NULL,
         increase DOUBLE PRECISION,
         bins SMALLINT[] NOT NULL,
-        cum INTEGER[] NOT NULL,
+        cum INTEGER[],
         CONSTRAINT rollups_day_pkey PRIMARY KEY (tenant_id, series_id, at)
     )
     PARTITION BY RANGE (at)
