@@ -119,7 +119,10 @@ class AlertStateRow(TenantMixin, Base):
 
 
 class Alert(TenantMixin, Timestamps, Base):
-    """One episode. A system alert has no rule: `rule` names what it is about."""
+    """One episode. A system alert has no rule: `rule` names what it is about.
+
+    `heard`: who was told of it, the last time, why and in which group: the resolve goes to them and nobody else.
+    """
 
     __tablename__ = "alerts"
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -139,6 +142,7 @@ class Alert(TenantMixin, Timestamps, Base):
     resolved_at: Mapped[datetime | None]
     reason: Mapped[str | None]
     last_notified_at: Mapped[datetime | None]
+    heard: Mapped[list[Any]] = mapped_column(JSONB, server_default=EMPTY_LIST)
     details: Mapped[Json] = mapped_column(server_default=EMPTY_OBJECT)
     __table_args__ = (
         _to_rule(),
@@ -191,12 +195,16 @@ class ChannelRow(TenantMixin, Timestamps, Base):
 
 
 class NotificationGroup(TenantMixin, Base):
-    """Alerts that one channel was told of together. `reference` is the provider's handle of the first message."""
+    """Alerts that one channel was told of together. `reference` is the provider's handle of the first message.
+
+    `secret` signs what goes to a webhook that has one of its own.
+    """
 
     __tablename__ = "notification_groups"
     id: Mapped[UUID] = mapped_column(primary_key=True)
     channel: Mapped[str]
     target: Mapped[str]
+    secret: Mapped[str | None]
     alert_ids: Mapped[list[UUID]]
     reference: Mapped[Json | None]
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
@@ -220,6 +228,7 @@ class Notification(TenantMixin, Timestamps, Base):
     payload: Mapped[list[Any]] = mapped_column(JSONB, server_default=EMPTY_LIST)
     status: Mapped[str] = mapped_column(server_default="pending")
     attempts: Mapped[int] = mapped_column(server_default=_ZERO)
+    first_attempt_at: Mapped[datetime | None]
     next_attempt_at: Mapped[datetime] = mapped_column(server_default=NOW)
     claimed_by: Mapped[str | None]
     claimed_until: Mapped[datetime | None]

@@ -42,8 +42,9 @@ class WebhookChannel:
             "User-Agent": "agent-monitor",
             "Idempotency-Key": str(message.notification_id),
         }
-        if self._secret is not None:
-            headers["X-Agent-Monitor-Signature"] = signature(self._secret, body, at=self._now())
+        secret = message.secret.encode() if message.secret else self._secret
+        if secret is not None:
+            headers["X-Agent-Monitor-Signature"] = signature(secret, body, at=self._now())
         try:
             async with self._open().post(target, data=body, headers=headers, allow_redirects=False) as answer:
                 if 200 <= answer.status < 300:

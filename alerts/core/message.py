@@ -76,6 +76,8 @@ class Message:
     test: bool = False
     url: str = ""
     """Where all of the group's alerts are listed; without it, the first alert's address."""
+    secret: str | None = field(default=None, repr=False)
+    """Signs this message to a webhook that has a secret of its own; None: the installation's."""
 
     @property
     def ordered(self) -> tuple[AlertLine, ...]:

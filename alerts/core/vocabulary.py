@@ -78,3 +78,4 @@ class CloseReason(StrEnum):
     RULE_DISABLED = "rule disabled"
     RULE_DELETED = "rule deleted"
     AGENT_RETIRED = "agent retired"
+    AGENT_UNSELECTED = "agent no longer selected"

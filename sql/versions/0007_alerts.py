@@ -123,6 +123,7 @@ TABLES = (
         resolved_at TIMESTAMP WITH TIME ZONE,
         reason TEXT,
         last_notified_at TIMESTAMP WITH TIME ZONE,
+        heard JSONB DEFAULT '[]'::jsonb NOT NULL,
         details JSONB DEFAULT '{}'::jsonb NOT NULL,
         created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
         updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,

@@ -1,0 +1,61 @@
+"""Who was told of an alert: the record on the alert itself that decides who hears more of it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from alerts.core.policy import Heard
+from alerts.core.targets import Target
+from alerts.core.vocabulary import ChannelKind, Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """The last message about one alert that was written for one target, and the group it belongs to.
+
+    `tenant_id` is that of the group: a system alert belongs to the platform and is told to other tenants.
+    """
+
+    tenant_id: UUID
+    target: Target
+    at: datetime
+    reason: Reason
+    group_id: UUID
+
+    @property
+    def heard(self) -> Heard:
+        """What `decide` needs of it."""
+        return Heard(self.at, self.reason)
+
+    @property
+    def key(self) -> tuple[UUID, ChannelKind, str]:
+        """Whom it names: a target is the same whatever its secret."""
+        return self.tenant_id, self.target.kind, self.target.address
+
+
+def told_from_json(raw: Iterable[dict[str, Any]]) -> tuple[Told, ...]:
+    """The records in `alerts.heard`. Their targets have no secrets: those stand on the group."""
+    return tuple(
+        Told(
+            tenant_id=UUID(entry["tenant"]),
+            target=Target(ChannelKind(entry["channel"]), entry["target"]),
+            at=datetime.fromisoformat(entry["at"]),
+            reason=Reason(entry["reason"]),
+            group_id=UUID(entry["group"]),
+        )
+        for entry in raw
+    )
+
+
+def told_to_json(told: Told) -> dict[str, str]:
+    """The inverse of `told_from_json`, for one record."""
+    return {
+        "tenant": str(told.tenant_id),
+        "channel": str(told.target.kind),
+        "target": told.target.address,
+        "at": told.at.isoformat(),
+        "reason": str(told.reason),
+        "group": str(told.group_id),
+    }

@@ -1,0 +1,90 @@
+"""Alerts as lines of a message: read from their rows, kept as JSON in the outbox, and back."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from alerts.core.message import AlertLine
+from alerts.core.vocabulary import CloseReason, Severity
+
+PLATFORM_AGENT = "agent-monitor"
+"""What stands in the place of the agent's name in an alert about this installation itself."""
+
+_READ = text("""
+    SELECT a.tenant_id, a.id, a.rule, a.severity, a.labels, a.value, a.triggered_at, a.resolved_at, a.reason,
+           a.details, g.external_id AS agent, c.runbook, c.owner
+    FROM unnest(CAST(:tenants AS uuid[]), CAST(:ids AS uuid[])) AS wanted (tenant_id, id)
+    JOIN alerts a ON a.tenant_id = wanted.tenant_id AND a.id = wanted.id
+    LEFT JOIN agents g ON g.tenant_id = a.tenant_id AND g.id = a.agent_id
+    LEFT JOIN alert_configs c ON c.tenant_id = a.tenant_id AND c.id = a.config_id
+""")
+
+
+async def read_lines(
+    connection: AsyncConnection, alerts: Sequence[tuple[UUID, UUID]], *, public_url: str
+) -> dict[UUID, AlertLine]:
+    """The lines of these (tenant, alert) pairs as they stand now, by the alert's id."""
+    if not alerts:
+        return {}
+    rows = await connection.execute(
+        _READ, {"tenants": [tenant for tenant, _ in alerts], "ids": [alert for _, alert in alerts]}
+    )
+    return {row.id: _of_row(row, public_url) for row in rows}
+
+
+def _of_row(row: Any, public_url: str) -> AlertLine:
+    details: Mapping[str, Any] = row.details
+    return AlertLine(
+        alert_id=row.id,
+        rule=row.rule,
+        agent=row.agent or PLATFORM_AGENT,
+        severity=Severity(row.severity),
+        summary=details.get("summary", ""),
+        since=row.triggered_at,
+        url=f"{public_url.rstrip('/')}/alerts/{row.id}",
+        labels=row.labels,
+        value=row.value,
+        threshold=details.get("threshold"),
+        resolved_at=row.resolved_at,
+        close_reason=CloseReason(row.reason) if row.reason else None,
+        last_message=details.get("last_message"),
+        runbook=row.runbook,
+        owner=row.owner,
+        silent=details.get("stale_since") is not None,
+    )
+
+
+def line_to_json(line: AlertLine) -> dict[str, Any]:
+    """The JSON that `line_from_json` reads; empty fields are left out."""
+    return {
+        name: _plain(value)
+        for name in AlertLine.__dataclass_fields__
+        # Not `value in (None, False)`: zero is a value, and equal to False.
+        if (value := getattr(line, name)) is not None and value is not False and value != "" and value != {}
+    }
+
+
+def line_from_json(raw: Mapping[str, Any]) -> AlertLine:
+    """The line that `line_to_json` wrote down."""
+    known = {
+        **raw,
+        "alert_id": UUID(raw["alert_id"]),
+        "severity": Severity(raw["severity"]),
+        "since": datetime.fromisoformat(raw["since"]),
+        "summary": raw.get("summary", ""),
+        "resolved_at": datetime.fromisoformat(raw["resolved_at"]) if "resolved_at" in raw else None,
+        "close_reason": CloseReason(raw["close_reason"]) if "close_reason" in raw else None,
+    }
+    return AlertLine(**known)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, UUID | Severity | CloseReason):
+        return str(value)
+    return dict(value) if isinstance(value, Mapping) else value
