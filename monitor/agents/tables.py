@@ -4,7 +4,15 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Identity, Index, SmallInteger, UniqueConstraint, text
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    SmallInteger,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -65,7 +73,6 @@ class AgentLive(TenantMixin, Base):
 
     __tablename__ = "agent_live"
     agent_id: Mapped[UUID] = mapped_column(primary_key=True)
-    state: Mapped[str] = mapped_column(server_default="idle")
     last_seen_at: Mapped[datetime | None]
     last_heartbeat_at: Mapped[datetime | None]
     heartbeat_status: Mapped[str | None]
@@ -81,7 +88,6 @@ class AgentLive(TenantMixin, Base):
     metrics: Mapped[Json] = mapped_column(server_default=EMPTY_OBJECT)
     __table_args__ = (
         ForeignKeyConstraint(["tenant_id", "agent_id"], ["agents.tenant_id", "agents.id"], ondelete="CASCADE"),
-        CheckConstraint("state IN ('idle', 'working', 'blocked', 'stalled', 'dead', 'error')", name="state"),
     )
 
 

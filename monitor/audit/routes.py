@@ -9,10 +9,9 @@ from pydantic import BaseModel
 
 from monitor.audit import store
 from monitor.errors import Unreadable
-from monitor.http.deps import Deps
+from monitor.http.deps import Admin, Deps
 from monitor.http.paging import Cursor, Limit, Page, decode, page
 from monitor.http.problems import uuid_of
-from monitor.principal import Scope
 
 
 class EntryBody(BaseModel):
@@ -32,7 +31,6 @@ class EntryBody(BaseModel):
 def router(deps: Deps) -> APIRouter:
     """Routes of the audit trail."""
     routes = APIRouter(prefix="/api/v1", tags=["audit"])
-    Admin = deps.require(Scope.ADMIN)
 
     @routes.get("/audit-logs")
     async def list_entries(principal: Admin, limit: Limit = 100, cursor: Cursor = None) -> Page[EntryBody]:

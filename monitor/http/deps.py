@@ -1,6 +1,7 @@
 """What routes are made with, and who is asking.
 
-Each slice has `router(deps: Deps) -> APIRouter`; `deps.require(Scope.READ)` is the dependency that authenticates.
+Each slice has `router(deps: Deps) -> APIRouter`. A route says who may use it by the type of its parameter:
+`Reader`, `Writer`, `Responder` (acknowledges and silences) or `Admin`.
 """
 
 import base64
@@ -93,12 +94,18 @@ class Deps:
             raise Unauthenticated("no API key: send Authorization: Bearer am_…")
         return await self.authenticator.by_session(cookie)
 
-    def require(self, scope: Scope) -> Any:
-        """`Annotated[Principal, …]` for a route's parameter: authenticated and holding the scope."""
 
-        async def check(request: Request) -> Principal:
-            principal = await self.authenticate(request)
-            principal.require(scope)
-            return principal
+def _holding(scope: Scope) -> Any:
+    async def check(request: Request) -> Principal:
+        deps: Deps = request.app.state.deps
+        principal = await deps.authenticate(request)
+        principal.require(scope)
+        return principal
 
-        return Annotated[Principal, Depends(check)]
+    return Depends(check)
+
+
+Reader = Annotated[Principal, _holding(Scope.READ)]
+Writer = Annotated[Principal, _holding(Scope.WRITE)]
+Responder = Annotated[Principal, _holding(Scope.ALERTS)]
+Admin = Annotated[Principal, _holding(Scope.ADMIN)]

@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from monitor.errors import Forbidden
-from monitor.http.deps import Deps
+from monitor.http.deps import Admin, Deps, Reader
 from monitor.identity import keys, store
 from monitor.principal import Scope
 
@@ -60,8 +60,6 @@ class TenantBody(BaseModel):
 def router(deps: Deps) -> APIRouter:
     """Routes of identity."""
     routes = APIRouter(prefix="/api/v1", tags=["identity"])
-    Reader = deps.require(Scope.READ)
-    Admin = deps.require(Scope.ADMIN)
 
     @routes.get("/tenant")
     async def get_tenant(principal: Reader) -> TenantBody:
@@ -107,6 +105,3 @@ def router(deps: Deps) -> APIRouter:
 
 def _said(row: store.KeyRow) -> dict[str, Any]:
     return {"name": row.name, "prefix": row.prefix, "scopes": list(row.scopes), "status": row.status}
-
-
-__all__ = ["Principal", "router"]

@@ -79,7 +79,6 @@ TABLES = (
     CREATE TABLE agent_live (
         tenant_id UUID NOT NULL,
         agent_id UUID NOT NULL,
-        state TEXT DEFAULT 'idle' NOT NULL,
         last_seen_at TIMESTAMP WITH TIME ZONE,
         last_heartbeat_at TIMESTAMP WITH TIME ZONE,
         heartbeat_status TEXT,
@@ -95,7 +94,6 @@ TABLES = (
         metrics JSONB DEFAULT '{}'::jsonb NOT NULL,
         CONSTRAINT agent_live_pkey PRIMARY KEY (tenant_id, agent_id),
         CONSTRAINT agent_live_tenant_id_agent_id_fkey FOREIGN KEY(tenant_id, agent_id) REFERENCES agents (tenant_id, id) ON DELETE CASCADE,
-        CONSTRAINT agent_live_state_check CHECK (state IN ('idle', 'working', 'blocked', 'stalled', 'dead', 'error')),
         CONSTRAINT agent_live_tenant_id_fkey FOREIGN KEY(tenant_id) REFERENCES tenants (id) ON DELETE CASCADE
     )
     """,

@@ -84,5 +84,6 @@ async def test_the_application_cannot_become_anybody_else(db: Database) -> None:
             async with db._begin(Role.APP) as connection:
                 await connection.execute(text(f"SET ROLE {role.value}"))
     async with db._begin(Role.APP) as connection:
-        row = (await connection.execute(text("SELECT rolsuper, rolbypassrls FROM pg_roles WHERE rolname = current_user"))).one()
+        query = text("SELECT rolsuper, rolbypassrls FROM pg_roles WHERE rolname = current_user")
+        row = (await connection.execute(query)).one()
     assert tuple(row) == (False, False)

@@ -1,0 +1,161 @@
+"""Bodies of the agents' routes: what may be sent and what is answered."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from monitor.agents.status import State
+
+MAX_TAGS = 32
+SetStatus = Literal["active", "inactive", "maintenance", "archived"]
+
+
+def _no_nul(text: str) -> str:
+    if "\x00" in text:
+        raise ValueError("the character NUL cannot be stored")
+    return text
+
+
+def _check_tags(tags: dict[str, str]) -> dict[str, str]:
+    if len(tags) > MAX_TAGS:
+        raise ValueError(f"at most {MAX_TAGS} tags")
+    for name, value in tags.items():
+        _no_nul(name + value)
+    return {name: value for name, value in tags.items() if value}
+
+
+Text = Annotated[str, AfterValidator(_no_nul)]
+Tags = Annotated[dict[str, str], AfterValidator(_check_tags)]
+ExternalId = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_no_nul)]
+Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_no_nul)]
+Slug = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[\w.-]+$")]
+
+
+class _Settable(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    description: Text | None = None
+    version: Text | None = None
+    ephemeral: bool = False
+    capabilities: list[Text] = Field(default=[], max_length=100)
+    config: dict[str, Any] = {}
+    metadata: dict[str, Any] = {}
+
+
+class NewAgentBody(_Settable):
+    """An agent to be made before its first message."""
+
+    external_id: ExternalId
+    name: Name | None = None
+    agent_type: Slug = "custom"
+    status: SetStatus = "active"
+    tags: Tags = {}
+
+
+class AgentChanges(_Settable):
+    """What people may change. Fields that are not sent stay as they are."""
+
+    name: Name = ""
+    agent_type: Slug = "custom"
+    status: SetStatus = "active"
+    tags: Tags = {}
+
+
+class AgentBody(BaseModel):
+    """An agent and what is known of it now. Durations are milliseconds, the heartbeat's interval seconds."""
+
+    id: UUID
+    external_id: str
+    name: str
+    agent_type: str
+    description: str | None
+    status: str
+    state: State
+    tags: dict[str, str]
+    capabilities: list[str]
+    config: dict[str, Any]
+    metadata: dict[str, Any]
+    version: str | None
+    ephemeral: bool
+    ping_url: str
+    retired_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+    last_seen_at: datetime | None
+    last_heartbeat_at: datetime | None
+    heartbeat_interval: float | None
+    last_status: str | None
+    last_message: str | None
+    last_duration: int | None
+    last_execution_at: datetime | None
+    consecutive_failures: int
+
+
+class StatusBody(BaseModel):
+    """The live part of an agent alone."""
+
+    agent: str
+    state: State
+    status: str
+    last_seen_at: datetime | None
+    last_heartbeat_at: datetime | None
+    last_status: str | None
+    last_message: str | None
+    last_duration: int | None
+    last_execution_at: datetime | None
+    consecutive_failures: int
+
+
+class LogBody(BaseModel):
+    """One log. `at` is the event's time, `duration` milliseconds."""
+
+    id: UUID
+    external_id: str | None
+    agent: str
+    at: datetime
+    received_at: datetime
+    started_at: datetime | None
+    completed_at: datetime | None
+    duration: int | None
+    kind: str
+    status: str
+    level: str | None
+    message: str | None
+    details: dict[str, Any] | None
+
+
+class StatsBody(BaseModel):
+    """Executions of one agent in a window. Durations are milliseconds; the rate is a share of one."""
+
+    agent: str
+    window: str
+    executions: int
+    errors: int
+    warnings: int
+    success_rate: float | None
+    average_duration: float | None
+    last_execution_at: datetime | None
+
+
+class LastValueBody(BaseModel):
+    """The newest value of one series."""
+
+    metric: str
+    tags: dict[str, str]
+    at: datetime
+    value: float
+    unit: str | None
+
+
+class AgentTypeBody(BaseModel):
+    """A template of agents."""
+
+    id: UUID
+    slug: str
+    name: str
+    description: str | None
+    default_config: dict[str, Any]
+    required_params: list[Any]
+    predefined: bool
