@@ -16,6 +16,8 @@ from monitor.db import Database, Role
 from monitor.embedded import EmbeddedPostgres
 from sql import migrate
 
+pytest_plugins = ("tests.parts",)
+
 TEMPLATE = "agent_monitor_template"
 ENOUGH_MEMORY = 6 << 30
 

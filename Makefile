@@ -1,0 +1,56 @@
+# Every target sets up what it needs: Python 3.11 or newer, and make, are enough to begin with.
+
+VENV := .venv
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip --disable-pip-version-check --no-input --quiet
+READY := $(VENV)/.ready
+CANDIDATES := python3.13 python3.12 python3.11 python3
+USABLE := import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check bench accept schema dashboards
+
+help: ## these lines
+	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile | expand -t 18
+
+run: $(READY) ## start everything here, with a small simulated fleet; Ctrl-C stops it
+	@$(VENV)/bin/agent-monitor dev --demo $(ARGS)
+
+test: check ## the checks, then the whole suite; names what it had to leave out
+	$(PY) -m pytest -n auto -m "not accept" $(ARGS)
+
+check: $(READY) ## style, format, types and import order
+	$(PY) -m ruff check
+	$(PY) -m ruff format --check
+	$(PY) -m mypy
+	$(VENV)/bin/lint-imports --no-logo
+
+accept: $(READY) ## the long tests (faults, load, malformed input), then the bench
+	$(PY) -m pytest -m accept $(ARGS)
+	$(PY) -m tests.bench
+
+bench: $(READY) ## speed and memory, as ratios within one run
+	$(PY) -m tests.bench $(ARGS)
+
+schema: $(READY) ## write sql/schema.sql anew from the migrations
+	$(PY) -m sql.dump
+
+dashboards: $(READY) ## write the Grafana dashboards' JSON anew
+	$(VENV)/bin/agent-monitor dashboards build
+
+# The environment: made once, brought up to date whenever what it depends on has changed.
+$(READY): pyproject.toml constraints.txt
+	@$(PY) -c '$(USABLE)' 2>/dev/null || { \
+	  for candidate in $(CANDIDATES); do \
+	    if $$candidate -c '$(USABLE)' >/dev/null 2>&1; then found=$$candidate; break; fi; \
+	  done; \
+	  if [ -z "$$found" ]; then \
+	    echo "This needs Python 3.11 or newer with its venv module (on Debian and Ubuntu: apt install python3-venv)." >&2; \
+	    exit 1; \
+	  fi; \
+	  echo "Making $(VENV) with $$($$found --version)"; \
+	  $$found -m venv --clear $(VENV); \
+	}
+	@echo "Installing what pyproject.toml asks for (a minute or two the first time)"
+	@$(PIP) install --constraint constraints.txt --editable '.[dev]'
+	@touch $@
