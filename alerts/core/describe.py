@@ -51,13 +51,15 @@ def describe_value(leaf: Leaf, value: float | None, *, count: int) -> str:
             if value is None:
                 return "no heartbeat yet"
             return f"last heartbeat {format_duration(timedelta(seconds=max(0, round(value))))} ago"
-        case LogLeaf() if count:
+        case LogLeaf():
+            if count == 0:
+                return f"no log line over {format_duration(leaf.window)}"
             return f"{number(value or 0)} of {count} log lines over {format_duration(leaf.window)} match"
         case _:
             subject = _subject(leaf)
             if count == 0:
                 return f"{subject}: no data"
-            if not isinstance(leaf, LogLeaf) and count < leaf.min_count:
+            if count < leaf.min_count:
                 return f"{subject}: {count} of the {leaf.min_count} {_unit(leaf)} needed"
             if value is None:
                 return f"{subject}: no value from {count} {_unit(leaf)}"
@@ -81,9 +83,8 @@ def describe_bound(leaf: Leaf, bound: float | None = None) -> str:
 
 def number(value: float) -> str:
     """A number for people: up to six significant digits, whole numbers without a fraction."""
-    if value.is_integer() and abs(value) < 1e15:
-        return str(int(value))
-    return f"{value:.6g}"
+    exact = float(value)
+    return str(int(exact)) if exact.is_integer() and abs(exact) < 1e15 else f"{exact:.6g}"
 
 
 def _nested(condition: Condition) -> str:
@@ -94,24 +95,8 @@ def _nested(condition: Condition) -> str:
 def _status(leaf: StatusLeaf) -> str:
     if leaf.status is not ExecutionStatus.ERROR:
         return f"an execution with status {leaf.status}"
-    return (
-        "a failure" if leaf.consecutive_failures == 1 else f"{leaf.consecutive_failures} consecutive failures"
-    )
-
-
-def _subject(leaf: MetricLeaf | RateLeaf | LogLeaf) -> str:
-    over = f"over {format_duration(leaf.window)}"
-    match leaf:
-        case LogLeaf():
-            return _lines(leaf)
-        case RateLeaf(rate):
-            return f"share of executions with status {rate} {over}"
-        case MetricLeaf():
-            where = (
-                f" where {', '.join(f'{name}={value}' for name, value in leaf.where)}" if leaf.where else ""
-            )
-            by = f" by {', '.join(leaf.by)}" if leaf.by else ""
-            return f"{leaf.reduce} of {leaf.metric} {over}{where}{by}"
+    failures = leaf.consecutive_failures
+    return "a failure" if failures == 1 else f"{failures} consecutive failures"
 
 
 def _lines(leaf: LogLeaf) -> str:
@@ -120,6 +105,16 @@ def _lines(leaf: LogLeaf) -> str:
     return f"{kind}{plural} with “{leaf.contains}” over {format_duration(leaf.window)}"
 
 
-def _unit(leaf: MetricLeaf | RateLeaf | LogLeaf, count: int = 2) -> str:
-    noun = {MetricLeaf: "point", RateLeaf: "execution", LogLeaf: "line"}[type(leaf)]
+def _subject(leaf: MetricLeaf | RateLeaf) -> str:
+    over = f"over {format_duration(leaf.window)}"
+    if isinstance(leaf, RateLeaf):
+        return f"share of executions with status {leaf.rate} {over}"
+    pairs = ", ".join(f"{name}={value}" for name, value in leaf.where)
+    where = f" where {pairs}" if pairs else ""
+    by = f" by {', '.join(leaf.by)}" if leaf.by else ""
+    return f"{leaf.reduce} of {leaf.metric} {over}{where}{by}"
+
+
+def _unit(leaf: MetricLeaf | RateLeaf, count: int = 2) -> str:
+    noun = "point" if isinstance(leaf, MetricLeaf) else "execution"
     return noun if count == 1 else f"{noun}s"

@@ -97,9 +97,7 @@ class Fields:
             raise self.fault(name, f"must be from 1 to {at_most}")
         return value
 
-    def duration(
-        self, name: str, default: timedelta | None = None, *, at_least: timedelta = SHORTEST
-    ) -> timedelta:
+    def duration(self, name: str, default: timedelta | None = None, *, at_least: timedelta = SHORTEST) -> timedelta:
         """A duration from `at_least` to 31 days."""
         if default is not None and not self.has(name):
             return default

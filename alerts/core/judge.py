@@ -165,9 +165,7 @@ def _find(leaf: Leaf, sets: Mapping[Labels, Reading], labels: Labels) -> Reading
         own = ()
     if (reading := sets.get(own)) is not None:
         return reading
-    finer = (
-        isinstance(leaf, MetricLeaf) and len(own) < len(leaf.by) and any(agree(own, each) for each in sets)
-    )
+    finer = isinstance(leaf, MetricLeaf) and len(own) < len(leaf.by) and any(agree(own, each) for each in sets)
     return None if finer else _NOTHING
 
 
@@ -177,9 +175,7 @@ def _bound(leaf: Leaf, *, firing: bool) -> float | None:
             return float(needed)
         case HeartbeatLeaf(after):
             return after.total_seconds() if after else None
-        case (
-            MetricLeaf(threshold=threshold, recover=recover) | RateLeaf(threshold=threshold, recover=recover)
-        ):
+        case MetricLeaf(threshold=threshold, recover=recover) | RateLeaf(threshold=threshold, recover=recover):
             return recover if firing and recover is not None else threshold
 
 

@@ -64,8 +64,7 @@ def _parse(raw: object, path: str, *, depth: int, tally: _Tally) -> Condition:
     # Not bounded here: the 21st leaf is refused under its own path.
     entries = check_list(fields.require(head), inner, at_most=_COUNT_AT_MOST)
     children = tuple(
-        _parse(entry, f"{inner}[{index}]", depth=depth + 1, tally=tally)
-        for index, entry in enumerate(entries)
+        _parse(entry, f"{inner}[{index}]", depth=depth + 1, tally=tally) for index, entry in enumerate(entries)
     )
     return All(children) if head == "all" else Any(children)
 
@@ -91,9 +90,7 @@ def _status(fields: Fields) -> Leaf:
 
 
 def _metric(fields: Fields) -> Leaf:
-    fields.allow(
-        ("metric", "reduce", "window", "op", "threshold", "recover", "by", "where", "min_count", "no_data")
-    )
+    fields.allow(("metric", "reduce", "window", "op", "threshold", "recover", "by", "where", "min_count", "no_data"))
     metric = fields.text("metric", at_most=200)
     op, threshold, recover = _comparison(fields)
     return MetricLeaf(

@@ -65,11 +65,7 @@ class Evaluation:
     @property
     def window(self) -> timedelta | None:
         """The window that was read, for a leaf that has one."""
-        return (
-            None
-            if self.leaf is None or isinstance(self.leaf, StatusLeaf | HeartbeatLeaf)
-            else self.leaf.window
-        )
+        return None if self.leaf is None or isinstance(self.leaf, StatusLeaf | HeartbeatLeaf) else self.leaf.window
 
     @property
     def no_data(self) -> bool:

@@ -86,9 +86,7 @@ def _email(raw: object, path: str) -> Target:
 def _slack(raw: object, path: str) -> Target:
     address = check_text(raw, path, at_most=2000).strip()
     if not (_SLACK_NAME.fullmatch(address) or _SLACK_ID.fullmatch(address) or _is_url(address)):
-        raise ConditionError(
-            path, "must be #channel, a channel id such as C0123456789, or an incoming-webhook URL"
-        )
+        raise ConditionError(path, "must be #channel, a channel id such as C0123456789, or an incoming-webhook URL")
     return Target(ChannelKind.SLACK, address)
 
 
@@ -98,9 +96,7 @@ def _webhook(raw: object, path: str) -> Target:
     fields = Fields(raw, path)
     fields.allow(("url", "secret"))
     url = _url(fields.require("url"), fields.at("url"))
-    return Target(
-        ChannelKind.WEBHOOK, url, fields.text("secret", at_most=1000) if fields.has("secret") else None
-    )
+    return Target(ChannelKind.WEBHOOK, url, fields.text("secret", at_most=1000) if fields.has("secret") else None)
 
 
 _PARSERS: dict[ChannelKind, Callable[[object, str], Target]] = {
