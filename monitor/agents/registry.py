@@ -1,0 +1,160 @@
+"""From the names that payloads use to agents: remembered, looked up, or registered by their first message."""
+
+import secrets
+from collections import OrderedDict
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import func, insert, select, text
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from monitor.agents.tables import Agent, AgentLive, Touched
+from monitor.db import Database
+from monitor.ids import microseconds, uuid7
+from monitor.signals import Touch
+
+CACHE_SIZE = 100_000
+# An agent that was deleted or erased is noticed after this long.
+CACHE_US = 5_000_000
+TOKEN_BYTES = 24
+
+_POLICY = text("SELECT auto_register, max_agents FROM tenants WHERE id = :tenant_id")
+
+
+@dataclass(slots=True)
+class AgentRef:
+    """An agent as ingest knows it. `seen_us`: when its `last_seen_at` was last written, by this process."""
+
+    id: UUID
+    external_id: str
+    read_us: int
+    seen_us: int = 0
+
+
+Resolved = AgentRef | str
+"""The agent, or why its rows are refused."""
+
+
+class Registry:
+    """Names to agents, for every tenant. One for each process."""
+
+    def __init__(self, db: Database, *, allow_registration: bool = True, size: int = CACHE_SIZE) -> None:
+        """`allow_registration` False: only agents made by people are known, whatever the tenant says."""
+        self._db = db
+        self._allow = allow_registration
+        self._size = size
+        self._known: OrderedDict[tuple[UUID, str], AgentRef] = OrderedDict()
+
+    async def resolve(
+        self, tenant_id: UUID, names: Collection[str], *, now: datetime, register: bool = True
+    ) -> dict[str, Resolved]:
+        """Each name's agent, or the reason why there is none. Unknown ones are registered in one transaction.
+
+        `register` False: an unknown name is not registered, as for a key that is bound to one agent.
+        """
+        now_us = microseconds(now)
+        answer: dict[str, Resolved] = {}
+        missing: list[str] = []
+        for name in names:
+            ref = self._known.get((tenant_id, name))
+            if ref is not None and now_us - ref.read_us < CACHE_US:
+                answer[name] = ref
+            else:
+                missing.append(name)
+        if missing:
+            answer |= await self._look_up(tenant_id, sorted(missing), now, register=register)
+        return answer
+
+    async def _look_up(
+        self, tenant_id: UUID, names: Sequence[str], now: datetime, *, register: bool
+    ) -> dict[str, Resolved]:
+        async with self._db.tenant(tenant_id) as connection:
+            found = await self._read(connection, tenant_id, names, now)
+            unknown = [name for name in names if name not in found]
+            if unknown and register:
+                refused, allowed = await self._judge(connection, tenant_id, unknown)
+                found |= refused
+                if allowed:
+                    await _insert(connection, tenant_id, allowed, now)
+                    found |= await self._read(connection, tenant_id, allowed, now)
+            elif unknown:
+                found |= dict.fromkeys(unknown, "there is no such agent")
+        return found
+
+    async def _read(
+        self, connection: AsyncConnection, tenant_id: UUID, names: Sequence[str], now: datetime
+    ) -> dict[str, Resolved]:
+        query = (
+            select(Agent.id, Agent.external_id, Agent.deleted_at, AgentLive.agent_id.label("live"))
+            .outerjoin(AgentLive, (AgentLive.tenant_id == Agent.tenant_id) & (AgentLive.agent_id == Agent.id))
+            .where(Agent.external_id == func.any(list(names)))
+            .order_by(Agent.id)
+        )
+        found: dict[str, Resolved] = {}
+        bare: list[UUID] = []
+        for row in await connection.execute(query):
+            if row.deleted_at is not None:
+                self._known.pop((tenant_id, row.external_id), None)
+                found[row.external_id] = "the agent was deleted"
+                continue
+            if row.live is None:
+                bare.append(row.id)
+            found[row.external_id] = self._remember(tenant_id, AgentRef(row.id, row.external_id, microseconds(now)))
+        if bare:
+            await _insert_live(connection, tenant_id, bare)
+        return found
+
+    def _remember(self, tenant_id: UUID, ref: AgentRef) -> AgentRef:
+        key = (tenant_id, ref.external_id)
+        before = self._known.get(key)
+        if before is not None and before.id == ref.id:
+            before.read_us = ref.read_us
+            return before
+        self._known[key] = ref
+        while len(self._known) > self._size:
+            self._known.popitem(last=False)
+        return ref
+
+    async def _judge(
+        self, connection: AsyncConnection, tenant_id: UUID, names: Sequence[str]
+    ) -> tuple[dict[str, Resolved], list[str]]:
+        """Which unknown names may be registered: refusals by name, and the others."""
+        policy = (await connection.execute(_POLICY, {"tenant_id": tenant_id})).one()
+        if not (self._allow and policy.auto_register):
+            return dict.fromkeys(names, "unknown agent, and this tenant does not let agents register themselves"), []
+        if policy.max_agents is None:
+            return {}, list(names)
+        count = select(func.count()).select_from(Agent).where(Agent.deleted_at.is_(None))
+        room = max(0, policy.max_agents - ((await connection.execute(count)).scalar() or 0))
+        over = f"the tenant's limit of {policy.max_agents} agents is reached"
+        return dict.fromkeys(names[room:], over), list(names[:room])
+
+
+async def _insert(connection: AsyncConnection, tenant_id: UUID, names: Sequence[str], now: datetime) -> None:
+    """Register agents, in order of their names so that two collectors cannot deadlock, and tell the alerter."""
+    rows = [
+        {
+            "tenant_id": tenant_id,
+            "id": uuid7(now),
+            "external_id": name,
+            "name": name,
+            "ping_token": secrets.token_urlsafe(TOKEN_BYTES),
+        }
+        for name in names
+    ]
+    # Another collector may register the same ones at this moment: whoever comes second waits here, then finds them.
+    made = upsert(Agent).on_conflict_do_nothing(index_elements=["tenant_id", "external_id"]).returning(Agent.id)
+    ids = list((await connection.execute(made, rows)).scalars())
+    if not ids:
+        return
+    await _insert_live(connection, tenant_id, ids)
+    news = insert(Touched).values(tenant_id=tenant_id, agent_ids=ids, kinds=[int(Touch.AGENT)] * len(ids))
+    await connection.execute(news)
+
+
+async def _insert_live(connection: AsyncConnection, tenant_id: UUID, ids: Sequence[UUID]) -> None:
+    rows = [{"tenant_id": tenant_id, "agent_id": agent_id} for agent_id in sorted(ids)]
+    await connection.execute(upsert(AgentLive).on_conflict_do_nothing(), rows)
