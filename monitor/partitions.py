@@ -69,6 +69,8 @@ LAYOUTS = (
     Layout("rollups_day", Span.YEAR, Key.TIME, timedelta(days=31)),
     Layout("audit_logs", Span.MONTH, Key.UUID7, timedelta(days=1)),
 )
+# Any fixed number: whoever changes partitions holds this lock, so that two planners do not make the same one.
+_LOCK = text("SELECT pg_advisory_xact_lock(7305311829014114)")
 AHEAD = {Span.DAY: 3, Span.MONTH: 2, Span.YEAR: 2}
 
 
@@ -147,6 +149,7 @@ async def apply(db: Database, now: datetime, *, retention: Mapping[str, timedelt
         await _create(db, item)
     for name in todo.drop:
         async with db.owner() as connection:
+            await connection.execute(_LOCK)
             await connection.execute(text("SET LOCAL lock_timeout = '5s'"))
             await connection.execute(text(f"DROP TABLE IF EXISTS {name}"))
     return todo
@@ -155,6 +158,7 @@ async def apply(db: Database, now: datetime, *, retention: Mapping[str, timedelt
 async def _create(db: Database, item: Partition) -> None:
     start, end = _bound(item.start, item.key), _bound(item.end, item.key)
     async with db.owner() as connection:
+        await connection.execute(_LOCK)
         await connection.execute(
             text(
                 f"CREATE TABLE IF NOT EXISTS {item.name} PARTITION OF {item.table} FOR VALUES FROM ({start}) TO ({end})"

@@ -56,6 +56,12 @@ def _ring(text: str) -> tuple[str, ...]:
     return keys
 
 
+def _rate(text: str) -> str:
+    if re.fullmatch(r"[1-9]\d*/(second|minute|hour|day)", text) is None:
+        raise ValueError("a rate such as 1000/second is expected")
+    return text
+
+
 def _one_of(*words: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
         if text.lower() not in words:
@@ -107,7 +113,7 @@ class Settings:
     evaluation_interval: float = _setting(_duration, 10.0, "time between two passes over the rules")
     log_level: str = _setting(lambda text: _one_of("debug", "info", "warning", "error")(text).upper(), "INFO", "least")
     log_format: str = _setting(_one_of("json", "text"), "text", "shape of the logs")
-    rate_limit: str = _setting(str, "1000000/minute", "requests per key, as <count>/<second|minute|hour>")
+    rate_limit: str = _setting(_rate, "1000000/minute", "requests per key, as <count>/<second|minute|hour>")
     body_limit: int = _setting(_size, 64 << 20, "largest body after decompression")
     inflight_limit: int = _setting(_size, 96 << 20, "bytes of bodies in work at one time; more is answered 503")
     disk_reserve: int = _setting(_size, 1 << 30, "free bytes on the data directory's disk below which ingest stops")
@@ -132,7 +138,7 @@ class Settings:
 def with_user(url: str, user: str) -> str:
     """The same URL for another user, with the same password."""
     parts = urlsplit(url)
-    password = f":{quote(parts.password, safe='')}" if parts.password else ""
+    password = f":{parts.password}" if parts.password else ""
     host = parts.netloc.rpartition("@")[2]
     return urlunsplit(parts._replace(netloc=f"{quote(user, safe='')}{password}@{host}"))
 

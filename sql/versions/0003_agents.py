@@ -8,15 +8,15 @@ revision = "0003"
 down_revision = "0002"
 
 PLATFORM = "'00000000-0000-7000-8000-000000000000'"
-PREDEFINED = """
+PREDEFINED = f"""
     INSERT INTO agent_types (tenant_id, id, slug, name, description) VALUES
-    (%(platform)s, '00000000-0000-7000-8000-000000000001', 'custom', 'Custom', 'Any agent that says no more of itself'),
-    (%(platform)s, '00000000-0000-7000-8000-000000000002', 'coder', 'Coder', 'Writes, changes and reviews code'),
-    (%(platform)s, '00000000-0000-7000-8000-000000000003', 'researcher', 'Researcher', 'Searches, reads and reports'),
-    (%(platform)s, '00000000-0000-7000-8000-000000000004', 'orchestrator', 'Orchestrator', 'Hands work to other agents'),
-    (%(platform)s, '00000000-0000-7000-8000-000000000005', 'support', 'Support', 'Answers people'),
-    (%(platform)s, '00000000-0000-7000-8000-000000000006', 'host', 'Host', 'A machine that reports about itself')
-""" % {"platform": PLATFORM}
+    ({PLATFORM}, '00000000-0000-7000-8000-000000000001', 'custom', 'Custom', 'Any agent that says no more of itself'),
+    ({PLATFORM}, '00000000-0000-7000-8000-000000000002', 'coder', 'Coder', 'Writes, changes and reviews code'),
+    ({PLATFORM}, '00000000-0000-7000-8000-000000000003', 'researcher', 'Researcher', 'Searches, reads and reports'),
+    ({PLATFORM}, '00000000-0000-7000-8000-000000000004', 'orchestrator', 'Orchestrator', 'Hands work to other agents'),
+    ({PLATFORM}, '00000000-0000-7000-8000-000000000005', 'support', 'Support', 'Answers people'),
+    ({PLATFORM}, '00000000-0000-7000-8000-000000000006', 'host', 'Host', 'A machine that reports about itself')
+"""
 
 TABLES = (
     """

@@ -1,0 +1,31 @@
+"""Identifiers sort by time to the microsecond, and give their time back."""
+
+from datetime import UTC, datetime
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor.ids import from_microseconds, microseconds, uuid7, uuid7_floor, uuid7_named, uuid7_time, uuid7_us
+
+TIMES = st.datetimes(datetime(1971, 1, 1), datetime(2400, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 given UTC
+
+
+@given(TIMES)
+def test_an_id_gives_its_time_back(at: datetime) -> None:
+    assert uuid7_time(uuid7(at)) == at
+    assert from_microseconds(microseconds(at)) == at
+    assert uuid7(at).version == 7
+
+
+@given(TIMES, st.integers(1, 10**12))
+def test_ids_sort_by_microsecond(at: datetime, later: int) -> None:
+    base = microseconds(at)
+    assert uuid7_us(base) < uuid7_us(base + later)
+    assert uuid7_floor(at) <= uuid7(at) < uuid7_floor(from_microseconds(base + 1))
+
+
+@given(TIMES, st.text())
+def test_the_same_name_and_time_are_the_same_id(at: datetime, name: str) -> None:
+    base = microseconds(at)
+    assert uuid7_named(base, name) == uuid7_named(base, name)
+    assert uuid7_named(base, name) != uuid7_named(base + 1, name)
