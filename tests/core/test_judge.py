@@ -1,10 +1,8 @@
 """Verdicts per label set: the lines of the semantics one by one, and the laws of Kleene logic."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from alerts.core.condition import (
     All,
@@ -20,40 +18,12 @@ from alerts.core.condition import (
     RateLeaf,
     StatusLeaf,
 )
-from alerts.core.judge import HEARTBEAT_GRACE, judge
+from alerts.core.judge import judge
 from alerts.core.labels import Labels
 from alerts.core.reading import Evaluation, Reading, Readings
 from alerts.core.vocabulary import NoData, Phase, Verdict
-from tests.core.strategies import START, conditions
-
-B, OK, U = Verdict.BREACHED, Verdict.OK, Verdict.UNKNOWN
-LONG_AGO = START - timedelta(days=30)
-A: Labels = (("model", "a"),)
-Z: Labels = (("model", "z"),)
-CPU = MetricLeaf("cpu", 10.0)
-BY_MODEL = MetricLeaf("latency_ms", 10.0, by=("model",))
-
-
-def verdicts(
-    condition: Condition,
-    readings: Readings,
-    *,
-    phases: dict[Labels, Phase] | None = None,
-    since: datetime = LONG_AGO,
-) -> dict[Labels, Verdict]:
-    judged = judge(condition, readings, now=START, since=since, phases=phases)
-    assert all(labels == evaluation.labels for labels, evaluation in judged.items())
-    return {labels: evaluation.verdict for labels, evaluation in judged.items()}
-
-
-def only(leaf: Leaf, reading: Reading | None, *, firing: bool = False, since: datetime = LONG_AGO) -> Evaluation:
-    phases: dict[Labels, Phase] = {(): Phase.FIRING} if firing else {}
-    readings: Readings = {leaf: None if reading is None else {(): reading}}
-    return judge(leaf, readings, now=START, since=since, phases=phases)[()]
-
-
-def seen(value: float | None, count: int = 5) -> Reading:
-    return Reading(value=value, count=count, last_at=START)
+from tests.core.judging import BY_MODEL, CPU, LONG_AGO, OK, A, B, U, Z, only, seen, verdicts
+from tests.core.strategies import START
 
 
 def test_unknown_when_the_read_failed() -> None:
@@ -215,48 +185,6 @@ def test_not_applies_to_the_sets_its_child_yields() -> None:
     assert verdicts(Not(BY_MODEL), {BY_MODEL: {}}) == {(): U}
 
 
-def heartbeat(seconds: float, *, count: int = 3, interval: float | None = None, expected: bool = True) -> Reading:
-    return Reading(
-        count=count,
-        last_at=START - timedelta(seconds=seconds),
-        interval=None if interval is None else timedelta(seconds=interval),
-        expected=expected,
-    )
-
-
-EXPLICIT = HeartbeatLeaf(timedelta(seconds=90))
-
-
-def test_dead_man_an_explicit_interval_is_expected_from_the_first_heartbeat() -> None:
-    assert only(EXPLICIT, heartbeat(90, count=1)).verdict is OK
-    evaluation = only(EXPLICIT, heartbeat(91, count=1))
-    assert (evaluation.verdict, evaluation.value, evaluation.bound) == (B, 91, 90)
-    assert (evaluation.detail, evaluation.threshold) == ("last heartbeat 91s ago", "> 90s")
-
-
-def test_dead_man_a_learned_interval_is_expected_from_the_third_heartbeat() -> None:
-    limit = 3 * 60 + HEARTBEAT_GRACE.total_seconds()
-    assert only(HeartbeatLeaf(), heartbeat(10_000, count=2, interval=60)).verdict is U
-    assert only(HeartbeatLeaf(), heartbeat(10_000, count=3)).verdict is U
-    assert only(HeartbeatLeaf(), heartbeat(limit, interval=60)).verdict is OK
-    assert only(HeartbeatLeaf(), heartbeat(limit + 1, interval=60)).verdict is B
-
-
-def test_dead_man_an_expectation_that_ended_opens_nothing() -> None:
-    assert only(EXPLICIT, heartbeat(10_000, expected=False)).verdict is U
-    assert only(HeartbeatLeaf(EXPLICIT.after, NoData.ALERT), heartbeat(10_000, expected=False)).verdict is U
-    assert only(HeartbeatLeaf(EXPLICIT.after, NoData.OK), heartbeat(10_000, expected=False)).verdict is OK
-
-
-def test_dead_man_a_clean_shutdown_is_a_sign_of_life() -> None:
-    assert only(EXPLICIT, heartbeat(1, expected=False), firing=True).verdict is OK
-
-
-def test_dead_man_heartbeats_that_are_not_yet_an_expectation_are_no_lack_of_data() -> None:
-    odd = HeartbeatLeaf(timedelta(seconds=90), NoData.ALERT)
-    assert only(odd, heartbeat(10_000, count=0)).verdict is U
-
-
 def test_the_value_of_all_and_any_is_that_of_the_leaf_that_decided() -> None:
     memory = MetricLeaf("memory", 5.0)
     readings: Readings = {CPU: {(): seen(3)}, memory: {(): seen(7)}}
@@ -278,60 +206,4 @@ def test_an_evaluation_tells_what_it_saw() -> None:
     assert evaluation.threshold == "> 10"
     bare = Evaluation(START, OK)
     assert (bare.detail, bare.threshold, bare.points, bare.window, bare.no_data) == ("", "", 0, None, False)
-    assert only(EXPLICIT, heartbeat(1)).window is None
-
-
-P, Q, R = (StatusLeaf(ExecutionStatus.ERROR, streak) for streak in (1, 2, 3))
-three = st.sampled_from(Verdict)
-
-
-def value_of(condition: Condition, *given_verdicts: Verdict) -> Verdict:
-    """The verdict on a condition whose leaves P, Q, R have these verdicts."""
-    reads = {B: seen(9), OK: seen(0), U: Reading()}
-    leaves = dict(zip((P, Q, R), given_verdicts, strict=False))
-    return verdicts(condition, {leaf: {(): reads[verdict]} for leaf, verdict in leaves.items()})[()]
-
-
-@given(three, three)
-def test_kleene_tables(p: Verdict, q: Verdict) -> None:
-    both = OK if OK in (p, q) else U if U in (p, q) else B
-    either = B if B in (p, q) else U if U in (p, q) else OK
-    assert value_of(All((P, Q)), p, q) is both
-    assert value_of(Any((P, Q)), p, q) is either
-    assert value_of(Not(P), p) is {B: OK, OK: B, U: U}[p]
-
-
-@given(three, three, three)
-def test_kleene_laws(p: Verdict, q: Verdict, r: Verdict) -> None:
-    def same(left: Condition, right: Condition) -> bool:
-        return value_of(left, p, q, r) is value_of(right, p, q, r)
-
-    assert same(Not(All((P, Q))), Any((Not(P), Not(Q))))
-    assert same(Not(Any((P, Q))), All((Not(P), Not(Q))))
-    assert same(Not(Not(P)), P)
-    assert same(All((P, Q, R)), All((All((R, Q)), P)))
-    assert same(Any((P, Q, R)), Any((R, Any((Q, P)))))
-    assert same(All((P, Any((Q, R)))), Any((All((P, Q)), All((P, R)))))
-
-
-readings_of = st.builds(
-    Reading,
-    st.none() | st.floats(),
-    st.integers(0, 5),
-    st.none() | st.just(START - timedelta(seconds=100)),
-    st.none() | st.just(timedelta(seconds=10)),
-    st.booleans(),
-)
-
-
-@given(conditions, readings_of)
-def test_every_condition_has_a_verdict_and_a_text_for_every_reading(condition: Condition, reading: Reading) -> None:
-    class Everything(dict[Leaf, dict[Labels, Reading]]):
-        def get(self, leaf: Leaf, default: object = None) -> dict[Labels, Reading]:
-            return {(): reading}
-
-    judged = judge(condition, Everything(), now=START, since=LONG_AGO, phases={A: Phase.FIRING})
-    assert set(judged) == {(), A}
-    for evaluation in judged.values():
-        assert evaluation.detail
-        assert evaluation.threshold
+    assert only(HeartbeatLeaf(), Reading()).window is None
