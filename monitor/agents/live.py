@@ -5,7 +5,7 @@ pipeline mode. Whoever writes for an agent holds its `agent_live` row first, so 
 locked in order of their ids, so they cannot deadlock.
 
 An agent's streak is defined by its executions in order of their ids, which carry event time: the number of errors
-after the newest success or warning. `state` follows the newest execution (`error`, else `idle`) and heartbeats.
+after the newest success or warning. What an agent is doing is not stored: status.py computes it from this.
 """
 
 from collections.abc import Mapping, Sequence
@@ -69,7 +69,6 @@ WITH n AS MATERIALIZED (
         last_status = CASE WHEN {_NEWER} THEN news.status ELSE l.last_status END,
         last_message = CASE WHEN {_NEWER} THEN left(news.message, 2000) ELSE l.last_message END,
         last_duration = CASE WHEN {_NEWER} THEN news.duration ELSE l.last_duration END,
-        state = CASE WHEN {_NEWER} THEN CASE WHEN news.status = 'error' THEN 'error' ELSE 'idle' END ELSE l.state END,
         consecutive_failures = CASE
             WHEN news.ok_id > l.last_ok_id OR (news.ok_id IS NOT NULL AND l.last_ok_id IS NULL) THEN
                 (SELECT count(*) FROM unnest(news.errors) AS e (id) WHERE e.id > news.ok_id)
@@ -103,17 +102,16 @@ UPDATE agent_live l SET
         ELSE l.heartbeat_interval + 0.25 * (least({_GAP}, 4 * l.heartbeat_interval) - l.heartbeat_interval)
     END,
     expected = CASE
-        WHEN b.state = 'dead' OR a.ephemeral OR a.retired_at IS NOT NULL THEN false
+        WHEN b.farewell = 1 OR a.ephemeral OR a.retired_at IS NOT NULL THEN false
         ELSE l.expected OR b.interval_us IS NOT NULL OR l.heartbeat_count + b.count >= 3
     END,
-    state = coalesce(b.state, CASE WHEN l.state IN ('dead', 'stalled') THEN 'idle' ELSE l.state END),
     metrics = CASE
         WHEN b.metrics IS NULL THEN l.metrics
         WHEN pg_column_size(l.metrics) > 16384 THEN b.metrics
         ELSE l.metrics || b.metrics
     END
-FROM unnest(%(agents)b, %(at)b, %(counts)b, %(statuses)b, %(intervals)b, %(states)b, %(metrics)b)
-         AS b (agent_id, at, count, status, interval_us, state, metrics)
+FROM unnest(%(agents)b, %(at)b, %(counts)b, %(statuses)b, %(intervals)b, %(farewells)b, %(metrics)b)
+         AS b (agent_id, at, count, status, interval_us, farewell, metrics)
 JOIN agents a ON a.tenant_id = %(tenant)b AND a.id = b.agent_id
 WHERE l.tenant_id = %(tenant)b AND l.agent_id = b.agent_id
 """
@@ -149,8 +147,8 @@ class LogRow:
 class Beats:
     """What the heartbeats of one agent in one batch come to.
 
-    `interval_us`: as the agent said, else None. `state`: what they make of `agent_live.state`; `dead` is a clean
-    shutdown and ends the expectation. `metrics`: a JSON object, merged over what is there.
+    `interval_us`: as the agent said, else None. `farewell`: the last one was a clean
+    shutdown, which ends the expectation. `metrics`: a JSON object, merged over what is there.
     """
 
     agent_id: UUID
@@ -158,7 +156,7 @@ class Beats:
     count: int
     status: str | None
     interval_us: int | None
-    state: str | None
+    farewell: bool
     metrics: bytes | None
 
 
@@ -200,7 +198,7 @@ async def write_beats(connection: Connection, tenant_id: UUID, beats: Sequence[B
         "counts": arrays.int8s_or_null([beat.count for beat in beats]),
         "statuses": arrays.texts([beat.status for beat in beats]),
         "intervals": arrays.int8s_or_null([beat.interval_us for beat in beats]),
-        "states": arrays.texts([beat.state for beat in beats]),
+        "farewells": arrays.int2s([int(beat.farewell) for beat in beats]),
         "metrics": arrays.jsonbs([beat.metrics for beat in beats]),
     }
     await connection.execute(_BEATS, columns, prepare=True)
