@@ -3,6 +3,7 @@
 import asyncio
 import atexit
 import contextlib
+import encodings.idna
 import os
 import threading
 import time
@@ -10,12 +11,18 @@ import weakref
 from collections.abc import Callable
 from types import TracebackType
 
+import certifi
+import httpcore
 import httpx
 
 from monitor.sdk.engine import Engine, Limits, Send, Stop, Wait
 from monitor.sdk.reporter import Reporter
 from monitor.sdk.surroundings import sending
 from monitor.sdk.wire import Outcome, Request, pack
+
+# httpx and the sockets import these when first used, which would be in the sender's thread. A fork at that
+# moment leaves their import locks locked in the child, for ever: have them imported before.
+_IMPORTED_EARLY = (certifi, encodings.idna, httpcore)
 
 AT_EXIT = 5.0
 """Seconds that the end of the program may take for what is still queued."""
@@ -240,7 +247,9 @@ class AsyncMonitor(_Client):
                     case Wait(seconds):
                         self._progress.set()
                         with contextlib.suppress(TimeoutError):
-                            await asyncio.wait_for(event.wait(), seconds)
+                            # Not `wait_for`: before Python 3.12 it can swallow a cancellation.
+                            async with asyncio.timeout(seconds):
+                                await event.wait()
                         event.clear()
                     case Stop():
                         return
@@ -249,7 +258,7 @@ class AsyncMonitor(_Client):
 def _post(client: httpx.Client, request: Request) -> Outcome:
     try:
         answer = client.post(request.path, content=request.content, headers=request.headers)
-    except (httpx.HTTPError, OSError) as error:
+    except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
         return Outcome(None, error=_named(error))
     return _outcome(answer)
 
@@ -257,7 +266,7 @@ def _post(client: httpx.Client, request: Request) -> Outcome:
 async def _post_async(client: httpx.AsyncClient, request: Request) -> Outcome:
     try:
         answer = await client.post(request.path, content=request.content, headers=request.headers)
-    except (httpx.HTTPError, OSError) as error:
+    except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
         return Outcome(None, error=_named(error))
     return _outcome(answer)
 

@@ -116,9 +116,10 @@ class Engine:
         return wake
 
     def beat(self, every: float, row: Callable[[], bytes], now: float) -> None:
-        """Queue `row()` every so many seconds from now on; one that waits to be sent is enough."""
+        """Queue `row()` now and every so many seconds; one that waits to be sent is enough."""
         with self._lock:
             self._beat, self._beat_every, self._beat_at = row, every, now
+            self._queue_beat(now)
 
     def hurry(self) -> None:
         """Do not wait for full batches until everything is sent."""

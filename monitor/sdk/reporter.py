@@ -4,6 +4,7 @@ import random
 import time
 from collections.abc import Mapping
 from datetime import datetime
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -155,8 +156,9 @@ class Reporter:
 
     def _usable(self) -> bool:
         try:
-            host = httpx.URL(self._url).host if self._url.startswith(("http://", "https://")) else ""
-        except httpx.InvalidURL:
+            web = urlsplit(self._url).scheme in ("http", "https")
+            host = httpx.URL(self._url).host if web else ""
+        except (httpx.InvalidURL, ValueError):
             host = ""
         wrong = [] if host else ["AGENT_MONITOR_URL"]
         if not self._key or not self._key.isascii() or not self._key.isprintable():

@@ -56,7 +56,7 @@ def _clean(value: object, depth: int, budget: list[int]) -> Json:
         return cut(str(value))
     if isinstance(value, Integral):
         whole = int(value)
-        return whole if abs(whole) < 1 << 63 else _shown(whole)
+        return whole if abs(whole) < 1 << 63 else f"an integer of {whole.bit_length()} bits"
     if isinstance(value, Real):
         return float(value) if math.isfinite(value) else str(value)
     if isinstance(value, datetime | date):
