@@ -63,7 +63,8 @@ class Point(NamedTuple):
     unit: str | None
 
 
-class Refused(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Refused:
     """A point that the store will not take: its index among the points given, and why."""
 
     index: int
@@ -116,7 +117,8 @@ class Reduction:
     where: Tags = ()
 
 
-class Reduced(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Reduced:
     """One agent's answer for one label set: `labels` are the values of `by` in its order, `count` the points read."""
 
     tenant_id: UUID
@@ -146,7 +148,10 @@ class SeriesStore(Protocol):
     async def reduce(
         self, reduction: Reduction, targets: Mapping[UUID, Sequence[UUID]], *, now: datetime
     ) -> list[Reduced]:
-        """Reduce [now - window, now) for agents by tenant (as the alerter), in one statement. No points: no row."""
+        """Reduce [now - window, now) for agents by tenant (as the alerter), all of them at once. No points: no row.
+
+        Rate and increase of a counter need two points; a gauge has neither and gives no row.
+        """
         ...
 
     async def last_values(self, tenant_id: UUID, agent_id: UUID) -> list[tuple[str, Tags, datetime, float, str | None]]:

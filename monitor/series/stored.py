@@ -1,0 +1,176 @@
+"""Stored rows of history into columns: samples, chunks of closed hours, folded minutes, hours and days.
+
+Each function is one statement for any number of series, of one tenant or of many: which rows may be seen is the
+connection's business.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+
+from monitor import arrays
+from monitor.ids import from_microseconds
+from monitor.series.columns import Cursor, Int, Ragged, column
+from monitor.series.histogram import Histograms
+from monitor.series.summaries import Points, Summaries
+
+MINUTE_US = 60_000_000
+HOUR_US = 60 * MINUTE_US
+DAY_US = 24 * HOUR_US
+
+Span = tuple[int, int]
+"""From and up to (without), in microseconds since the epoch."""
+
+_WHO = "unnest(%s, %s) AS w (tenant_id, series_id) JOIN {table} x USING (tenant_id, series_id)"
+_EACH = "unnest(%s, %s, %s) AS w (tenant_id, series_id, {key}) JOIN {table} x USING (tenant_id, series_id, {key})"
+_SCALARS = {
+    "count": ("x.count", "int8"),
+    "sum": ("x.sum", "float8"),
+    "ss": ("x.sum_sq", "float8"),
+    "min": ("x.min", "float8"),
+    "max": ("x.max", "float8"),
+    "first": ("coalesce(x.first, 0)", "float8"),
+    "last": ("x.last", "float8"),
+    "last_at": ("x.last_at", "timestamptz"),
+    "increase": ("coalesce(x.increase, 0)", "float8"),
+}
+SCALARS = tuple(_SCALARS)
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """The series to read: their tenants and ids, ascending by id. A row of it stands for a series from here on."""
+
+    tenants: Sequence[UUID]
+    ids: Int
+
+    def rows(self, ids: Int) -> Int:
+        """The row of each id."""
+        return np.searchsorted(self.ids, ids)
+
+    def pick(self, rows: Int) -> tuple[arrays.Uuids, arrays.Int8s]:
+        """Parameters for some rows, with repetitions."""
+        return arrays.uuids([self.tenants[row] for row in rows.tolist()]), arrays.int8s(self.ids[rows])
+
+    @property
+    def all(self) -> tuple[arrays.Uuids, arrays.Int8s]:
+        """Parameters for all rows."""
+        return arrays.uuids(self.tenants), arrays.int8s(self.ids)
+
+
+@dataclass(frozen=True, slots=True)
+class Spans:
+    """Whatever lies in one of these spans of time, for every series."""
+
+    spans: Sequence[Span]
+
+
+@dataclass(frozen=True, slots=True)
+class Each:
+    """Named rows: pairs of a series' row and the time at which the stored span begins."""
+
+    rows: Int
+    at: Int
+
+
+Which = Spans | Each
+
+
+def _from(table: str, key: str, who: Who, which: Which) -> tuple[str, list[Any]]:
+    """FROM and WHERE for the rows wanted. The outer bounds are there so that partitions are pruned."""
+    if isinstance(which, Each):
+        bounds = [from_microseconds(int(which.at.min())), from_microseconds(int(which.at.max()))]
+        joined = _EACH.format(table=table, key=key)
+        return f"{joined} WHERE x.{key} BETWEEN %s AND %s", [*who.pick(which.rows), arrays.times(which.at), *bounds]
+    bounds = [from_microseconds(at) for span in which.spans for at in span]
+    either = " OR ".join([f"(x.{key} >= %s AND x.{key} < %s)"] * len(which.spans))
+    return f"{_WHO.format(table=table)} WHERE ({either})", [*who.all, *bounds]
+
+
+async def samples(cur: Cursor, who: Who, span: Span) -> Points:
+    """Single points: those of open hours and those that came late."""
+    source, parameters = _from("samples", "at", who, Spans([span]))
+    await cur.execute(
+        f"SELECT array_agg(x.series_id), array_agg(x.at), array_agg(x.value) FROM {source}", parameters, prepare=False
+    )
+    row = await cur.fetchone() or (None, None, None)
+    return Points(who.rows(column(row[0], "int8")), column(row[1], "timestamptz"), column(row[2], "float8"))
+
+
+async def chunks(cur: Cursor, who: Who, which: Which) -> Points:
+    """The points of closed hours; `which` names the hours."""
+    source, parameters = _from("sample_chunks", "hour", who, which)
+    await cur.execute(f"SELECT x.series_id, x.hour, x.t, x.v FROM {source}", parameters, prepare=False)
+    rows = await cur.fetchall()
+    ids, hours, t, v = zip(*rows, strict=True) if rows else ((), (), (), ())
+    offsets, values = Ragged.load(t, "int4"), Ragged.load(v, "float8")
+    middle = np.array(hours, np.int64) + HOUR_US // 2
+    return Points(
+        np.repeat(who.rows(np.array(ids, np.int64)), offsets.lengths),
+        offsets.flat + np.repeat(middle, offsets.lengths),
+        values.flat,
+    )
+
+
+async def minutes(cur: Cursor, who: Who, which: Which) -> Summaries:
+    """The minutes of closed hours; `which` names the hours. They hold no squares, ends, increase or histogram."""
+    source, parameters = _from("rollups_minute", "hour", who, which)
+    await cur.execute(
+        "SELECT x.series_id, x.hour, x.minute, x.sum, coalesce(x.min, x.sum), coalesce(x.max, x.sum), "
+        f"coalesce(x.count, array_fill(1, ARRAY[cardinality(x.minute)])) FROM {source}",
+        parameters,
+        prepare=False,
+    )
+    rows = await cur.fetchall()
+    ids, hours, minute, total, low, high, count = zip(*rows, strict=True) if rows else ((),) * 7
+    which_minute = Ragged.load(minute, "int2")
+    at = np.repeat(np.array(hours, np.int64), which_minute.lengths) + which_minute.flat.astype(np.int64) * MINUTE_US
+    nothing = np.zeros(len(at))
+    return Summaries(
+        series=np.repeat(who.rows(np.array(ids, np.int64)), which_minute.lengths),
+        at=at,
+        count=Ragged.load(count, "int4").flat.astype(np.int64),
+        sum=Ragged.load(total, "float8").flat,
+        ss=nothing,
+        min=Ragged.load(low, "float8").flat,
+        max=Ragged.load(high, "float8").flat,
+        first=nothing,
+        last=nothing,
+        last_at=at,
+        increase=nothing,
+        histograms=None,
+    )
+
+
+async def rollups(
+    cur: Cursor, table: str, who: Who, which: Which, *, scalars: Sequence[str] = SCALARS, histograms: bool
+) -> Summaries:
+    """Rows of rollups_hour or rollups_day with these columns; the others are zeros."""
+    source, parameters = _from(table, "at", who, which)
+    names = ["x.series_id", "x.at", *(_SCALARS[name][0] for name in scalars)]
+    if histograms:
+        await cur.execute(f"SELECT {', '.join(names)}, x.bins, x.cum FROM {source}", parameters, prepare=False)
+        rows = await cur.fetchall()
+        found: list[Any] = list(zip(*rows, strict=True)) if rows else [()] * (len(names) + 2)
+        cum = Ragged.load([item or b"" for item in found.pop()], "int4")
+        made = Histograms.of_columns(Ragged.load(found.pop(), "int2"), cum)
+        types = [_SCALARS[name][1] for name in scalars]
+        columns = [
+            np.array(c, np.float64 if t == "float8" else np.int64) for c, t in zip(found[2:], types, strict=True)
+        ]
+        ids, at = np.array(found[0], np.int64), np.array(found[1], np.int64)
+    else:
+        made = None
+        aggregates = ", ".join(f"array_agg({name})" for name in names)
+        await cur.execute(f"SELECT {aggregates} FROM {source}", parameters, prepare=False)
+        row = await cur.fetchone() or (None,) * len(names)
+        ids, at = column(row[0], "int8"), column(row[1], "timestamptz")
+        columns = [column(c, _SCALARS[name][1]) for c, name in zip(row[2:], scalars, strict=True)]
+    values: dict[str, Any] = {
+        name: np.zeros(len(ids), np.float64 if kind == "float8" else np.int64) for name, (_, kind) in _SCALARS.items()
+    }
+    values.update(zip(scalars, columns, strict=True))
+    return Summaries(series=who.rows(ids), at=at, histograms=made, **values)
