@@ -54,6 +54,8 @@ def test_retry_after_is_never_undercut_and_may_pass_the_cap() -> None:
 
 
 def test_retry_after_beyond_the_end_is_dead() -> None:
+    last = timedelta(hours=4)
+    assert retry_at(1, now=START, first_at=START, rng=Random(1), retry_after=last) == START + last
     assert retry_at(1, now=START, first_at=START, rng=Random(1), retry_after=timedelta(days=1)) is None
 
 

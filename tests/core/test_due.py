@@ -129,6 +129,7 @@ def test_a_window_with_points_is_read_about_thirty_times_while_they_leave() -> N
     assert due(MetricLeaf("cpu", 1, window=HOUR), points(60)) == s(120)
     assert due(RateLeaf(ExecutionStatus.ERROR, 0.5, window=HOUR), points(60)) == s(120)
     assert due(MetricLeaf("cpu", 1), points(60)) == TICK
+    assert due(MetricLeaf("cpu", 1, window=s(60)), points(0)) == TICK
 
 
 def test_a_window_is_read_at_the_latest_when_its_last_point_leaves() -> None:
