@@ -32,6 +32,10 @@ class Authenticator(Protocol):
         """The principal of an API key. Raises Unauthenticated."""
         ...
 
+    def session(self, token: str) -> str:
+        """The session cookie for a sign-in token. Raises Unauthenticated for a forged or old one."""
+        ...
+
     async def by_session(self, cookie: str) -> Principal:
         """The principal of a browser's session cookie. Raises Unauthenticated."""
         ...

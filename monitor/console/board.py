@@ -1,0 +1,148 @@
+"""What the first page says: the fleet in one sentence, what is wrong, who works, what was sent."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from monitor.agents import store as agents
+from monitor.agents.status import State
+from monitor.agents.store import AgentRow
+from monitor.console import store
+from monitor.console.store import AlertView, MessageView, RunView
+from monitor.console.words import plural, span
+from monitor.settings import Settings
+
+SHOWN_AGENTS = 200
+SHOWN_ALERTS = 50
+SHOWN_MESSAGES = 8
+RUNS = 24
+HOST_TYPE = "host"
+RECENT = timedelta(hours=24)
+_URGENCY = {State.DEAD: 0, State.ERROR: 1, State.WORKING: 2, State.IDLE: 3, State.UNKNOWN: 4}
+_SLOWEST = 60_000
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One execution as a bar: `height` and `top` are in pixels of a strip 18 high."""
+
+    x: int
+    height: int
+    status: str
+
+    @property
+    def top(self) -> int:
+        """Where it begins."""
+        return 18 - self.height
+
+
+@dataclass(frozen=True, slots=True)
+class AgentLine:
+    """An agent with its latest runs and the number of its open alerts."""
+
+    agent: AgentRow
+    bars: Sequence[Bar]
+    runs: str
+    alerts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """Everything that the page shows at one time."""
+
+    now: datetime
+    headline: str
+    explanation: str
+    mood: str
+    open_alerts: Sequence[AlertView]
+    more_alerts: int
+    resolved: Sequence[AlertView]
+    agents: Sequence[AgentLine]
+    more_agents: bool
+    messages: Sequence[MessageView]
+    notes: Sequence[str]
+    first_run: bool
+
+
+async def read_board(connection: AsyncConnection, tenant_id: UUID, now: datetime, *, settings: Settings) -> Board:
+    """Read all of it, in the caller's transaction."""
+    fleet = await agents.list_agents(connection, tenant_id, now, limit=SHOWN_AGENTS)
+    more = len(fleet) > SHOWN_AGENTS
+    fleet = sorted(fleet[:SHOWN_AGENTS], key=lambda agent: (_URGENCY[agent.state], agent.external_id))
+    open_alerts = await store.list_open(connection, tenant_id, limit=SHOWN_ALERTS)
+    total = await store.count_open(connection, tenant_id)
+    runs = await store.list_runs(connection, tenant_id, [agent.id for agent in fleet], since=now - RECENT, count=RUNS)
+    headline, explanation, mood = summary(fleet, open_alerts, total, now)
+    return Board(
+        now=now,
+        headline=headline,
+        explanation=explanation,
+        mood=mood,
+        open_alerts=open_alerts,
+        more_alerts=total - len(open_alerts),
+        resolved=await store.list_resolved(connection, tenant_id, since=now - RECENT, limit=6),
+        agents=_lines(fleet, open_alerts, runs),
+        more_agents=more,
+        messages=await store.list_messages(connection, tenant_id, limit=SHOWN_MESSAGES),
+        notes=notes(settings),
+        first_run=all(agent.agent_type == HOST_TYPE for agent in fleet),
+    )
+
+
+def summary(
+    fleet: Sequence[AgentRow], open_alerts: Sequence[AlertView], total: int, now: datetime
+) -> tuple[str, str, str]:
+    """Headline, the sentence below it, and the mood: `critical`, `warning` or `calm`."""
+    well = sum(agent.state not in (State.DEAD, State.ERROR) for agent in fleet)
+    agents_said = f"{well} of {plural(len(fleet), 'agent')} well" if fleet else "no agents yet"
+    if not open_alerts:
+        return "All quiet", f"No alert is open; {agents_said}.", "calm"
+    critical = sum(alert.severity == "critical" for alert in open_alerts)
+    longest = span(now - min(alert.triggered_at for alert in open_alerts))
+    parts = [f"{critical} critical"] if critical else []
+    parts += [f"the oldest for {longest}", agents_said]
+    mood = "critical" if critical else "warning"
+    return f"{plural(total, 'alert')} open", "; ".join(parts).capitalize() + ".", mood
+
+
+def notes(settings: Settings) -> list[str]:
+    """Which ways of sending are not set up, or not for real."""
+    said = []
+    if settings.smtp_url is None:
+        said.append("Email is not set up: AGENT_MONITOR_SMTP_URL is empty.")
+    elif settings.smtp_url.startswith("maildir:"):
+        where = settings.smtp_url.removeprefix("maildir://")
+        said.append(f"Email is kept as files in {where}; AGENT_MONITOR_SMTP_URL sends it.")
+    if settings.slack_bot_token is None:
+        said.append("Slack is not set up: AGENT_MONITOR_SLACK_BOT_TOKEN is empty.")
+    return said
+
+
+def bars(runs: Sequence[RunView]) -> list[Bar]:
+    """The latest runs as bars, right-aligned; the height tells the duration on a logarithmic scale."""
+    first = RUNS - len(runs)
+    return [Bar(5 * (first + index), _height(run.duration), run.status) for index, run in enumerate(runs)]
+
+
+def _height(duration: int | None) -> int:
+    if duration is None:
+        return 9
+    share = math.log10(1 + min(duration, _SLOWEST)) / math.log10(1 + _SLOWEST)
+    return 4 + round(14 * share)
+
+
+def _lines(
+    fleet: Sequence[AgentRow], open_alerts: Sequence[AlertView], runs: Mapping[UUID, Sequence[RunView]]
+) -> list[AgentLine]:
+    lines = []
+    for agent in fleet:
+        latest = runs.get(agent.id, [])
+        errors = sum(run.status == "error" for run in latest)
+        said = f"last {plural(len(latest), 'run')}, {plural(errors, 'error')}" if latest else "no runs"
+        alerts = sum(alert.agent == agent.external_id for alert in open_alerts)
+        lines.append(AgentLine(agent, bars(latest), said, alerts))
+    return lines

@@ -1,0 +1,123 @@
+"""Pages as HTML: templates, the words in them, and the headers that keep a page from harm."""
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from fastapi import Request, Response
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+import monitor
+from alerts.core.wording import is_link
+from monitor.console import words
+from monitor.console.store import EventView, MessageView
+from monitor.http.deps import SESSION_COOKIE
+
+STATIC = Path(__file__).parent / "static"
+HEADERS = {
+    # Plotly writes style attributes; scripts come from files of ours only.
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
+        "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+}
+PLAIN_HEADERS = HEADERS | {
+    "Content-Security-Policy": HEADERS["Content-Security-Policy"].replace(" 'unsafe-inline'", "")
+}
+_KINDS = {
+    "FIRST": "Firing", "REPEAT": "Still firing", "ESCALATED": "Escalated", "RESOLVED": "Resolved", "TEST": "Test",
+}  # fmt: skip
+_TONES = {"RESOLVED": "resolved", "TEST": "test"}
+_EVENTS = {
+    "fired": "Fired", "triggered": "Fired", "resolved": "Resolved", "acknowledged": "Acknowledged",
+    "snoozed": "Snoozed", "comment": "Comment", "notified": "Message", "reopened": "Opened again",
+    "severity": "Severity changed", "stale": "Its data stopped coming",
+}  # fmt: skip
+
+
+@cache
+def environment() -> Environment:
+    """The templates, with everything escaped that is put into them."""
+    made = Environment(
+        loader=PackageLoader("monitor.console"),
+        autoescape=select_autoescape(default=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters |= {
+        "ago": words.ago,
+        "since": lambda at, now: f"for {words.span(now - at)}",
+        "span": words.span,
+        "number": words.number,
+        "milliseconds": words.milliseconds,
+        "plural": words.plural,
+        "clock": words.clock,
+        "is_link": is_link,
+        "kind": lambda message: _KINDS.get(message.reason, message.reason),
+        "tone": lambda message: _TONES.get(message.reason, "firing"),
+        "delivery": delivery,
+        "told": told,
+    }
+    made.globals["version"] = version()
+    return made
+
+
+@cache
+def version() -> str:
+    """Changes whenever a file of ours does: part of its address, so that browsers may keep it."""
+    digest = hashlib.blake2b(monitor.__name__.encode(), digest_size=6)
+    for path in sorted(STATIC.glob("console.*")) + sorted(STATIC.glob("*.js")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def delivery(message: MessageView, now: datetime) -> str:
+    """What became of a message."""
+    match message.status:
+        case "sent":
+            return f"sent {words.ago(message.sent_at or message.at, now)}"
+        case "dead":
+            return "given up"
+        case "withheld":
+            return "withheld"
+        case _ if message.attempts:
+            return f"trying again, {words.plural(message.attempts, 'attempt')} so far"
+        case _:
+            return "being sent"
+
+
+def told(event: EventView) -> str:
+    """A line of a timeline, in words."""
+    said = _EVENTS.get(event.kind, event.kind.replace("_", " ").capitalize())
+    details: Mapping[str, Any] = event.details
+    if "channel" in details and "target" in details:
+        reason = _KINDS.get(str(details.get("reason")), "")
+        said = f"{said} by {details['channel']} to {details['target']}" + (f" ({reason.lower()})" if reason else "")
+    for name in ("summary", "reason", "comment", "until"):
+        if details.get(name) and "channel" not in details:
+            said += f": {details[name]}"
+    return said if event.actor == "system" else f"{said}, by {event.actor}"
+
+
+def page(
+    name: str, request: Request, values: Mapping[str, Any], *, status: int = 200, charts: bool = False
+) -> Response:
+    """A template as an answer. `charts`: the page draws some."""
+    known = {"tenant": None, "csrf": csrf_of(request), **values}
+    body = environment().get_template(name).render(known)
+    headers = HEADERS if charts else PLAIN_HEADERS
+    return Response(body, status_code=status, headers=headers, media_type="text/html; charset=utf-8")
+
+
+def csrf_of(request: Request) -> str:
+    """The token that forms carry: made from the session's cookie, which no other site can read."""
+    cookie = request.cookies.get(SESSION_COOKIE, "")
+    return hmac.new(cookie.encode(), b"csrf", hashlib.sha256).hexdigest()
