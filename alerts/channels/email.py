@@ -48,9 +48,7 @@ class Server:
             parts = urlsplit(url)
             port = parts.port or _PORTS[parts.scheme]
         except (ValueError, KeyError) as error:
-            raise ConfigError(
-                "AGENT_MONITOR_SMTP_URL: smtp://, smtps://, smtp+starttls:// expected"
-            ) from error
+            raise ConfigError("AGENT_MONITOR_SMTP_URL: smtp://, smtps://, smtp+starttls:// expected") from error
         return cls(
             host=parts.hostname or "localhost",
             port=port,
@@ -70,9 +68,7 @@ class EmailChannel:
         """`smtp_url` None: nothing can be sent; `maildir:///path`: mails become files. Raises ConfigError."""
         self._sender_name, self._sender = parseaddr(mail_from)
         if not _ADDRESS.fullmatch(self._sender) or not self._sender.isascii():
-            raise ConfigError(
-                "AGENT_MONITOR_MAIL_FROM: an address such as Monitor <monitor@example.com> expected"
-            )
+            raise ConfigError("AGENT_MONITOR_MAIL_FROM: an address such as Monitor <monitor@example.com> expected")
         maildir = smtp_url is not None and smtp_url.startswith("maildir:")
         self._maildir = Path(unquote(urlsplit(smtp_url).path)) if smtp_url and maildir else None
         self._server = Server.parse(smtp_url) if smtp_url and not maildir else None
@@ -166,10 +162,6 @@ class EmailChannel:
         except aiosmtplib.SMTPResponseException as error:
             said = f"the mail server answered {error.code} {one_line(error.message, 200)}"
             raise ChannelError(said, permanent=error.code >= 500) from error
-        except aiosmtplib.SMTPNotSupported as error:
-            raise ChannelError(
-                f"the mail server lacks {one_line(str(error), 200)}", permanent=True
-            ) from error
         except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
             raise unreachable("the mail server", error) from error
         return {who: (answer.code, one_line(answer.message, 200)) for who, answer in errors.items()}

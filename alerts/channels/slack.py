@@ -82,9 +82,7 @@ class SlackChannel:
             if target.startswith(("https://", "http://")):
                 return await self._send_to_hook(target, message)
             if not self._token:
-                raise ChannelError(
-                    "Slack is not set up: AGENT_MONITOR_SLACK_BOT_TOKEN is empty", permanent=True
-                )
+                raise ChannelError("Slack is not set up: AGENT_MONITOR_SLACK_BOT_TOKEN is empty", permanent=True)
             client = self._client()
             root = previous if previous is not None else message.thread_root
             if root and root.get("channel") and root.get("ts"):
@@ -108,15 +106,11 @@ class SlackChannel:
         if not is_link(url):
             raise ChannelError("the Slack target is not a usable URL", permanent=True)
         hook = AsyncWebhookClient(url, timeout=int(TIMEOUT), session=self._open(), retry_handlers=[])
-        answer = await hook.send(
-            text=escape(title(message), 3000), blocks=blocks(message), unfurl_links=False
-        )
+        answer = await hook.send(text=escape(title(message), 3000), blocks=blocks(message), unfurl_links=False)
         if answer.status_code == 400 and answer.body.strip() in _TOO_RICH:
             answer = await hook.send(text=fallback(message), unfurl_links=False)
         if not 200 <= answer.status_code < 300:
-            raise failure(
-                "Slack", answer.status_code, said=answer.body, headers=answer.headers, now=self._now()
-            )
+            raise failure("Slack", answer.status_code, said=answer.body, headers=answer.headers, now=self._now())
         return {}
 
     def _client(self) -> AsyncWebClient:
@@ -134,11 +128,12 @@ class SlackChannel:
         return self._session
 
     def _translate(self, error: SlackApiError) -> ChannelError:
-        answer = error.response
+        answer, code = error.response, one_line(_code(error), 100)
+        # What is not JSON (a proxy's page) comes as aiohttp's own response.
+        status = answer.status_code if isinstance(answer, AsyncSlackResponse) else answer.status
         wait = retry_after(_header(answer.headers, "Retry-After"), now=self._now())
-        code = one_line(_code(error), 100)
-        if answer.status_code >= 500 or answer.status_code == 429 or not code:
-            return ChannelError(f"Slack answered {answer.status_code} {code}".rstrip(), retry_after=wait)
+        if status >= 500 or status == 429 or not code:
+            return ChannelError(f"Slack answered {status} {code}".rstrip(), retry_after=wait)
         return ChannelError(f"Slack refused: {code}", permanent=code in _PERMANENT, retry_after=wait)
 
 
@@ -162,9 +157,7 @@ async def _edit(client: AsyncWebClient, where: Mapping[str, str], message: Messa
     return True
 
 
-async def _write(
-    client: AsyncWebClient, method: str, where: Mapping[str, str], message: Message
-) -> AsyncSlackResponse:
+async def _write(client: AsyncWebClient, method: str, where: Mapping[str, str], message: Message) -> AsyncSlackResponse:
     """Post or update with blocks; where Slack finds them too long, with plain text instead."""
     body: dict[str, Any] = {**where, "metadata": _metadata(message)}
     if method == "chat.postMessage":
@@ -184,7 +177,7 @@ def _metadata(message: Message) -> dict[str, Any]:
 
 
 def _code(error: SlackApiError) -> str:
-    data = error.response.data
+    data = error.response.data if isinstance(error.response, AsyncSlackResponse) else None
     return str(data.get("error", "")) if isinstance(data, dict) else ""
 
 

@@ -51,9 +51,7 @@ class WebhookChannel:
                     return {}
                 # The receiver is not trusted to be brief.
                 said = (await answer.content.read(_EXCERPT)).decode(errors="replace")
-                raise failure(
-                    "the webhook", answer.status, said=said, headers=answer.headers, now=self._now()
-                )
+                raise failure("the webhook", answer.status, said=said, headers=answer.headers, now=self._now())
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise unreachable("the webhook", error) from error
 
