@@ -1,0 +1,127 @@
+"""Rows of POST /api/v1/metrics, one value or many a row: checked, ready for their series to be found."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from monitor.ingest import values
+from monitor.ingest.decode import Rows
+from monitor.ingest.payloads import MetricIn, Outcome
+from monitor.ingest.values import Fault, Window
+from monitor.series.store import Kind, Tags
+
+UNIT_LIMIT = 50
+SHAPES = 50_000
+
+
+class Shape(NamedTuple):
+    """What a point shares with the others of its series: everything but time and value."""
+
+    agent: str
+    metric: str
+    tags: Tags
+    kind: Kind | None
+    unit: str | None
+
+
+class PointDraft(NamedTuple):
+    """A good point whose agent is still a name. `row` is the index of its row in the request."""
+
+    row: int
+    shape: Shape
+    at_us: int
+    value: float
+
+
+class Shapes:
+    """Shapes that were found good, remembered: agents send the same ones over and over."""
+
+    def __init__(self) -> None:
+        """Empty; forgets everything when there are too many."""
+        self._known: dict[Any, Shape] = {}
+
+    def of(self, row: MetricIn, metric: object) -> Shape:
+        """The row's shape. Raises Fault with the field that is wrong."""
+        given = row.tags
+        key = (row.agent, metric, row.kind, row.unit, tuple(given.items()) if type(given) is dict else given)
+        try:
+            known = self._known.get(key)
+        except TypeError:  # an array or object where there should be a text: let the checks below name it
+            return _shape(row, metric)
+        if known is None:
+            known = _shape(row, metric)
+            if len(self._known) >= SHAPES:
+                self._known.clear()
+            self._known[key] = known
+        return known
+
+
+def _shape(row: MetricIn, metric: object) -> Shape:
+    kind = None
+    if row.kind is not None:
+        try:
+            kind = Kind(row.kind)
+        except ValueError:
+            raise Fault("kind: one of gauge, counter, delta is expected") from None
+    return Shape(
+        values.name(row.agent, "agent"),
+        values.name(metric, "metric"),
+        values.tags(row.tags),
+        kind,
+        None if row.unit is None else values.name(row.unit, "unit", limit=UNIT_LIMIT),
+    )
+
+
+def drafts(rows: Rows[MetricIn], window: Window, outcome: Outcome, shapes: Shapes) -> list[PointDraft]:
+    """The good points; rows and values that are not kept are named in `outcome`."""
+    kept: list[PointDraft] = []
+    low, high, now_us = window.oldest_us, window.newest_us, window.now_us
+    for index, row in enumerate(rows.rows):
+        if isinstance(row, str):
+            outcome.reject(index, row)
+            continue
+        try:
+            at_us = now_us if row.timestamp is None else values.time_us(row.timestamp, "timestamp")
+            if not low <= at_us <= high:
+                window.check(at_us, "timestamp")
+            if rows.extra and index in rows.extra:
+                _unknown(rows.extra[index])
+            value = row.value
+            if row.metrics is not None:
+                kept.extend(_columns(index, row, at_us, outcome, shapes))
+            # The plain case, without a call: a finite float (NaN and infinities less themselves are NaN).
+            elif type(value) is float and value - value == 0.0:
+                kept.append(PointDraft(index, shapes.of(row, row.metric), at_us, value))
+            else:
+                shape = shapes.of(row, row.metric)
+                kept.append(PointDraft(index, shape, at_us, _value(index, value, "value", outcome)))
+        except Fault as fault:
+            outcome.reject(index, str(fault))
+    return kept
+
+
+def _unknown(extra: dict[str, Any]) -> None:
+    for key, value in extra.items():
+        if value is not None:
+            raise Fault(f"{values.clean(key[: values.NAME_LIMIT])}: an unknown field; put texts into tags")
+
+
+def _value(index: int, value: object, field: str, outcome: Outcome) -> float:
+    return values.number(value, field, lambda text: outcome.warnings.append((index, text)))
+
+
+def _columns(index: int, row: MetricIn, at_us: int, outcome: Outcome, shapes: Shapes) -> Iterator[PointDraft]:
+    """The points of `{"metrics": {name: value}}`: each is kept or named by itself."""
+    given = row.metrics
+    if type(given) is not dict:
+        raise Fault(f"metrics: an object is expected, not {values.kind_of(given)}")
+    if row.metric is not None or row.value is not None:
+        raise Fault("metrics: either metrics or metric with value is expected, not both")
+    if not given:
+        raise Fault("metrics: empty")
+    for metric, value in given.items():
+        try:
+            shape = shapes.of(row, metric)
+            number = _value(index, value, f"metrics.{values.clean(metric[: values.NAME_LIMIT])}", outcome)
+            yield PointDraft(index, shape, at_us, number)
+        except Fault as fault:
+            outcome.reject(index, str(fault))
