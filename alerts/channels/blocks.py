@@ -47,9 +47,10 @@ def fallback(message: Message) -> str:
 
 
 def escape(given: str, limit: int) -> str:
-    """Slack's three special characters as entities; at most `limit` characters, no entity cut in two."""
+    """Slack's special characters as entities; at most `limit` characters, no entity cut in two."""
     pieces: list[str] = []
-    for character in given:
+    # Three backticks begin or end a code block.
+    for character in given.replace("```", "'''"):
         piece = _ENTITIES.get(character, character)
         limit -= len(piece)
         if limit < 0:
@@ -63,8 +64,8 @@ def _full(line: AlertLine, message: Message, *, heading: bool) -> str:
     error = ""
     for fact in facts(line, message.at):
         if fact.label == "Last message":
-            # In a code block nothing is formatted; three backticks would end it.
-            error = f"```{escape(fact.value.replace('```', chr(39) * 3), 900)}```"
+            # In a code block nothing is formatted.
+            error = f"```{escape(fact.value, 900)}```"
         elif fact.link and fact.label == "Alert":
             rows.append(f"<{escape(fact.value, 2000)}|Open the alert>")
         elif fact.link:

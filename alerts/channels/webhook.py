@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import io
 import json
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -18,6 +19,7 @@ from monitor.errors import ChannelError
 
 _NEVER = "0001-01-01T00:00:00Z"  # Alertmanager's `endsAt` of an alert that still fires
 _EXCERPT = 2048
+_MOST = 1000  # alerts in one body; the others are counted
 
 
 class WebhookChannel:
@@ -46,7 +48,9 @@ class WebhookChannel:
         if secret is not None:
             headers["X-Agent-Monitor-Signature"] = signature(secret, body, at=self._now())
         try:
-            async with self._open().post(target, data=body, headers=headers, allow_redirects=False) as answer:
+            async with self._open().post(
+                target, data=io.BytesIO(body), headers=headers, allow_redirects=False
+            ) as answer:
                 if 200 <= answer.status < 300:
                     return {}
                 # The receiver is not trusted to be brief.
@@ -76,7 +80,7 @@ def signature(secret: bytes, body: bytes, *, at: datetime) -> str:
 
 def payload(message: Message, public_url: str) -> dict[str, Any]:
     """Alertmanager's webhook body, version 4: see `webhook_config` in Alertmanager's configuration pages."""
-    alerts = [_alert(line, message) for line in message.ordered]
+    alerts = [_alert(line, message) for line in message.ordered[:_MOST]]
     common = _common(alert["labels"] for alert in alerts)
     return {
         "version": "4",

@@ -102,7 +102,7 @@ async def test_4xx_passes_and_5xx_is_permanent(
     assert answer[:3] in caught.value.message or "put off" in caught.value.message
 
 
-@pytest.mark.parametrize("target", ["", "nonsense", "a@b@c, ,", "a\r\nRCPT TO:<x@y>", "<>", "ü@example.com"])
+@pytest.mark.parametrize("target", ["", "nonsense", "a@b@c, ,", "a\r\nRCPT TO:<x>", "<>", "ü@example.com"])
 async def test_a_target_without_an_address_is_permanent(channels: Channels, target: str) -> None:
     with pytest.raises(ChannelError, match="no usable address") as caught:
         await send(channels, target, message())

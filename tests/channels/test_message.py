@@ -98,7 +98,7 @@ def test_one_line_is_one_short_line_that_any_encoding_takes(foreign: str, limit:
     shown = one_line(foreign, limit)
     assert len(shown) <= limit
     assert len(shown.splitlines()) <= 1
-    assert shown.encode()
+    assert shown.encode().decode() == shown
     assert len(paragraph(foreign, limit)) <= limit
 
 
