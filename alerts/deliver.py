@@ -1,0 +1,293 @@
+"""Delivery: claim what is due to be sent, send it, mark it. A crash in between sends again, never not at all."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from random import Random
+from typing import Any
+from uuid import UUID
+
+import structlog
+from sqlalchemy import text
+
+from alerts.channels.base import Channels
+from alerts.core.backoff import DEFAULT_BACKOFF, Backoff, retry_at
+from alerts.core.message import Message, Reference
+from alerts.core.targets import Target
+from alerts.core.vocabulary import ChannelKind, Reason
+from alerts.lines import line_from_json
+from alerts.meters import Meters
+from alerts.undeliverable import bury, works_again
+from monitor.clock import Clock
+from monitor.db import Database
+from monitor.errors import ChannelError, Unavailable
+
+_log = structlog.get_logger(__name__)
+
+AT_ONCE = 16
+"""Messages of one kind that are being sent at one time; as many are claimed at once."""
+
+CLAIM_LASTS = timedelta(seconds=120)
+SEND_AT_MOST = 60.0
+"""Seconds for one message, well inside the claim: after that, another process may send it."""
+
+# The oldest unsent one of each group: what follows waits for it. Suspended tenants are not paged.
+_CLAIM = text("""
+    WITH candidates AS (
+        SELECT n.tenant_id, n.id FROM notifications n JOIN tenants t ON t.id = n.tenant_id
+        WHERE n.status IN ('pending', 'sending') AND n.next_attempt_at <= :now
+          AND (n.claimed_until IS NULL OR n.claimed_until <= :now)
+          AND n.channel = :channel AND t.status = 'active'
+          AND NOT EXISTS (
+              SELECT 1 FROM notifications e
+              WHERE e.tenant_id = n.tenant_id AND e.group_id = n.group_id AND e.id < n.id
+                AND e.status IN ('pending', 'sending'))
+        ORDER BY n.next_attempt_at LIMIT :at_most
+        FOR UPDATE OF n SKIP LOCKED)
+    UPDATE notifications n
+    SET status = 'sending', claimed_by = :holder, claimed_until = :until, attempts = n.attempts + 1,
+        first_attempt_at = coalesce(n.first_attempt_at, :now)
+    FROM candidates c, notification_groups g, tenants t
+    WHERE n.tenant_id = c.tenant_id AND n.id = c.id AND g.tenant_id = n.tenant_id AND g.id = n.group_id
+      AND t.id = n.tenant_id
+    RETURNING n.*, g.reference, g.secret, t.name AS tenant_name, t.slug AS tenant_slug, (
+        SELECT count(*) > 0 AND NOT bool_or(e.status = 'sent') FROM notifications e
+        WHERE e.tenant_id = n.tenant_id AND e.group_id = n.group_id AND e.id < n.id) AS unheard
+""")
+_WITHHOLD = text("""
+    UPDATE notifications SET status = 'withheld', claimed_by = NULL, claimed_until = NULL,
+        last_error = 'nobody heard that it fired'
+    WHERE tenant_id = :tenant_id AND id = :id AND claimed_by = :holder AND attempts = :attempts
+""")
+_SENT = text("""
+    UPDATE notifications SET status = 'sent', sent_at = :now, claimed_by = NULL, claimed_until = NULL, last_error = NULL
+    WHERE tenant_id = :tenant_id AND id = :id AND claimed_by = :holder AND attempts = :attempts
+""")
+_REFERENCE = text("""
+    UPDATE notification_groups SET reference = CAST(:reference AS jsonb) WHERE tenant_id = :tenant_id AND id = :group_id
+""")
+_RETRY = text("""
+    UPDATE notifications SET status = 'pending', next_attempt_at = :at, last_error = :error, claimed_by = NULL,
+        claimed_until = NULL
+    WHERE tenant_id = :tenant_id AND id = :id AND claimed_by = :holder AND attempts = :attempts
+""")
+_OLDEST = text("SELECT min(created_at) FROM notifications WHERE status IN ('pending', 'sending')")
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """One notification that is ours to send. `unheard`: nothing of its group was ever delivered."""
+
+    tenant_id: UUID
+    tenant_slug: str
+    id: UUID
+    group_id: UUID
+    target: Target
+    message: Message
+    previous: Reference | None
+    attempts: int
+    first_attempt_at: datetime
+    unheard: bool
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """How one attempt to send went."""
+
+    reference: Reference | None = None
+    error: ChannelError | None = None
+
+
+_Sent = tuple[Claimed, Reference | None, datetime]
+"""What was sent and is not marked yet, and when it went out."""
+
+
+class Deliverer:
+    """Sends what the outbox holds. Any number may run against one database."""
+
+    def __init__(
+        self,
+        db: Database,
+        channels: Channels,
+        *,
+        holder: str,
+        clock: Clock,
+        rng: Random,
+        public_url: str,
+        meters: Meters,
+        backoff: Backoff = DEFAULT_BACKOFF,
+    ) -> None:
+        """`holder` names this process in its claims; `clock` says when a message went out; `rng` spreads retries."""
+        self._db = db
+        self._channels = channels
+        self._holder = holder
+        self._clock = clock
+        self._rng = rng
+        self._public_url = public_url
+        self._meters = meters
+        self._backoff = backoff
+        self._sent: list[_Sent] = []
+
+    @property
+    def kinds(self) -> tuple[ChannelKind, ...]:
+        """The kinds of channels that this process can send through."""
+        return tuple(self._channels)
+
+    async def run_once(self, now: datetime, kind: ChannelKind | None = None) -> int:
+        """Claim and send once, one kind or all of them side by side; returns how many were claimed."""
+        if kind is not None:
+            return await self._run_kind(now, kind)
+        return sum(await asyncio.gather(*(self._run_kind(now, each) for each in self._channels)))
+
+    async def measure(self, now: datetime) -> None:
+        """Set the gauge of the oldest notification that is still to be sent."""
+        async with self._db.alerter() as connection:
+            oldest: datetime | None = (await connection.execute(_OLDEST)).scalar()
+        self._meters.oldest_unsent.set(0 if oldest is None else max(0.0, (now - oldest).total_seconds()))
+
+    async def _run_kind(self, now: datetime, kind: ChannelKind) -> int:
+        for sent in [each for each in self._sent if each[0].target.kind is kind]:
+            await self._mark(sent)
+        claimed = await self._claim(now, kind)
+        await asyncio.gather(*(self._handle(one) for one in claimed))
+        return len(claimed)
+
+    async def _claim(self, now: datetime, kind: ChannelKind) -> list[Claimed]:
+        async with self._db.alerter() as connection:
+            rows = await connection.execute(
+                _CLAIM,
+                {
+                    "now": now,
+                    "until": now + CLAIM_LASTS,
+                    "holder": self._holder,
+                    "channel": str(kind),
+                    "at_most": AT_ONCE,
+                },
+            )
+            return [_claimed(row) for row in rows]
+
+    async def _handle(self, one: Claimed) -> None:
+        try:
+            if one.message.reason is Reason.RESOLVED and one.unheard:
+                await self._finish(one, _WITHHOLD)
+                self._count(one, "withheld")
+                return
+            with self._guard(one) as attempt:
+                async with asyncio.timeout(SEND_AT_MOST):
+                    attempt.reference = await self._channels[one.target.kind].send(
+                        one.target.address, one.message, one.previous
+                    )
+            if attempt.error is not None:
+                await self._put_off(one, attempt.error)
+            else:
+                sent = (one, attempt.reference, self._clock())
+                self._sent.append(sent)
+                await self._mark(sent)
+        except Unavailable as error:
+            # What was sent is marked when the database is back; what was not is claimed again.
+            _log.warning("delivery waits for the database", error=error.message)
+
+    async def _mark(self, sent: _Sent) -> None:
+        """Mark what was sent. Where the database is away just then, it is remembered and not sent again."""
+        one, reference, at = sent
+        async with self._db.alerter() as connection:
+            await connection.execute(_SENT, self._given(one) | {"now": at})
+            if reference:
+                given = {"tenant_id": one.tenant_id, "group_id": one.group_id}
+                await connection.execute(_REFERENCE, given | {"reference": json.dumps(dict(reference))})
+            await works_again(connection, slug=one.tenant_slug, target=one.target, now=at, public_url=self._public_url)
+        self._sent.remove(sent)
+        self._count(one, "sent")
+
+    async def _put_off(self, one: Claimed, error: ChannelError) -> None:
+        now = self._clock()
+        wait = None if error.retry_after is None else timedelta(seconds=error.retry_after)
+        at = None if error.permanent else self._retry_at(one, now, wait)
+        _log.warning(
+            "a notification was not sent", channel=str(one.target.kind), attempts=one.attempts, error=error.message
+        )
+        if at is not None:
+            await self._finish(one, _RETRY, at=at, error=error.message)
+            self._count(one, "retried")
+            return
+        async with self._db.alerter() as connection:
+            await bury(
+                connection,
+                tenant=(one.tenant_id, one.tenant_slug),
+                notification_id=one.id,
+                attempts=one.attempts,
+                holder=self._holder,
+                error=error.message,
+                now=now,
+                public_url=self._public_url,
+            )
+        self._count(one, "dead")
+
+    def _retry_at(self, one: Claimed, now: datetime, wait: timedelta | None) -> datetime | None:
+        return retry_at(
+            one.attempts,
+            now=now,
+            first_at=one.first_attempt_at,
+            rng=self._rng,
+            retry_after=wait,
+            backoff=self._backoff,
+        )
+
+    async def _finish(self, one: Claimed, statement: Any, **more: Any) -> None:
+        async with self._db.alerter() as connection:
+            await connection.execute(statement, self._given(one) | more)
+
+    def _given(self, one: Claimed) -> dict[str, Any]:
+        """What a mark is fenced by: a claim that expired and was taken again has more attempts."""
+        return {"tenant_id": one.tenant_id, "id": one.id, "holder": self._holder, "attempts": one.attempts}
+
+    def _count(self, one: Claimed, outcome: str) -> None:
+        self._meters.deliveries.labels(str(one.target.kind), outcome).inc()
+
+    @contextmanager
+    def _guard(self, one: Claimed) -> Iterator[_Attempt]:
+        """One notification's fault stays its own: it is tried again later, and the others go out."""
+        attempt = _Attempt()
+        try:
+            yield attempt
+        except ChannelError as error:
+            attempt.error = error
+        except TimeoutError:
+            attempt.error = ChannelError(f"not sent within {SEND_AT_MOST:.0f} s")
+        except Exception as error:  # noqa: BLE001 - one of the three places: whatever it is, the others go out
+            _log.exception("sending failed", notification=str(one.id))
+            attempt.error = ChannelError(f"{type(error).__name__}: {error}")
+
+
+def _claimed(row: Any) -> Claimed:
+    lines = tuple(line_from_json(raw) for raw in row.payload)
+    firing = sum(1 for line in lines if line.firing)
+    message = Message(
+        notification_id=row.id,
+        group_id=row.group_id,
+        tenant=row.tenant_name,
+        reason=Reason(row.reason),
+        why=row.why,
+        at=row.created_at,
+        lines=lines,
+        firing=firing,
+        resolved=len(lines) - firing,
+        thread_root=row.reference,
+        test=row.reason == Reason.TEST,
+        secret=row.secret,
+    )
+    return Claimed(
+        tenant_id=row.tenant_id,
+        tenant_slug=row.tenant_slug,
+        id=row.id,
+        group_id=row.group_id,
+        target=Target(ChannelKind(row.channel), row.target),
+        message=message,
+        previous=row.reference,
+        attempts=row.attempts,
+        first_attempt_at=row.first_attempt_at,
+        unheard=row.unheard,
+    )

@@ -1,0 +1,253 @@
+"""One pass over the due rules: take the news, read set-based, judge, step, decide, save in one transaction."""
+
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from alerts import leases, rules, store, system, targets
+from alerts.closing import close_targets
+from alerts.core.condition import Leaf
+from alerts.core.due import Touched, kinds_read
+from alerts.directory import Directory, read_directory
+from alerts.meters import Meters
+from alerts.outbox import insert_events, queue
+from alerts.rules import LoadedRule, RuleCache, RuleKey
+from alerts.sources import Agent, Facts, Fault, Sources
+from alerts.targets import DueTarget, News, TargetKey
+from alerts.transition import Outcome, Plan, judge_target, plan_outcome
+from monitor.db import Database
+from monitor.errors import Unavailable
+from monitor.series.store import SeriesStore
+
+_log = structlog.get_logger(__name__)
+
+LEASE = "evaluate"
+TARGETS_AT_MOST = 20_000
+AFTER_A_FAULT = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """What one pass did. `leader` False: another alerter holds the lease. `more`: there is more that is due."""
+
+    leader: bool = True
+    evaluated: int = 0
+    fired: int = 0
+    resolved: int = 0
+    queued: int = 0
+    more: bool = False
+
+
+@dataclass(slots=True)
+class _Work:
+    """What the first transaction leaves to the second."""
+
+    news: News
+    due: list[DueTarget]
+    rules: dict[RuleKey, LoadedRule]
+    queued: int
+
+
+class Evaluator:
+    """Judges rules. Any number may run against one database: the lease lets one of them work."""
+
+    def __init__(
+        self,
+        db: Database,
+        series: SeriesStore,
+        *,
+        holder: str,
+        interval: timedelta,
+        public_url: str,
+        meters: Meters,
+    ) -> None:
+        """`holder` names this process in the lease, `interval` is the distance between two passes."""
+        self._db = db
+        self._sources = Sources(db, series)
+        self._holder = holder
+        self._interval = interval
+        self._public_url = public_url
+        self._meters = meters
+        self._cache = RuleCache(tick=interval)
+        # Long enough for a slow pass, short enough that another alerter takes over before anybody minds.
+        self._lease_lasts = max(3 * interval, timedelta(seconds=30))
+
+    async def run_once(self, now: datetime) -> Pass:
+        """Judge what is due at `now`. Raises DatabaseDown, or LeaseLost when another took over: nothing is saved."""
+        started = time.perf_counter()
+        work = await self._collect(now)
+        if work is None:
+            return Pass(leader=False)
+        done = Pass(queued=work.queued)
+        if work.due:
+            facts = await self._sources.read(self._wanted(work), now=now, guard=self._guard)
+            done = await self._save(work, facts, now)
+        self._meters.tick_seconds.observe(time.perf_counter() - started)
+        self._meters.evaluated.inc(done.evaluated)
+        self._meters.events.labels("fired").inc(done.fired)
+        self._meters.events.labels("resolved").inc(done.resolved)
+        return done
+
+    async def give_up(self) -> None:
+        """Let another alerter take over at once, on a clean stop."""
+        async with self._db.alerter() as connection:
+            await leases.give_up(connection, LEASE, holder=self._holder)
+
+    async def _collect(self, now: datetime) -> _Work | None:
+        """The first transaction: news becomes due targets. A crash after it loses nothing, they stay due."""
+        async with self._db.alerter() as connection:
+            lasts = self._lease_lasts
+            if not await leases.take(connection, LEASE, holder=self._holder, now=now, lasts=lasts):
+                return None
+            news = await targets.take_news(connection)
+            dropped = await targets.refresh(connection, news, now=now)
+            queued = await close_targets(connection, dropped, now=now, public_url=self._public_url)
+            await targets.wake(connection, news, now=now)
+            due = await targets.list_due(connection, now=now, at_most=TARGETS_AT_MOST)
+            return _Work(news, due, await self._cache.load(connection, due), queued)
+
+    def _wanted(self, work: _Work) -> dict[Leaf, list[Agent]]:
+        wanted: dict[Leaf, list[Agent]] = defaultdict(list)
+        for target in work.due:
+            for leaf in _rule_of(work, target).leaves:
+                wanted[leaf].append((target.key.tenant_id, target.key.agent_id))
+        return wanted
+
+    async def _save(self, work: _Work, facts: Facts, now: datetime) -> Pass:
+        """The second transaction: judge against locked states, and save all that follows, or nothing."""
+        faults: dict[RuleKey, str | None] = {}
+        async with self._db.alerter() as connection:
+            await leases.fence(connection, LEASE, holder=self._holder)
+            valid = await rules.lock(connection, list(work.rules.values()))
+            due = [one for one in work.due if (one.key.tenant_id, one.key.config_id) in valid]
+            states = await store.lock_states(connection, [one.key for one in due])
+            outcomes = self._judge(work, due, facts, states, faults, now)
+            plan = await self._plan(connection, outcomes, faults, now)
+            queued = await self._write(connection, plan, now)
+            await targets.save_due(connection, _next(due, outcomes, faults, now))
+            await rules.mark_faults(connection, faults)
+            if facts.history_failed or facts.history_read:
+                await system.report(
+                    connection,
+                    system.SystemFault.HISTORY_BLIND,
+                    active=bool(facts.history_failed),
+                    detail="rules that read metrics cannot be judged; they keep their state",
+                    tenants=facts.history_failed,
+                    now=now,
+                    public_url=self._public_url,
+                )
+        return Pass(
+            evaluated=len(due),
+            fired=plan.fired,
+            resolved=plan.resolved,
+            queued=work.queued + queued,
+            more=len(work.due) == TARGETS_AT_MOST,
+        )
+
+    def _judge(
+        self,
+        work: _Work,
+        due: Sequence[DueTarget],
+        facts: Facts,
+        states: Mapping[TargetKey, list[store.StateRow]],
+        faults: dict[RuleKey, str | None],
+        now: datetime,
+    ) -> list[Outcome]:
+        outcomes = []
+        for target in due:
+            loaded = _rule_of(work, target)
+            agent = (target.key.tenant_id, target.key.agent_id)
+            faults.setdefault(loaded.key, None)
+            with self._guard(f"rule {loaded.key[1]}") as fault:
+                outcomes.append(
+                    judge_target(
+                        target,
+                        loaded,
+                        facts.of(loaded.leaves, agent),
+                        states.get(target.key, ()),
+                        now=now,
+                        interval=self._interval,
+                        again=bool(
+                            loaded.rule
+                            and Touched.METRIC & work.news.get(agent, Touched(0)) & kinds_read(loaded.rule.condition)
+                        ),
+                    )
+                )
+            if fault.error is not None:
+                faults[loaded.key] = str(fault.error)
+        return outcomes
+
+    async def _plan(
+        self,
+        connection: AsyncConnection,
+        outcomes: Sequence[Outcome],
+        faults: dict[RuleKey, str | None],
+        now: datetime,
+    ) -> Plan:
+        """Insert what opens, lock what is open, and decide who is told."""
+        changes = [change for outcome in outcomes for change in outcome.changes]
+        opened = [change.episode for change in changes if change.episode is not None]
+        await store.insert_alerts(connection, opened, now=now)
+        known = {
+            (change.row.key.tenant_id, change.before.alert_id)
+            for change in changes
+            if change.before is not None and change.before.alert_id is not None
+        }
+        episodes = await store.lock_alerts(connection, known)
+        alive = [*opened, *episodes.values()]
+        directory, messages = Directory(), dict[tuple[UUID, UUID], str]()
+        if alive:
+            directory = await read_directory(connection, [one.tenant_id for one in alive])
+            agents = {(one.tenant_id, one.agent_id) for one in alive if one.agent_id is not None}
+            messages = dict(await store.last_messages(connection, sorted(agents)))
+        plan = Plan()
+        for outcome in outcomes:
+            with self._guard(f"rule {outcome.rule.key[1]}") as fault:
+                plan_outcome(outcome, episodes, messages, directory, plan, now=now)
+            if fault.error is not None:
+                faults[outcome.rule.key] = str(fault.error)
+        return plan
+
+    async def _write(self, connection: AsyncConnection, plan: Plan, now: datetime) -> int:
+        await store.save_states(connection, plan.states, now=now)
+        await store.drop_states(connection, plan.dropped)
+        await store.update_alerts(connection, plan.updated)
+        await insert_events(connection, plan.events, now=now)
+        return await queue(connection, plan.tellings, now=now, public_url=self._public_url)
+
+    @contextmanager
+    def _guard(self, doing: str) -> Iterator[Fault]:
+        """One rule's or one read's fault stays its own: it is logged and counted, and the others go on."""
+        fault = Fault()
+        try:
+            yield fault
+        except Unavailable as error:
+            _log.warning("could not be read", doing=doing, error=error.message)
+            fault.error = error
+        except Exception as error:  # noqa: BLE001 - one of the three places: a poisoned rule harms itself only
+            _log.exception("evaluation failed", doing=doing)
+            fault.error = error
+        if fault.error is not None:
+            self._meters.faults.inc()
+
+
+def _rule_of(work: _Work, target: DueTarget) -> LoadedRule:
+    return work.rules[target.key.tenant_id, target.key.config_id]
+
+
+def _next(
+    due: Sequence[DueTarget], outcomes: Sequence[Outcome], faults: Mapping[RuleKey, str | None], now: datetime
+) -> list[tuple[TargetKey, datetime | None]]:
+    """When each target is due next; a rule that failed is put off, so that it cannot hold up every pass."""
+    at = {outcome.target.key: outcome.due_at for outcome in outcomes}
+    return [
+        (one.key, now + AFTER_A_FAULT if faults.get((one.key.tenant_id, one.key.config_id)) else at.get(one.key))
+        for one in due
+    ]

@@ -1,0 +1,305 @@
+"""States and episodes as a tick reads and saves them: each statement serves all targets of the pass."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from alerts.core.grouping import fingerprint
+from alerts.core.labels import Labels, make_labels
+from alerts.core.policy import Acknowledgement
+from alerts.core.state import AlertState
+from alerts.core.vocabulary import AlertStatus, Phase, Severity, Verdict
+from alerts.heard import Told, told_from_json
+from alerts.targets import TargetKey
+
+_STATE_COLUMNS = """
+    SELECT s.tenant_id, s.config_id, s.agent_id, s.labels, s.phase, s.since, s.state, s.verdict, s.value, s.alert_id
+"""
+_READ_STATES = text(f"""
+    {_STATE_COLUMNS}
+    FROM unnest(CAST(:tenants AS uuid[]), CAST(:rules AS uuid[]), CAST(:agents AS uuid[]))
+        AS wanted (tenant_id, config_id, agent_id)
+    JOIN alert_states s ON s.tenant_id = wanted.tenant_id AND s.config_id = wanted.config_id
+        AND s.agent_id = wanted.agent_id
+    ORDER BY s.tenant_id, s.config_id, s.agent_id, s.fingerprint
+    FOR UPDATE OF s
+""")
+_SAVE_STATES = text("""
+    INSERT INTO alert_states (tenant_id, config_id, agent_id, fingerprint, labels, phase, since, state, verdict,
+                              value, detail, evaluated_at, alert_id)
+    SELECT t, c, a, f, l::jsonb, p, s, j::jsonb, v, n, d, e, i
+    FROM unnest(CAST(:tenants AS uuid[]), CAST(:rules AS uuid[]), CAST(:agents AS uuid[]),
+                CAST(:fingerprints AS text[]), CAST(:labels AS text[]), CAST(:phases AS text[]),
+                CAST(:since AS timestamptz[]), CAST(:states AS text[]), CAST(:verdicts AS text[]),
+                CAST(:values AS float8[]), CAST(:details AS text[]), CAST(:at AS timestamptz[]),
+                CAST(:alerts AS uuid[])) AS r (t, c, a, f, l, p, s, j, v, n, d, e, i)
+    ON CONFLICT (tenant_id, config_id, agent_id, fingerprint) DO UPDATE SET
+        phase = EXCLUDED.phase, since = EXCLUDED.since, state = EXCLUDED.state, verdict = EXCLUDED.verdict,
+        value = EXCLUDED.value, detail = EXCLUDED.detail, evaluated_at = EXCLUDED.evaluated_at,
+        alert_id = EXCLUDED.alert_id
+""")
+_DROP_STATES = text("""
+    DELETE FROM alert_states s
+    USING unnest(CAST(:tenants AS uuid[]), CAST(:rules AS uuid[]), CAST(:agents AS uuid[]),
+                 CAST(:fingerprints AS text[])) AS d (tenant_id, config_id, agent_id, fingerprint)
+    WHERE s.tenant_id = d.tenant_id AND s.config_id = d.config_id AND s.agent_id = d.agent_id
+      AND s.fingerprint = d.fingerprint
+""")
+_READ_ALERTS = text("""
+    SELECT a.*
+    FROM unnest(CAST(:tenants AS uuid[]), CAST(:ids AS uuid[])) AS wanted (tenant_id, id)
+    JOIN alerts a ON a.tenant_id = wanted.tenant_id AND a.id = wanted.id
+    ORDER BY a.tenant_id, a.id
+    FOR UPDATE OF a
+""")
+_INSERT_ALERTS = text("""
+    INSERT INTO alerts (tenant_id, id, config_id, config_version, agent_id, rule, fingerprint, labels, severity, value,
+                        triggered_at, created_at, details)
+    SELECT t, i, c, v, a, r, f, l::jsonb, s, n, :now, :now, d::jsonb
+    FROM unnest(CAST(:tenants AS uuid[]), CAST(:ids AS uuid[]), CAST(:rules AS uuid[]), CAST(:versions AS bigint[]),
+                CAST(:agents AS uuid[]), CAST(:names AS text[]), CAST(:fingerprints AS text[]),
+                CAST(:labels AS text[]), CAST(:severities AS text[]), CAST(:values AS float8[]),
+                CAST(:details AS text[])) AS r (t, i, c, v, a, r, f, l, s, n, d)
+    ON CONFLICT (tenant_id, (coalesce(config_id::text, rule)), (coalesce(agent_id::text, '')), fingerprint)
+        WHERE resolved_at IS NULL DO UPDATE SET value = EXCLUDED.value
+    RETURNING tenant_id, config_id, agent_id, fingerprint, id
+""")
+_UPDATE_ALERTS = text("""
+    UPDATE alerts a
+    SET value = u.value, severity = u.severity, status = u.status, resolved_at = u.resolved_at, reason = u.reason,
+        acknowledged_at = CASE WHEN u.status = 'open' THEN NULL ELSE a.acknowledged_at END,
+        details = u.details::jsonb
+    FROM unnest(CAST(:tenants AS uuid[]), CAST(:ids AS uuid[]), CAST(:values AS float8[]), CAST(:severities AS text[]),
+                CAST(:statuses AS text[]), CAST(:resolved AS timestamptz[]), CAST(:reasons AS text[]),
+                CAST(:details AS text[])) AS u (tenant_id, id, value, severity, status, resolved_at, reason, details)
+    WHERE a.tenant_id = u.tenant_id AND a.id = u.id
+""")
+_LAST_MESSAGES = text("""
+    SELECT l.tenant_id, l.agent_id, l.last_message
+    FROM unnest(CAST(:tenants AS uuid[]), CAST(:agents AS uuid[])) AS wanted (tenant_id, agent_id)
+    JOIN agent_live l ON l.tenant_id = wanted.tenant_id AND l.agent_id = wanted.agent_id
+    WHERE l.last_message IS NOT NULL AND l.last_status <> 'success'
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class StateRow:
+    """The state of one target and label set, with what was last seen, and its open alert."""
+
+    key: TargetKey
+    labels: Labels
+    state: AlertState
+    verdict: Verdict
+    value: float | None = None
+    detail: str = ""
+    alert_id: UUID | None = None
+
+
+@dataclass(slots=True)
+class Episode:
+    """An alert as a tick changes it."""
+
+    tenant_id: UUID
+    id: UUID
+    config_id: UUID | None
+    agent_id: UUID | None
+    severity: Severity
+    status: AlertStatus
+    triggered_at: datetime
+    value: float | None
+    details: dict[str, Any]
+    told: tuple[Told, ...] = ()
+    acknowledged_until: datetime | None = None
+    resolved_at: datetime | None = None
+    reason: str | None = None
+    config_version: int | None = None
+    rule: str = ""
+    labels: dict[str, str] = field(default_factory=dict)
+    fingerprint: str = ""
+
+    @property
+    def acknowledgement(self) -> Acknowledgement | None:
+        """What was acknowledged, and until when; None when nothing is."""
+        if self.status is not AlertStatus.ACKNOWLEDGED or self.acknowledged_until is None:
+            return None
+        severity = Severity(self.details.get("acknowledged_severity", self.severity))
+        return Acknowledgement(self.acknowledged_until, severity)
+
+    @property
+    def open(self) -> bool:
+        """Whether it has not ended."""
+        return self.resolved_at is None
+
+
+async def lock_states(connection: AsyncConnection, keys: Sequence[TargetKey]) -> dict[TargetKey, list[StateRow]]:
+    """The states of targets, locked until the transaction ends."""
+    rows = await connection.execute(_READ_STATES, _target_columns(keys))
+    states: dict[TargetKey, list[StateRow]] = {}
+    for row in rows:
+        key = TargetKey(row.tenant_id, row.config_id, row.agent_id)
+        states.setdefault(key, []).append(
+            StateRow(key, make_labels(row.labels), state_of(row), Verdict(row.verdict), row.value, "", row.alert_id)
+        )
+    return states
+
+
+async def save_states(connection: AsyncConnection, rows: Sequence[StateRow], *, now: datetime) -> None:
+    """Insert or replace states."""
+    if not rows:
+        return
+    await connection.execute(
+        _SAVE_STATES,
+        _target_columns([row.key for row in rows])
+        | {
+            "fingerprints": [fingerprint(row.labels) for row in rows],
+            "labels": [json.dumps(dict(row.labels)) for row in rows],
+            "phases": [str(row.state.phase) for row in rows],
+            "since": [row.state.since or now for row in rows],
+            "states": [json.dumps(_state_to_json(row.state)) for row in rows],
+            "verdicts": [str(row.verdict) for row in rows],
+            "values": [row.value for row in rows],
+            "details": [row.detail for row in rows],
+            "at": [row.state.at or now for row in rows],
+            "alerts": [row.alert_id for row in rows],
+        },
+    )
+
+
+async def drop_states(connection: AsyncConnection, rows: Sequence[StateRow]) -> None:
+    """Forget states."""
+    if rows:
+        given = _target_columns([row.key for row in rows])
+        await connection.execute(_DROP_STATES, given | {"fingerprints": [fingerprint(row.labels) for row in rows]})
+
+
+async def lock_alerts(connection: AsyncConnection, keys: Iterable[tuple[UUID, UUID]]) -> dict[UUID, Episode]:
+    """Alerts by id, from (tenant, alert) pairs, locked until the transaction ends."""
+    pairs = sorted(keys)
+    if not pairs:
+        return {}
+    rows = await connection.execute(
+        _READ_ALERTS, {"tenants": [tenant for tenant, _ in pairs], "ids": [alert for _, alert in pairs]}
+    )
+    return {row.id: episode_of(row) for row in rows}
+
+
+async def insert_alerts(connection: AsyncConnection, alerts: Sequence[Episode], *, now: datetime) -> None:
+    """Open episodes. Where one is open already for the same rule, agent and label set, its id is taken over."""
+    if not alerts:
+        return
+    rows = await connection.execute(
+        _INSERT_ALERTS,
+        {
+            "now": now,
+            "tenants": [alert.tenant_id for alert in alerts],
+            "ids": [alert.id for alert in alerts],
+            "rules": [alert.config_id for alert in alerts],
+            "versions": [alert.config_version for alert in alerts],
+            "agents": [alert.agent_id for alert in alerts],
+            "names": [alert.rule for alert in alerts],
+            "fingerprints": [alert.fingerprint for alert in alerts],
+            "labels": [json.dumps(alert.labels) for alert in alerts],
+            "severities": [str(alert.severity) for alert in alerts],
+            "values": [alert.value for alert in alerts],
+            "details": [json.dumps(alert.details) for alert in alerts],
+        },
+    )
+    ids = {tuple(row[:4]): row.id for row in rows}
+    for alert in alerts:
+        alert.id = ids[alert.tenant_id, alert.config_id, alert.agent_id, alert.fingerprint]
+
+
+async def update_alerts(connection: AsyncConnection, alerts: Sequence[Episode]) -> None:
+    """Save what changed in episodes, their end included."""
+    if not alerts:
+        return
+    await connection.execute(
+        _UPDATE_ALERTS,
+        {
+            "tenants": [alert.tenant_id for alert in alerts],
+            "ids": [alert.id for alert in alerts],
+            "values": [alert.value for alert in alerts],
+            "severities": [str(alert.severity) for alert in alerts],
+            "statuses": [str(alert.status) for alert in alerts],
+            "resolved": [alert.resolved_at for alert in alerts],
+            "reasons": [alert.reason for alert in alerts],
+            "details": [json.dumps(alert.details) for alert in alerts],
+        },
+    )
+
+
+async def last_messages(
+    connection: AsyncConnection, agents: Sequence[tuple[UUID, UUID]]
+) -> Mapping[tuple[UUID, UUID], str]:
+    """What agents said with their last execution, where it was not a success."""
+    if not agents:
+        return {}
+    rows = await connection.execute(
+        _LAST_MESSAGES, {"tenants": [tenant for tenant, _ in agents], "agents": [agent for _, agent in agents]}
+    )
+    return {(row.tenant_id, row.agent_id): row.last_message for row in rows}
+
+
+def episode_of(row: Any) -> Episode:
+    """An episode from a row of `alerts`."""
+    return Episode(
+        tenant_id=row.tenant_id,
+        id=row.id,
+        config_id=row.config_id,
+        agent_id=row.agent_id,
+        severity=Severity(row.severity),
+        status=AlertStatus(row.status),
+        triggered_at=row.triggered_at,
+        value=row.value,
+        details=dict(row.details),
+        told=told_from_json(row.heard),
+        acknowledged_until=row.acknowledged_until,
+        resolved_at=row.resolved_at,
+        reason=row.reason,
+        config_version=row.config_version,
+        rule=row.rule,
+        labels=dict(row.labels),
+        fingerprint=row.fingerprint,
+    )
+
+
+def state_of(row: Any) -> AlertState:
+    """A state from a row of `alert_states`."""
+    raw: Mapping[str, Any] = row.state
+    return AlertState(
+        phase=Phase(row.phase),
+        since=row.since,
+        at=_time(raw.get("at")),
+        known_at=_time(raw.get("known_at")),
+        held=timedelta(microseconds=raw.get("held_us", 0)),
+        latched_until=_time(raw.get("latched_until")),
+        reopened=raw.get("reopened", False),
+    )
+
+
+def _state_to_json(state: AlertState) -> dict[str, Any]:
+    times = {"at": state.at, "known_at": state.known_at, "latched_until": state.latched_until}
+    value: dict[str, Any] = {name: at.isoformat() for name, at in times.items() if at is not None}
+    if state.held:
+        value["held_us"] = state.held // timedelta(microseconds=1)
+    if state.reopened:
+        value["reopened"] = True
+    return value
+
+
+def _time(raw: str | None) -> datetime | None:
+    return None if raw is None else datetime.fromisoformat(raw)
+
+
+def _target_columns(keys: Sequence[TargetKey]) -> dict[str, list[UUID]]:
+    return {
+        "tenants": [key.tenant_id for key in keys],
+        "rules": [key.config_id for key in keys],
+        "agents": [key.agent_id for key in keys],
+    }

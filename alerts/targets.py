@@ -1,0 +1,205 @@
+"""Rules resolved to agents, and which of them are due: what a tick has to look at, and nothing else."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from alerts.core.due import Touched
+from alerts.core.vocabulary import CloseReason
+
+NEWS_AT_MOST = 20_000
+"""Rows of `touched` that one tick takes; after a long stop the next ticks take the rest."""
+
+News = dict[tuple[UUID, UUID], Touched]
+"""What was touched, by (tenant, agent)."""
+
+_TAKE_NEWS = text("""
+    DELETE FROM touched WHERE ctid = ANY (ARRAY(SELECT ctid FROM touched LIMIT :at_most))
+    RETURNING tenant_id, agent_ids, kinds
+""")
+_MATCH = """
+        a.deleted_at IS NULL AND a.retired_at IS NULL AND a.status <> 'archived'
+        AND (c.agent_id IS NULL OR a.id = c.agent_id)
+        AND (c.selector IS NULL OR (
+            coalesce(a.agent_type = c.selector->>'agent_type', c.selector->>'agent_type' IS NULL)
+            AND a.tags @> coalesce(c.selector->'tags', '{}')))
+"""
+_CHANGED_RULES = text("""
+    UPDATE alert_configs SET targets_version = version
+    WHERE (tenant_id, id) IN (
+        SELECT tenant_id, id FROM alert_configs WHERE targets_version <> version
+        ORDER BY tenant_id, id FOR NO KEY UPDATE SKIP LOCKED)
+    RETURNING tenant_id, id
+""")
+_CHANGED_AGENTS = """
+    FROM unnest(CAST(:tenants AS uuid[]), CAST(:ids AS uuid[])) AS changed (tenant_id, id)
+    JOIN agents a ON a.tenant_id = changed.tenant_id AND a.id = changed.id
+"""
+_ADD_FOR_RULES = text(f"""
+    INSERT INTO alert_targets AS t (tenant_id, config_id, agent_id, reads, due_at, created_at)
+    SELECT c.tenant_id, c.id, a.id, c.reads, :now, :now
+    FROM unnest(CAST(:tenants AS uuid[]), CAST(:ids AS uuid[])) AS changed (tenant_id, id)
+    JOIN alert_configs c ON c.tenant_id = changed.tenant_id AND c.id = changed.id
+    JOIN agents a ON a.tenant_id = c.tenant_id AND {_MATCH}
+    WHERE c.enabled AND c.deleted_at IS NULL
+    ON CONFLICT (tenant_id, config_id, agent_id) DO UPDATE SET reads = EXCLUDED.reads, due_at = EXCLUDED.due_at
+""")
+_DROP_FOR_RULES = text(f"""
+    DELETE FROM alert_targets t
+    USING unnest(CAST(:tenants AS uuid[]), CAST(:ids AS uuid[])) AS changed (tenant_id, id)
+    WHERE t.tenant_id = changed.tenant_id AND t.config_id = changed.id AND NOT EXISTS (
+        SELECT 1 FROM alert_configs c JOIN agents a ON a.tenant_id = c.tenant_id AND {_MATCH}
+        WHERE c.tenant_id = t.tenant_id AND c.id = t.config_id AND a.id = t.agent_id
+          AND c.enabled AND c.deleted_at IS NULL)
+    RETURNING t.tenant_id, t.config_id, t.agent_id
+""")
+_ADD_FOR_AGENTS = text(f"""
+    INSERT INTO alert_targets (tenant_id, config_id, agent_id, reads, due_at, created_at)
+    SELECT c.tenant_id, c.id, a.id, c.reads, :now, :now
+    {_CHANGED_AGENTS}
+    JOIN alert_configs c ON c.tenant_id = a.tenant_id AND {_MATCH}
+    WHERE c.enabled AND c.deleted_at IS NULL
+    ON CONFLICT (tenant_id, config_id, agent_id) DO NOTHING
+""")
+_DROP_FOR_AGENTS = text(f"""
+    DELETE FROM alert_targets t
+    USING (SELECT a.* {_CHANGED_AGENTS}) a, alert_configs c
+    WHERE t.tenant_id = a.tenant_id AND t.agent_id = a.id
+      AND c.tenant_id = t.tenant_id AND c.id = t.config_id AND NOT ({_MATCH})
+    RETURNING t.tenant_id, t.config_id, t.agent_id
+""")
+_GONE = text("""
+    SELECT a.tenant_id, a.id
+    FROM unnest(CAST(:tenants AS uuid[]), CAST(:ids AS uuid[])) AS wanted (tenant_id, id)
+    JOIN agents a ON a.tenant_id = wanted.tenant_id AND a.id = wanted.id
+    WHERE a.deleted_at IS NOT NULL OR a.retired_at IS NOT NULL OR a.status = 'archived'
+""")
+_WAKE = text("""
+    UPDATE alert_targets t SET due_at = :now
+    FROM unnest(CAST(:tenants AS uuid[]), CAST(:ids AS uuid[]), CAST(:kinds AS bigint[])) AS news (tenant_id, id, kinds)
+    WHERE t.tenant_id = news.tenant_id AND t.agent_id = news.id AND t.reads & news.kinds <> 0
+      AND (t.due_at IS NULL OR t.due_at > :now)
+""")
+_DUE = text("""
+    SELECT t.tenant_id, t.config_id, t.agent_id, c.version, greatest(c.created_at, a.created_at) AS since
+    FROM alert_targets t
+    JOIN alert_configs c ON c.tenant_id = t.tenant_id AND c.id = t.config_id
+    JOIN agents a ON a.tenant_id = t.tenant_id AND a.id = t.agent_id
+    WHERE t.due_at <= :now AND c.enabled AND c.deleted_at IS NULL
+    ORDER BY t.due_at LIMIT :at_most
+""")
+_SAVE_DUE = text("""
+    UPDATE alert_targets t SET due_at = d.due_at
+    FROM unnest(CAST(:tenants AS uuid[]), CAST(:rules AS uuid[]), CAST(:agents AS uuid[]),
+                CAST(:due AS timestamptz[])) AS d (tenant_id, config_id, agent_id, due_at)
+    WHERE t.tenant_id = d.tenant_id AND t.config_id = d.config_id AND t.agent_id = d.agent_id
+""")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class TargetKey:
+    """One rule for one agent."""
+
+    tenant_id: UUID
+    config_id: UUID
+    agent_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class DueTarget:
+    """A target to be judged now. `since` is the later of the rule's and the agent's creation."""
+
+    key: TargetKey
+    version: int
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """A target that is no more, and what that means to its open alerts."""
+
+    key: TargetKey
+    reason: CloseReason
+
+
+async def take_news(connection: AsyncConnection) -> News:
+    """Take what collectors have written since the last tick, by agent."""
+    news: News = {}
+    for row in await connection.execute(_TAKE_NEWS, {"at_most": NEWS_AT_MOST}):
+        for agent_id, kinds in zip(row.agent_ids, row.kinds, strict=True):
+            key = (row.tenant_id, agent_id)
+            news[key] = news.get(key, Touched(0)) | Touched(kinds)
+    return news
+
+
+async def refresh(connection: AsyncConnection, news: News, *, now: datetime) -> list[Dropped]:
+    """Bring targets up to date with changed rules and with new, changed and retired agents.
+
+    New targets and those of changed rules are due now. Returns the targets that are no more.
+    """
+    gone: list[tuple[TargetKey, CloseReason]] = []
+    rules = (await connection.execute(_CHANGED_RULES)).all()
+    if rules:
+        named = {"tenants": [row.tenant_id for row in rules], "ids": [row.id for row in rules]}
+        await connection.execute(_ADD_FOR_RULES, named | {"now": now})
+        dropped = await connection.execute(_DROP_FOR_RULES, named)
+        gone += [(TargetKey(*row), CloseReason.RULE_CHANGED) for row in dropped]
+    agents = [key for key, kinds in news.items() if Touched.AGENT in kinds]
+    if agents:
+        named = {"tenants": [tenant for tenant, _ in agents], "ids": [agent for _, agent in agents]}
+        await connection.execute(_ADD_FOR_AGENTS, named | {"now": now})
+        dropped = await connection.execute(_DROP_FOR_AGENTS, named)
+        gone += [(TargetKey(*row), CloseReason.AGENT_UNSELECTED) for row in dropped]
+    retired = await _retired(connection, [key for key, _ in gone])
+    return [
+        Dropped(key, CloseReason.AGENT_RETIRED if (key.tenant_id, key.agent_id) in retired else reason)
+        for key, reason in gone
+    ]
+
+
+async def wake(connection: AsyncConnection, news: News, *, now: datetime) -> None:
+    """Make those targets due that read what was touched."""
+    if news:
+        await connection.execute(
+            _WAKE,
+            {
+                "now": now,
+                "tenants": [tenant for tenant, _ in news],
+                "ids": [agent for _, agent in news],
+                "kinds": [int(kinds) for kinds in news.values()],
+            },
+        )
+
+
+async def list_due(connection: AsyncConnection, *, now: datetime, at_most: int) -> list[DueTarget]:
+    """The targets that are due, longest waiting first."""
+    rows = await connection.execute(_DUE, {"now": now, "at_most": at_most})
+    return [DueTarget(TargetKey(row.tenant_id, row.config_id, row.agent_id), row.version, row.since) for row in rows]
+
+
+async def save_due(connection: AsyncConnection, due: Sequence[tuple[TargetKey, datetime | None]]) -> None:
+    """Set when each target is due next; None: when news arrives."""
+    if due:
+        ordered = sorted(due, key=lambda one: one[0])
+        await connection.execute(
+            _SAVE_DUE,
+            {
+                "tenants": [key.tenant_id for key, _ in ordered],
+                "rules": [key.config_id for key, _ in ordered],
+                "agents": [key.agent_id for key, _ in ordered],
+                "due": [at for _, at in ordered],
+            },
+        )
+
+
+async def _retired(connection: AsyncConnection, keys: Sequence[TargetKey]) -> set[tuple[UUID, UUID]]:
+    if not keys:
+        return set()
+    rows = await connection.execute(
+        _GONE, {"tenants": [key.tenant_id for key in keys], "ids": [key.agent_id for key in keys]}
+    )
+    return {(row.tenant_id, row.id) for row in rows}

@@ -1,0 +1,124 @@
+"""Who is told of an episode now, and why: rules' channels and escalations, repeats, and what withholds them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from alerts.core.describe import describe
+from alerts.core.duration import format_duration
+from alerts.core.grouping import Notice
+from alerts.core.policy import Reach, decide, recipients
+from alerts.core.rule import Rule
+from alerts.core.state import AlertState
+from alerts.core.targets import Target
+from alerts.core.vocabulary import CloseReason, Reason
+from alerts.core.wording import duration
+from alerts.directory import Directory
+from alerts.heard import Told
+from alerts.outbox import Telling, TimelineEntry
+from alerts.store import Episode
+
+
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """What is to be told of one episode, what is withheld, and new lines for its timeline."""
+
+    tellings: tuple[Telling, ...] = ()
+    withheld: tuple[str, ...] = ()
+    events: tuple[TimelineEntry, ...] = ()
+
+
+def tell_open(episode: Episode, rule: Rule, state: AlertState, directory: Directory, *, now: datetime) -> Verdicts:
+    """Whom to tell of an open episode: FIRST, REPEAT or ESCALATED for each target, each with its reason.
+
+    A tenant that is suspended is told nothing; once it is active again, its open alerts are told as new.
+    """
+    if episode.tenant_id not in directory.active:
+        return Verdicts()
+    told = {one.key: one for one in episode.told}
+    tellings: list[Telling] = []
+    withheld: dict[str, dict[str, Any]] = {}
+    reached = recipients(
+        directory.resolve(episode.tenant_id, rule.channels),
+        [(step.after, directory.resolve(episode.tenant_id, step.channels)) for step in rule.escalate],
+        opened_at=episode.triggered_at,
+        now=now,
+    )
+    for target, reach in _by_address(reached).items():
+        before = told.get((episode.tenant_id, target.kind, target.address))
+        decision = decide(
+            now=now,
+            firing=True,
+            severity=episode.severity,
+            repeat=rule.repeat,
+            heard=before.heard if before else None,
+            reach=reach,
+            acknowledged=episode.acknowledgement,
+            stale_since=state.stale_since,
+        )
+        if decision.reason is not None:
+            why = _why(episode, rule, state, decision.reason, now)
+            tellings.append(_telling(episode, target, decision.reason, before, why))
+        elif decision.withheld_by is not None:
+            said = f"{decision.withheld_by} {decision.withheld} {target.kind} {target.address}"
+            details = {"by": str(decision.withheld_by), "reason": str(decision.withheld)}
+            withheld[said] = details | {"channel": str(target.kind), "target": target.address}
+    known = episode.details.get("withheld", ())
+    events = tuple(
+        TimelineEntry(episode.tenant_id, episode.id, "withheld", details)
+        for said, details in withheld.items()
+        if said not in known
+    )
+    return Verdicts(tuple(tellings), tuple(withheld), events)
+
+
+def tell_closed(episode: Episode, *, now: datetime) -> tuple[Telling, ...]:
+    """The resolve, for whoever heard that it fires and nobody else."""
+    recovered = episode.reason == CloseReason.RECOVERED
+    why = "the condition no longer holds" if recovered else f"the alert was closed: {episode.reason}"
+    return tuple(
+        _telling(episode, one.target, Reason.RESOLVED, one, why)
+        for one in episode.told
+        if decide(now=now, firing=False, severity=episode.severity, repeat=_NEVER, heard=one.heard).reason
+    )
+
+
+_NEVER = timedelta.max
+
+
+def _by_address(reached: Mapping[Target, Reach]) -> dict[Target, Reach]:
+    """One entry for each address, whatever secrets it is given with."""
+    addresses: dict[tuple[str, str], Target] = {}
+    for target in reached:
+        addresses.setdefault((target.kind, target.address), target)
+    return {target: reached[target] for target in addresses.values()}
+
+
+def _telling(episode: Episode, target: Target, reason: Reason, before: Told | None, why: str) -> Telling:
+    tenant_id: UUID = before.tenant_id if before else episode.tenant_id
+    notice = Notice(
+        tenant_id=tenant_id,
+        # What follows an earlier message goes the way of its group, which knows the secret.
+        target=before.target if before else target,
+        alert_id=episode.id,
+        reason=reason,
+        severity=episode.severity,
+        group_id=before.group_id if before else None,
+    )
+    return Telling(notice, home=episode.tenant_id, why=why, after=before.at if before else None)
+
+
+def _why(episode: Episode, rule: Rule, state: AlertState, reason: Reason, now: datetime) -> str:
+    match reason:
+        case Reason.REPEAT:
+            return f"it is still firing; repeated every {format_duration(rule.repeat)} until it is handled"
+        case Reason.ESCALATED:
+            return f"nobody has acknowledged it for {duration(now - episode.triggered_at)}"
+        case _ if state.reopened:
+            return "it was resolved by hand and is still breached, so it is open again"
+        case _:
+            held = rule.timing.hold_for
+            holding = f", and has for {format_duration(held)}" if held else ""
+            return f"the rule's condition holds{holding}: {describe(rule.condition)}"

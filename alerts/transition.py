@@ -1,0 +1,237 @@
+"""One target in one pass: its readings judged, its states stepped, and what that opens, changes and ends. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from alerts.core.due import next_due
+from alerts.core.grouping import fingerprint
+from alerts.core.judge import judge
+from alerts.core.reading import Evaluation, Readings
+from alerts.core.rule import Rule
+from alerts.core.state import AlertState, step
+from alerts.core.vocabulary import AlertStatus, CloseReason, Event, Phase, Verdict
+from alerts.directory import Directory
+from alerts.outbox import Telling, TimelineEntry
+from alerts.rules import LoadedRule
+from alerts.store import Episode, StateRow
+from alerts.targets import DueTarget
+from alerts.telling import tell_closed, tell_open
+from monitor.ids import uuid7
+
+
+@dataclass(slots=True)
+class Change:
+    """One label set after its step: the new state, and the episode it has, opens or ends."""
+
+    row: StateRow
+    evaluation: Evaluation
+    before: StateRow | None
+    episode: Episode | None = None
+    opened: bool = False
+
+
+@dataclass(slots=True)
+class Outcome:
+    """All that one target's judgement comes to. `due_at`: when it is judged again; None: when news arrives."""
+
+    target: DueTarget
+    rule: LoadedRule
+    due_at: datetime | None
+    changes: list[Change] = field(default_factory=list)
+    dropped: list[StateRow] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Plan:
+    """What a pass saves, from all of its outcomes."""
+
+    updated: list[Episode] = field(default_factory=list)
+    states: list[StateRow] = field(default_factory=list)
+    dropped: list[StateRow] = field(default_factory=list)
+    events: list[TimelineEntry] = field(default_factory=list)
+    tellings: list[Telling] = field(default_factory=list)
+    fired: int = 0
+    resolved: int = 0
+
+
+def judge_target(
+    target: DueTarget,
+    loaded: LoadedRule,
+    readings: Readings,
+    rows: Sequence[StateRow],
+    *,
+    now: datetime,
+    interval: timedelta,
+    again: bool,
+) -> Outcome:
+    """Judge and step every label set of a target.
+
+    `again`: points may have come whose times lie just after `now`, so the next tick looks once more.
+    """
+    rule = _parsed(loaded)
+    known = {row.labels: row for row in rows}
+    verdicts = judge(
+        rule.condition,
+        readings,
+        now=now,
+        since=target.since,
+        phases={labels: row.state.phase for labels, row in known.items()},
+    )
+    outcome = Outcome(target, loaded, None)
+    states = []
+    for labels, evaluation in verdicts.items():
+        before = known.get(labels)
+        state, event = step(before.state if before else AlertState(), evaluation, rule.timing)
+        states.append(state)
+        alert_id = before.alert_id if before and event is not Event.RESOLVED else None
+        row = StateRow(target.key, labels, state, evaluation.verdict, evaluation.value, evaluation.detail, alert_id)
+        if before is not None and _vanished(row, evaluation):
+            outcome.dropped.append(before)
+        elif not _vanished(row, evaluation):
+            change = Change(row, evaluation, before, opened=event is Event.FIRED)
+            if event is Event.FIRED:
+                change.episode = _open(target, loaded, rule, row, now)
+            outcome.changes.append(change)
+    due_at = next_due(rule.condition, states, readings, now=now, interval=interval, since=target.since)
+    outcome.due_at = min(due_at or now + interval, now + interval) if again else due_at
+    return outcome
+
+
+def plan_outcome(
+    outcome: Outcome,
+    episodes: Mapping[UUID, Episode],
+    messages: Mapping[tuple[UUID, UUID], str],
+    directory: Directory,
+    plan: Plan,
+    *,
+    now: datetime,
+) -> None:
+    """Add to the pass's plan what one target's outcome saves and tells. What it opens is inserted already."""
+    rule = _parsed(outcome.rule)
+    made = Plan()
+    for change in outcome.changes:
+        if change.episode is None and change.before is not None and change.before.alert_id is not None:
+            change.episode = episodes.get(change.before.alert_id)
+        if change.episode is not None:
+            if change.opened:
+                change.row = replace(change.row, alert_id=change.episode.id)
+            _follow(change, change.episode, rule, messages, directory, made, now)
+        if _worth_saving(change):
+            made.states.append(change.row)
+    plan.updated += made.updated
+    plan.states += made.states
+    plan.dropped += outcome.dropped
+    plan.events += made.events
+    plan.tellings += made.tellings
+    plan.fired += made.fired
+    plan.resolved += made.resolved
+
+
+def _follow(
+    change: Change,
+    episode: Episode,
+    rule: Rule,
+    messages: Mapping[tuple[UUID, UUID], str],
+    directory: Directory,
+    plan: Plan,
+    now: datetime,
+) -> None:
+    """One episode: its end, or what has changed in it and who is told."""
+    details, severity, status = dict(episode.details), episode.severity, episode.status
+    if not change.row.state.firing:
+        _end(change, episode, plan, now)
+        return
+    episode.severity = rule.severity
+    acknowledged = episode.acknowledgement
+    if acknowledged is not None and not acknowledged.holds(now, episode.severity):
+        episode.status = AlertStatus.OPEN
+        plan.events.append(TimelineEntry(episode.tenant_id, episode.id, "acknowledgement ended", {}))
+    stale = change.row.state.stale_since
+    episode.details["stale_since"] = stale.isoformat() if stale else None
+    told = tell_open(episode, rule, change.row.state, directory, now=now)
+    episode.details["withheld"] = list(told.withheld)
+    if (told.tellings or change.opened) and change.evaluation.verdict is Verdict.BREACHED:
+        _describe(episode, change.evaluation, messages)
+    if change.opened:
+        plan.fired += 1
+        plan.events.append(_fired(episode, change))
+    if change.opened or (details, severity, status) != (episode.details, episode.severity, episode.status):
+        plan.updated.append(episode)
+    plan.events += told.events
+    plan.tellings += told.tellings
+
+
+def _end(change: Change, episode: Episode, plan: Plan, now: datetime) -> None:
+    if not episode.open:
+        return
+    episode.status, episode.resolved_at = AlertStatus.RESOLVED, now
+    episode.reason = str(CloseReason.RECOVERED)
+    said = {"value": change.evaluation.value, "detail": change.evaluation.detail}
+    plan.events.append(TimelineEntry(episode.tenant_id, episode.id, "resolved", said))
+    plan.tellings += tell_closed(episode, now=now)
+    plan.updated.append(episode)
+    plan.resolved += 1
+
+
+def _open(target: DueTarget, loaded: LoadedRule, rule: Rule, row: StateRow, now: datetime) -> Episode:
+    return Episode(
+        tenant_id=target.key.tenant_id,
+        id=uuid7(now),
+        config_id=target.key.config_id,
+        agent_id=target.key.agent_id,
+        severity=rule.severity,
+        status=AlertStatus.OPEN,
+        triggered_at=now,
+        value=row.value,
+        details={},
+        config_version=loaded.version,
+        rule=loaded.name,
+        labels=dict(rule.labels) | dict(row.labels),
+        fingerprint=fingerprint(row.labels),
+    )
+
+
+def _describe(episode: Episode, evaluation: Evaluation, messages: Mapping[tuple[UUID, UUID], str]) -> None:
+    """What the next message says: the reading as it is now, and what the agent said last."""
+    episode.value = evaluation.value
+    limit = f", threshold {evaluation.threshold}" if evaluation.threshold else ""
+    described: dict[str, Any] = {"summary": f"{evaluation.detail}{limit}", "threshold": evaluation.bound}
+    if episode.agent_id is not None:
+        described["last_message"] = messages.get((episode.tenant_id, episode.agent_id))
+    episode.details |= described
+
+
+def _fired(episode: Episode, change: Change) -> TimelineEntry:
+    said = {
+        "value": change.evaluation.value,
+        "detail": change.evaluation.detail,
+        "threshold": change.evaluation.threshold,
+    }
+    return TimelineEntry(episode.tenant_id, episode.id, "fired", said)
+
+
+def _vanished(row: StateRow, evaluation: Evaluation) -> bool:
+    """Whether nothing is known of a label set that does not fire: its state is not worth keeping."""
+    quiet = row.state.phase is Phase.INACTIVE and row.state.latched_until is None
+    return bool(row.labels) and quiet and evaluation.verdict is Verdict.UNKNOWN and evaluation.no_data
+
+
+def _worth_saving(change: Change) -> bool:
+    """False where nothing but the time of the evaluation changed in a state that remembers no times."""
+    before, row = change.before, change.row
+    if before is None or row.state.phase is not Phase.INACTIVE or before.state.phase is not Phase.INACTIVE:
+        return True
+    return (row.verdict, row.value, row.state.latched_until) != (
+        before.verdict,
+        before.value,
+        before.state.latched_until,
+    )
+
+
+def _parsed(loaded: LoadedRule) -> Rule:
+    if loaded.rule is None:
+        raise ValueError(loaded.fault)
+    return loaded.rule
