@@ -8,8 +8,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from alerts.core.vocabulary import AlertStatus, CloseReason
+from alerts.episode import Episode, episode_of
 from alerts.outbox import TimelineEntry, insert_events, queue
-from alerts.store import Episode, episode_of, update_alerts
+from alerts.store import update_alerts
 from alerts.targets import Dropped
 from alerts.telling import tell_closed
 

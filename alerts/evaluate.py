@@ -16,6 +16,7 @@ from alerts.closing import close_targets
 from alerts.core.condition import Leaf
 from alerts.core.due import Touched, kinds_read
 from alerts.directory import Directory, read_directory
+from alerts.episode import StateRow
 from alerts.meters import Meters
 from alerts.outbox import insert_events, queue
 from alerts.rules import LoadedRule, RuleCache, RuleKey
@@ -156,7 +157,7 @@ class Evaluator:
         work: _Work,
         due: Sequence[DueTarget],
         facts: Facts,
-        states: Mapping[TargetKey, list[store.StateRow]],
+        states: Mapping[TargetKey, list[StateRow]],
         faults: dict[RuleKey, str | None],
         now: datetime,
     ) -> list[Outcome]:

@@ -12,8 +12,9 @@ from alerts.core.grouping import Notice, fingerprint
 from alerts.core.targets import Target
 from alerts.core.vocabulary import AlertStatus, CloseReason, Reason, Severity
 from alerts.directory import Directory, read_directory
+from alerts.episode import Episode, episode_of
 from alerts.outbox import Telling, TimelineEntry, insert_events, queue
-from alerts.store import Episode, episode_of, insert_alerts, update_alerts
+from alerts.store import insert_alerts, update_alerts
 from alerts.telling import tell_closed
 from monitor.db import Database
 from monitor.ids import PLATFORM_TENANT, uuid7

@@ -16,9 +16,9 @@ from alerts.core.targets import Target
 from alerts.core.vocabulary import CloseReason, Reason
 from alerts.core.wording import duration
 from alerts.directory import Directory
+from alerts.episode import Episode
 from alerts.heard import Told
 from alerts.outbox import Telling, TimelineEntry
-from alerts.store import Episode
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,9 @@ from alerts.core.rule import Rule
 from alerts.core.state import AlertState, step
 from alerts.core.vocabulary import AlertStatus, CloseReason, Event, Phase, Verdict
 from alerts.directory import Directory
+from alerts.episode import Episode, StateRow
 from alerts.outbox import Telling, TimelineEntry
 from alerts.rules import LoadedRule
-from alerts.store import Episode, StateRow
 from alerts.targets import DueTarget
 from alerts.telling import tell_closed, tell_open
 from monitor.ids import uuid7
