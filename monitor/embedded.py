@@ -5,9 +5,10 @@ import logging
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import IO, Self, TypeVar
 from urllib.parse import quote
 
 import psutil
@@ -40,6 +41,8 @@ SETTINGS = (
 )
 DURABLE = ("fsync=on", "synchronous_commit=on", "full_page_writes=on")
 FORGETFUL = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
+
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
@@ -103,7 +106,7 @@ class EmbeddedPostgres:
         self._closed = False
         ready = False
         try:
-            older = await asyncio.to_thread(self._prepare)
+            older = await self._alone(self._prepare)
             if older is not None:
                 await self._upgrade_from(older)
             await self._launch()
@@ -138,9 +141,18 @@ class EmbeddedPostgres:
     async def drop_database(self, name: str) -> None:
         """Drop a database if it exists, throwing out whoever is connected."""
         async with await self._connect("postgres") as connection:
-            await connection.execute(
-                sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
-            )
+            await connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+    async def _alone(self, work: Callable[[], T]) -> T:
+        """Do blocking work in a thread; `stop` waits for its end, and none begins after that."""
+
+        def guarded() -> T:
+            with self._guard:
+                if self._closed:
+                    raise ConfigError("PostgreSQL was stopped while it started")
+                return work()
+
+        return await asyncio.to_thread(guarded)
 
     def _prepare(self) -> Binaries | None:
         """Everything before the server runs. Returns the older binaries if the cluster has to be upgraded."""
@@ -150,14 +162,10 @@ class EmbeddedPostgres:
             let_through(cluster.root, account)
         pgcluster.repair(cluster)
         existing = cluster.major()
-        older, newer = (
-            usable(b, account=account, copies=cluster.root) for b in choose(existing, self._wanted)
-        )
+        older, newer = (usable(b, account=account, copies=cluster.root) for b in choose(existing, self._wanted))
         self._binaries = newer
         roles = (SUPERUSER, *LOGIN_ROLES)
-        self._passwords = pgfiles.credentials(
-            cluster.root / "credentials.json", roles, may_create=existing is None
-        )
+        self._passwords = pgfiles.credentials(cluster.root / "credentials.json", roles, may_create=existing is None)
         self._sockets = pgfiles.socket_directory(cluster.root, account)
         if existing is None:
             pgcluster.create(cluster, newer, self._passwords[SUPERUSER])
@@ -169,13 +177,14 @@ class EmbeddedPostgres:
         logger.warning("upgrading PostgreSQL %s to %s in %s", older.version, newer.version, self.data_dir)
         await self._launch()  # once more, so that a cluster that crashed recovers and shuts down cleanly
         await asyncio.to_thread(self._end)
-        await asyncio.to_thread(pgcluster.upgrade, self._cluster, older, newer, self._passwords[SUPERUSER])
+        password = self._passwords[SUPERUSER]
+        await self._alone(lambda: pgcluster.upgrade(self._cluster, older, newer, password))
         self._binaries = newer
 
     async def _launch(self) -> None:
         said = ""
         for _attempt in range(5):
-            written = await asyncio.to_thread(self._spawn)
+            written = await self._alone(self._spawn)
             if await self._ready():
                 return
             said = await asyncio.to_thread(pgfiles.log_end, self._log, written)
@@ -194,9 +203,7 @@ class EmbeddedPostgres:
             settings.append("wal_compression=lz4")
         command = [self._binaries.program("postgres"), "-D", str(cluster.pgdata)]
         command += [word for setting in settings for word in ("-c", setting)]
-        with self._guard, pgfiles.open_log(self._log) as log:
-            if self._closed:
-                raise ConfigError("PostgreSQL was stopped while it started")
+        with pgfiles.open_log(self._log) as log:
             self._process = subprocess.Popen(
                 command,
                 cwd=cluster.pgdata,
@@ -218,9 +225,7 @@ class EmbeddedPostgres:
             if pgfiles.is_ready(self._cluster.pgdata, self._process.pid):
                 return True
             if asyncio.get_running_loop().time() > deadline:
-                raise ConfigError(
-                    f"PostgreSQL was not ready after {RECOVERY_SECONDS:.0f} s; its log: {self._log}"
-                )
+                raise ConfigError(f"PostgreSQL was not ready after {RECOVERY_SECONDS:.0f} s; its log: {self._log}")
             await asyncio.sleep(0.02)
         return False
 
@@ -232,7 +237,7 @@ class EmbeddedPostgres:
                 continue
             logger.error("PostgreSQL ended by itself with %s; starting it again", self._process.returncode)
             try:
-                await asyncio.to_thread(pgcluster.clear, self._cluster, self._binaries)
+                await self._alone(lambda: pgcluster.clear(self._cluster, self._binaries))
                 await self._launch()
             except ConfigError as fault:
                 logger.error("%s", fault)
@@ -259,12 +264,8 @@ class EmbeddedPostgres:
             await connection.execute(roles)
             for role in LOGIN_ROLES:  # a verifier, not the password: statements may be logged
                 secret = self._passwords[role].encode()
-                verifier = connection.pgconn.encrypt_password(
-                    secret, role.encode(), b"scram-sha-256"
-                ).decode()
-                alter = sql.SQL("ALTER ROLE {} PASSWORD {}").format(
-                    sql.Identifier(role), sql.Literal(verifier)
-                )
+                verifier = connection.pgconn.encrypt_password(secret, role.encode(), b"scram-sha-256").decode()
+                alter = sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(role), sql.Literal(verifier))
                 await connection.execute(alter)
             found = await connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE])
             if await found.fetchone() is None:
@@ -272,9 +273,7 @@ class EmbeddedPostgres:
         async with await self._connect(DATABASE) as connection:
             await self._close_public(connection)
 
-    async def _make_database(
-        self, connection: psycopg.AsyncConnection, name: str, template: str | None
-    ) -> None:
+    async def _make_database(self, connection: psycopg.AsyncConnection, name: str, template: str | None) -> None:
         words: dict[str, sql.Composable] = {"name": sql.Identifier(name), "owner": sql.Identifier(OWNER)}
         words["template"] = sql.Identifier(template or "template1")
         words["roles"] = sql.SQL(", ").join(map(sql.Identifier, LOGIN_ROLES))

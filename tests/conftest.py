@@ -27,14 +27,24 @@ def urls(server: EmbeddedPostgres, database: str) -> dict[Role, str]:
     return {role: server.url(role, database) for role in Role}
 
 
+@pytest.fixture
+def data_dir() -> Iterator[Path]:
+    """A directory for a server of this test's own.
+
+    Not below pytest's: whenever another run begins as root, pytest closes that to everyone else, and so to
+    the account that the server runs under.
+    """
+    made = Path(tempfile.mkdtemp(prefix="agent-monitor-test-"))
+    yield made
+    shutil.rmtree(made)
+
+
 @pytest.fixture(scope="session")
-def server_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def server_dir() -> Iterator[Path]:
     """Where the server keeps its files: in memory where there is room, since cloning makes a thousand of them."""
     memory = Path("/dev/shm")
-    if not memory.is_dir() or shutil.disk_usage(memory).free < ENOUGH_MEMORY:
-        yield tmp_path_factory.mktemp("pg")
-        return
-    made = Path(tempfile.mkdtemp(prefix="agent-monitor-test-", dir=memory))
+    roomy = memory.is_dir() and shutil.disk_usage(memory).free >= ENOUGH_MEMORY
+    made = Path(tempfile.mkdtemp(prefix="agent-monitor-test-", dir=memory if roomy else None))
     yield made
     shutil.rmtree(made, ignore_errors=True)
 

@@ -16,8 +16,8 @@ from tests.store.servers import query
 APP = "agent_monitor_app"
 
 
-async def test_no_login_role_is_above_row_level_security(tmp_path: Path) -> None:
-    async with EmbeddedPostgres(tmp_path, durable=False) as server:
+async def test_no_login_role_is_above_row_level_security(data_dir: Path) -> None:
+    async with EmbeddedPostgres(data_dir, durable=False) as server:
         for role in LOGIN_ROLES:
             rights = await query(
                 server.url(role),
@@ -32,36 +32,36 @@ async def test_no_login_role_is_above_row_level_security(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("address", ["url", "tcp_url"])
-async def test_nobody_gets_in_without_the_password(tmp_path: Path, address: str) -> None:
-    async with EmbeddedPostgres(tmp_path, durable=False) as server:
+async def test_nobody_gets_in_without_the_password(data_dir: Path, address: str) -> None:
+    async with EmbeddedPostgres(data_dir, durable=False) as server:
         url = re.sub(r":[^:/]*@", ":wrong@", getattr(server, address)(APP))
         with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
             await query(url, "SELECT 1")
 
 
-async def test_the_passwords_are_for_their_owner_only(tmp_path: Path) -> None:
-    async with EmbeddedPostgres(tmp_path, durable=False) as server:
-        file = tmp_path / "credentials.json"
+async def test_the_passwords_are_for_their_owner_only(data_dir: Path) -> None:
+    async with EmbeddedPostgres(data_dir, durable=False) as server:
+        file = data_dir / "credentials.json"
         passwords = json.loads(file.read_text())
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
         assert set(passwords) == {"postgres", *LOGIN_ROLES}
         assert len(set(passwords.values())) == len(passwords)
-        assert stat.S_IMODE((tmp_path / "run").stat().st_mode) == 0o700
-        log = (tmp_path / "postgres.log").read_text()
+        assert stat.S_IMODE((data_dir / "run").stat().st_mode) == 0o700
+        log = (data_dir / "postgres.log").read_text()
         assert not [role for role, password in passwords.items() if password in log]
         command = " ".join(psutil.Process(server.pid).cmdline())
         assert not [role for role, password in passwords.items() if password in command]
 
 
-async def test_lost_passwords_are_a_clear_error(tmp_path: Path) -> None:
-    async with EmbeddedPostgres(tmp_path, durable=False):
+async def test_lost_passwords_are_a_clear_error(data_dir: Path) -> None:
+    async with EmbeddedPostgres(data_dir, durable=False):
         pass
-    (tmp_path / "credentials.json").unlink()
+    (data_dir / "credentials.json").unlink()
     with pytest.raises(ConfigError, match=r"credentials\.json is gone"):
-        await EmbeddedPostgres(tmp_path).start()
+        await EmbeddedPostgres(data_dir).start()
 
 
-async def test_settings_that_the_product_relies_on(tmp_path: Path) -> None:
+async def test_settings_that_the_product_relies_on(data_dir: Path) -> None:
     wanted = {
         "fsync": "on",
         "synchronous_commit": "on",
@@ -76,14 +76,14 @@ async def test_settings_that_the_product_relies_on(tmp_path: Path) -> None:
         "shared_buffers": "256MB",
         "max_connections": "200",
     }
-    async with EmbeddedPostgres(tmp_path) as server:
+    async with EmbeddedPostgres(data_dir) as server:
         names = ", ".join(f"current_setting('{name}')" for name in wanted)
         assert await query(server.url(APP), f"SELECT {names}") == [tuple(wanted.values())]
         assert await query(server.url(APP), "SELECT upper('straße ñ'), 'ä' ~ '^[[:alpha:]]$'") == [("STRAßE Ñ", True)]
 
 
-async def test_databases_are_cloned_from_a_template_and_dropped(tmp_path: Path) -> None:
-    async with EmbeddedPostgres(tmp_path, durable=False) as server:
+async def test_databases_are_cloned_from_a_template_and_dropped(data_dir: Path) -> None:
+    async with EmbeddedPostgres(data_dir, durable=False) as server:
         await query(server.url(OWNER), f"CREATE TABLE t AS SELECT 7 AS n; GRANT SELECT ON t TO {APP}")
         await server.create_database("copy", template=DATABASE)
         await query(server.url(OWNER, "copy"), "UPDATE t SET n = 8")

@@ -23,7 +23,7 @@ ENVIRONMENT = {
     "monitor/sdk/surroundings.py": "the client lives inside agents and imports nothing of the product",
 }
 NOW = {"datetime.now", "datetime.utcnow", "datetime.today", "date.today", "time.time", "time.time_ns"}
-CHECKS = ("assert", "expect", "check", "raises", "fail")
+CHECKS = ("assert", "expect", "check", "raises", "fail", "until", "wait_until")
 UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|NotImplementedError)\b")
 MACHINE = re.compile(r"/work/|/tmp/venv|/root/|/home/\w+/")
 
