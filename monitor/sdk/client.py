@@ -3,26 +3,21 @@
 import asyncio
 import atexit
 import contextlib
-import encodings.idna
+import encodings.idna  # noqa: F401  # see _Client.__init__
 import os
 import threading
 import time
 import weakref
+from abc import abstractmethod
 from collections.abc import Callable
 from types import TracebackType
 
-import certifi
-import httpcore
 import httpx
 
 from monitor.sdk.engine import Engine, Limits, Send, Stop, Wait
 from monitor.sdk.reporter import Reporter
 from monitor.sdk.surroundings import sending
 from monitor.sdk.wire import Outcome, Request, pack
-
-# httpx and the sockets import these when first used, which would be in the sender's thread. A fork at that
-# moment leaves their import locks locked in the child, for ever: have them imported before.
-_IMPORTED_EARLY = (certifi, encodings.idna, httpcore)
 
 AT_EXIT = 5.0
 """Seconds that the end of the program may take for what is still queued."""
@@ -43,15 +38,19 @@ class _Client(Reporter):
         timeout: float = 10.0,
     ) -> None:
         super().__init__(url, key=key, agent=agent, limits=limits, timeout=timeout)
+        # What httpx and the sockets import when first used, they import here: a fork while the sender's thread
+        # does it would leave the import locks locked in the child, for ever.
+        self._tls = httpx.create_ssl_context()
+        httpx.HTTPTransport(verify=self._tls).close()
         self._reset()
         atexit.register(self._at_exit)
         if hasattr(os, "register_at_fork"):
             myself = weakref.ref(self)
             os.register_at_fork(after_in_child=lambda: _forked(myself()))
 
+    @abstractmethod
     def _reset(self) -> None:
         """Begin without a sender."""
-        raise NotImplementedError
 
     def _after_fork(self) -> None:
         # The parent sends what was queued before; locks may have been held by threads that are gone.
@@ -76,7 +75,8 @@ class _Client(Reporter):
         self._engine.abandon()
 
     def _send_all(self, engine: Engine, wait: Callable[[float], object], *, timeout: float) -> None:
-        with httpx.Client(base_url=self._url, headers=self._headers(), timeout=timeout) as client:
+        headers = self._headers()
+        with httpx.Client(base_url=self._url, headers=headers, timeout=timeout, verify=self._tls) as client:
             while True:
                 match engine.poll(time.monotonic()):
                     case Send(batch):
@@ -235,8 +235,8 @@ class AsyncMonitor(_Client):
                 await asyncio.sleep(1.0)
 
     async def _send_all_async(self, engine: Engine, event: asyncio.Event) -> None:
-        headers, timeout = self._headers(), self._timeout
-        async with httpx.AsyncClient(base_url=self._url, headers=headers, timeout=timeout) as client:
+        headers, timeout, tls = self._headers(), self._timeout, self._tls
+        async with httpx.AsyncClient(base_url=self._url, headers=headers, timeout=timeout, verify=tls) as client:
             while True:
                 match engine.poll(time.monotonic()):
                     case Send(batch):

@@ -2,6 +2,7 @@
 
 import random
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from datetime import datetime
 from urllib.parse import urlsplit
@@ -15,7 +16,7 @@ from monitor.sdk.surroundings import Shield, log, now, setting
 from monitor.sdk.wire import Route
 
 
-class Reporter:
+class Reporter(ABC):
     """Queues logs, metrics and heartbeats. No method blocks, and none raises, whatever it is given."""
 
     def __init__(
@@ -123,17 +124,19 @@ class Reporter:
             if not self._open or not self.agent:
                 self._refuse("heartbeats need an agent's name")
                 return
-            row = values.encode(self._beat(status, None, None))
-            self._engine.beat(max(0.05, interval), lambda: row, time.monotonic())
+            every = max(0.05, interval)
+            # The collector is told when to expect the next: a dead agent is missed from the first one on.
+            row = values.encode({**self._beat(status, None, None), "interval": every})
+            self._engine.beat(every, lambda: row, time.monotonic())
             self._wake()
 
     def run(self, name: str, *, task_type: str | None = None, **details: object) -> Run:
         """A piece of work, as a context (`with` or `async with`): one execution log, error on an exception."""
         return Run(self, name, task_type=task_type, details=details)
 
+    @abstractmethod
     def _wake(self) -> None:
         """Make the sender look at the queue, and start it if it does not run. From any thread."""
-        raise NotImplementedError
 
     def _new_engine(self) -> Engine:
         return Engine(self._limits, jitter=random.random)
