@@ -118,6 +118,10 @@ class Database:
         """A transaction of the schema's owner."""
         return self._begin(Role.OWNER)
 
+    def role(self, role: Role) -> contextlib.AbstractAsyncContextManager[AsyncConnection]:
+        """A transaction of any of them, without a tenant: to look at the role itself."""
+        return self._begin(role)
+
     @contextlib.asynccontextmanager
     async def driver(self, role: Role) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
         """Lend the psycopg connection itself. The borrower ends its transactions; a broken one is thrown away."""

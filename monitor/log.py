@@ -2,10 +2,14 @@
 
 import logging
 import sys
+from collections.abc import Sequence
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
 from typing import Any
 
 import structlog
 
+FILE_BYTES = 10 << 20
 SECRET_WORDS = ("authorization", "password", "secret", "token", "api_key", "cookie")
 
 
@@ -16,40 +20,52 @@ def _redact(_logger: Any, _method: str, event: structlog.typing.EventDict) -> st
     return event
 
 
-def configure(*, level: str, as_json: bool) -> None:
-    """Send every log of the process, the libraries' included, to standard error in one shape."""
+def configure(*, level: str, as_json: bool, file: Path | None = None) -> None:
+    """Send every log of the process, the libraries' included, to standard error in one shape.
+
+    With `file` everything goes there, and only warnings and worse to standard error.
+    """
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,
         structlog.stdlib.ExtraAdder(),
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.format_exc_info,
-        _redact,
     ]
-    last: structlog.typing.Processor = (
-        structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
-    )
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, last],
-        )
-    )
+    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
+    handlers[0].setFormatter(_formatter(shared, as_json=as_json, colors=sys.stderr.isatty()))
+    if file is not None:
+        handlers[0].setLevel(logging.WARNING)
+        handlers.append(RotatingFileHandler(file, maxBytes=FILE_BYTES, backupCount=3, encoding="utf-8"))
+        handlers[1].setFormatter(_formatter(shared, as_json=as_json, colors=False))
     root = logging.getLogger()
-    root.handlers[:] = [handler]
+    root.handlers[:] = handlers
     root.setLevel(level)
     for noisy in (
         "httpx",
         "httpcore",
+        "alembic",
         "apscheduler.executors.default",
         "apscheduler.scheduler",
         "uvicorn.access",
+        "uvicorn.error",
     ):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     structlog.configure(
-        processors=[*shared[:-2], structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
+    )
+
+
+def _formatter(
+    shared: Sequence[structlog.typing.Processor], *, as_json: bool, colors: bool
+) -> structlog.stdlib.ProcessorFormatter:
+    """Our own events and the libraries' alike: secrets taken out, exceptions with their traceback."""
+    last: list[structlog.typing.Processor] = [structlog.dev.ConsoleRenderer(colors=colors)]
+    if as_json:
+        last = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared,
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _redact, *last],
     )

@@ -9,8 +9,9 @@ from uuid import UUID
 from monitor.errors import InvalidInput
 from monitor.series.store import Line, Query, Reducer, SeriesStore
 
-LATENCY = "duration_ms"
-RUNS = "executions"
+LATENCY = "execution_duration_ms"
+STATUS = "execution_status"
+"""1 for a success, 0.5 for a warning, 0 for an error."""
 RANGES: Mapping[str, tuple[timedelta, timedelta]] = {
     "1h": (timedelta(hours=1), timedelta(minutes=1)),
     "6h": (timedelta(hours=6), timedelta(minutes=5)),
@@ -27,23 +28,24 @@ async def read_charts(series: SeriesStore, tenant_id: UUID, now: datetime, *, sp
     end = datetime.fromtimestamp(-(-now.timestamp() // step.total_seconds()) * step.total_seconds(), now.tzinfo)
     start = end - length
 
-    def ask(metric: str, reduce: Reducer, *by: str) -> Query:
-        return Query(metric=metric, reduce=reduce, start=start, end=end, step=step, by=by)
+    def ask(metric: str, reduce: Reducer) -> Query:
+        return Query(metric=metric, reduce=reduce, start=start, end=end, step=step)
 
-    p50, p95, runs = await asyncio.gather(
+    p50, p95, count, good = await asyncio.gather(
         series.query(tenant_id, ask(LATENCY, Reducer.P50)),
         series.query(tenant_id, ask(LATENCY, Reducer.P95)),
-        series.query(tenant_id, ask(RUNS, Reducer.SUM, "status")),
+        series.query(tenant_id, ask(STATUS, Reducer.COUNT)),
+        series.query(tenant_id, ask(STATUS, Reducer.SUM)),
     )
-    failed = [line for line in runs if line.labels.get("status") == "error"]
-    good = [line for line in runs if line.labels.get("status") != "error"]
+    succeeded = dict(_points(good))
     return {
         "start": start.timestamp(),
         "end": end.timestamp(),
         "p50": _points(p50),
         "p95": _points(p95),
-        "good": _points(good),
-        "failed": _points(failed),
+        "good": sorted(succeeded.items()),
+        # A warning counts half on each side.
+        "failed": [(at, runs - succeeded.get(at, 0.0)) for at, runs in _points(count)],
     }
 
 

@@ -1,11 +1,11 @@
 """Tenants, users, memberships and keys: SQL, and rows as frozen dataclasses."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.errors import NotFound
@@ -41,6 +41,16 @@ class KeyRow:
     expires_at: datetime | None
     last_used_at: datetime | None
     created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class MemberRow:
+    """A user in a tenant."""
+
+    id: UUID
+    email: str
+    role: str
+    status: str
 
 
 _TENANT = (
@@ -89,12 +99,30 @@ async def set_tenant_status(owner: AsyncConnection, tenant_id: UUID, status: str
     await owner.execute(update(Tenant).where(Tenant.id == tenant_id).values(status=status))
 
 
+async def set_fallback(owner: AsyncConnection, tenant_id: UUID, channels: Mapping[str, str]) -> None:
+    """Where messages go that no rule's own channels take, spelled as a rule spells channels; as the owner."""
+    await owner.execute(update(Tenant).where(Tenant.id == tenant_id).values(fallback_channel=dict(channels)))
+
+
 async def insert_member(owner: AsyncConnection, tenant_id: UUID, *, email: str, role: str, now: datetime) -> UUID:
-    """Make a user and the membership, as the owner: a user is visible only through a membership."""
-    user_id = uuid7(now)
-    await owner.execute(insert(User).values(id=user_id, email=email))
+    """Make a membership, and the user where nobody has this address yet; as the owner. Raises Conflict for a member."""
+    user_id = (await owner.execute(select(User.id).where(func.lower(User.email) == email.lower()))).scalar()
+    if user_id is None:
+        user_id = uuid7(now)
+        await owner.execute(insert(User).values(id=user_id, email=email))
     await owner.execute(insert(Membership).values(tenant_id=tenant_id, user_id=user_id, role=role))
     return user_id
+
+
+async def list_members(owner: AsyncConnection, tenant_id: UUID) -> list[MemberRow]:
+    """A tenant's people by email, as the owner."""
+    query = (
+        select(User.id, User.email, Membership.role, Membership.status)
+        .join(Membership, Membership.user_id == User.id)
+        .where(Membership.tenant_id == tenant_id)
+        .order_by(User.email)
+    )
+    return [MemberRow(*row) for row in await owner.execute(query)]
 
 
 async def find_owner(owner: AsyncConnection, tenant_id: UUID) -> UUID | None:

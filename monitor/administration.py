@@ -1,0 +1,169 @@
+"""What the administrative commands do, against the database of the settings."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from monitor import clock, compose, firsttime, partitions
+from monitor.agents.store import get_agent
+from monitor.db import Database
+from monitor.errors import ConfigError, NotFound
+from monitor.http.problems import uuid_of
+from monitor.identity import keys, store
+from monitor.identity.store import KeyRow, MemberRow, TenantRow
+from monitor.partitions import Plan
+from monitor.principal import Scope, TenantStatus
+from monitor.settings import Settings
+from sql import migrate as revisions
+
+
+async def migrate(settings: Settings, *, check: bool, wait: float) -> tuple[str | None, str | None]:
+    """The revision before and the newest one; upgrades unless `check`. Waits up to `wait` seconds."""
+    async with compose.database(settings) as db:
+        await revisions.wait_for(db, timeout=wait)
+        before, newest = await revisions.current(db)
+        if not check:
+            await revisions.upgrade(db)
+            await partitions.apply(db, clock.now(), retention=compose.retention(settings))
+        return before, newest
+
+
+async def seed(settings: Settings) -> list[str]:
+    """Make what is missing of a first tenant; lines that say what there is."""
+    async with compose.database(settings) as db:
+        async with db.owner() as owner:
+            if await store.find_tenant(owner, firsttime.SLUG) is not None:
+                return [f"the tenant {firsttime.SLUG!r} is there already"]
+        tenant_id, _ = await firsttime.ensure_tenant(db, clock.now)
+        key = await _new_key(db, tenant_id, "first key", (Scope.ADMIN,))
+    return [f"made the tenant {firsttime.SLUG!r}, its owner {firsttime.EMAIL} and this key:", key]
+
+
+async def sign_in_link(settings: Settings, slug: str) -> str:
+    """A link for a tenant's owner."""
+    if not settings.secret_keys:
+        raise ConfigError("AGENT_MONITOR_SECRET_KEYS is not set: without it no link can be signed")
+    async with compose.database(settings) as db:
+        authenticator = compose.make_authenticator(settings, db)
+        async with db.owner() as owner:
+            tenant = await _tenant(owner, slug)
+            return await firsttime.link_for(owner, tenant.id, authenticator=authenticator, url=settings.public_url)
+
+
+async def create_key(
+    settings: Settings,
+    slug: str,
+    *,
+    name: str,
+    scopes: Sequence[Scope],
+    agent: str | None,
+    expires: datetime | None,
+) -> str:
+    """A new key's text."""
+    async with compose.database(settings) as db:
+        async with db.owner() as owner:
+            tenant = await _tenant(owner, slug)
+        async with db.tenant(tenant.id) as connection:
+            bound = None
+            if agent is not None:
+                bound = (await get_agent(connection, tenant.id, uuid_of(agent) or agent, clock.now())).id
+        return await _new_key(db, tenant.id, name, scopes, agent_id=bound, expires_at=expires)
+
+
+async def _new_key(
+    db: Database,
+    tenant_id: UUID,
+    name: str,
+    scopes: Sequence[Scope],
+    *,
+    agent_id: UUID | None = None,
+    expires_at: datetime | None = None,
+) -> str:
+    made = keys.generate()
+    until = None if expires_at is None else expires_at.replace(tzinfo=UTC)
+    async with db.tenant(tenant_id) as connection:
+        await store.insert_key(
+            connection,
+            tenant_id,
+            key=made,
+            name=name,
+            scopes=scopes,
+            now=clock.now(),
+            agent_id=agent_id,
+            expires_at=until,
+        )
+    return made.text
+
+
+async def list_keys(settings: Settings, slug: str) -> list[KeyRow]:
+    """A tenant's keys."""
+    async with compose.database(settings) as db, db.owner() as owner:
+        tenant = await _tenant(owner, slug)
+        return await store.list_keys(owner, tenant.id)
+
+
+async def revoke_key(settings: Settings, slug: str, key: str) -> KeyRow:
+    """Revoke a key by its id or its prefix. Raises NotFound."""
+    async with compose.database(settings) as db, db.owner() as owner:
+        tenant = await _tenant(owner, slug)
+        rows = await store.list_keys(owner, tenant.id)
+        found = next((row for row in rows if key in (str(row.id), row.prefix)), None)
+        if found is None:
+            raise NotFound(f"the tenant {slug!r} has no key {key!r}")
+        return await store.revoke_key(owner, tenant.id, found.id)
+
+
+async def create_tenant(settings: Settings, slug: str, *, name: str, owner: str) -> str:
+    """Make a tenant with its owner and fallback channel; its first key."""
+    async with compose.database(settings) as db:
+        async with db.owner() as connection:
+            tenant_id = await store.insert_tenant(connection, slug=slug, name=name, now=clock.now())
+            await store.insert_member(connection, tenant_id, email=owner, role="owner", now=clock.now())
+            await store.set_fallback(connection, tenant_id, {"email": owner})
+        return await _new_key(db, tenant_id, "first key", (Scope.ADMIN,))
+
+
+async def list_tenants(settings: Settings) -> list[TenantRow]:
+    """All of them."""
+    async with compose.database(settings) as db, db.owner() as owner:
+        return await store.list_tenants(owner)
+
+
+async def set_tenant_status(settings: Settings, slug: str, status: TenantStatus) -> None:
+    """Suspend, resume or delete."""
+    async with compose.database(settings) as db, db.owner() as owner:
+        tenant = await _tenant(owner, slug)
+        await store.set_tenant_status(owner, tenant.id, status.value)
+
+
+async def create_user(settings: Settings, slug: str, *, email: str, role: str) -> UUID:
+    """Make a user in a tenant."""
+    async with compose.database(settings) as db, db.owner() as owner:
+        tenant = await _tenant(owner, slug)
+        return await store.insert_member(owner, tenant.id, email=email, role=role, now=clock.now())
+
+
+async def list_users(settings: Settings, slug: str) -> list[MemberRow]:
+    """The people of a tenant."""
+    async with compose.database(settings) as db, db.owner() as owner:
+        tenant = await _tenant(owner, slug)
+        return await store.list_members(owner, tenant.id)
+
+
+async def retain(settings: Settings, *, dry_run: bool) -> Plan:
+    """What retention drops and makes; done unless `dry_run`."""
+    keep = compose.retention(settings)
+    async with compose.database(settings) as db:
+        if not dry_run:
+            return await partitions.apply(db, clock.now(), retention=keep)
+        async with db.owner() as owner:
+            return partitions.plan(clock.now(), await partitions.existing_names(owner), keep)
+
+
+async def _tenant(owner: AsyncConnection, slug: str) -> TenantRow:
+    found = await store.find_tenant(owner, slug)
+    if found is None:
+        raise NotFound(f"there is no tenant {slug!r}")
+    return found

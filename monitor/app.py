@@ -1,0 +1,68 @@
+"""The collector's application: every slice's routes, errors as answers, start and stop."""
+
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import FastAPI
+
+from alerts import routes as alerts
+from monitor.agents import routes as agents
+from monitor.audit import routes as audit
+from monitor.console import routes as console
+from monitor.http import health, problems
+from monitor.http.deps import Deps
+from monitor.identity import routes as identity
+from monitor.ingest import Ingest
+from monitor.ingest import routes as ingest_routes
+from monitor.series import routes as series
+
+TAGS: list[dict[str, Any]] = [
+    {"name": "ingest", "description": "What agents send: logs, metrics, heartbeats, pings."},
+    {"name": "agents", "description": "The fleet: agents, their logs and state."},
+    {"name": "series", "description": "History of metrics."},
+    {"name": "alerts", "description": "Rules, alerts and where messages go."},
+    {"name": "identity", "description": "The tenant and its keys."},
+    {"name": "audit", "description": "Who changed what."},
+    {"name": "health", "description": "Whether it lives, and its own figures."},
+]
+
+
+def create_app(deps: Deps, ingest: Ingest, *, closing: Callable[[], Awaitable[None]] | None = None) -> FastAPI:
+    """Mount everything. `closing` is awaited last, when ingest has committed what it took."""
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        try:
+            await ingest.start()
+            yield
+        finally:
+            await ingest.close()
+            if closing is not None:
+                await closing()
+
+    app = FastAPI(
+        title="Agent Monitor",
+        version=version("agent-monitor"),
+        summary="Observability and alerting for fleets of AI agents",
+        openapi_tags=TAGS,
+        lifespan=lifespan,
+        # The pages that FastAPI has for these load scripts from elsewhere; the console has its own.
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.deps = deps
+    problems.install(app)
+    for router in (
+        ingest_routes.router(ingest),
+        agents.router(deps),
+        series.router(deps),
+        alerts.router(deps),
+        identity.router(deps),
+        audit.router(deps),
+        health.router(deps),
+        console.router(deps),
+    ):
+        app.include_router(router)
+    return app

@@ -1,0 +1,181 @@
+"""`agent-monitor`: the command line. Exit codes: 0 done, 1 failed, 2 wrong usage."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from monitor.errors import MonitorError
+
+app = typer.Typer(
+    name="agent-monitor",
+    help="Observability and alerting for fleets of AI agents.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+Data = Annotated[Path | None, typer.Option(help="Data directory of `dev`; AGENT_MONITOR_DATA_DIR without it.")]
+Host = Annotated[str, typer.Option(help="Address to listen on.")]
+Port = Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes any.")]
+
+# Each command imports what it runs: `--help` and wrong usage answer at once.
+
+
+@app.command()
+def dev(
+    *,
+    data: Data = None,
+    host: Host = "127.0.0.1",
+    port: Port = 4318,
+    demo: Annotated[bool, typer.Option("--demo", help="Run a small fleet of simulated agents.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Empty the data directory first.")] = False,
+) -> None:
+    """Run everything in one process: bundled PostgreSQL, collector, alerter and console."""
+    from monitor import compose
+    from monitor import dev as everything
+    from monitor.settings import load
+
+    settings = load()
+    options = everything.Options(data=data or settings.data_dir, host=host, port=port, demo=demo, fresh=fresh)
+    compose.run(everything.run(options, settings))
+
+
+@app.command()
+def serve(
+    *,
+    host: Host = "127.0.0.1",
+    port: Port = 4318,
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
+) -> None:
+    """Run the collector and the console against AGENT_MONITOR_DATABASE_URL."""
+    import uvicorn
+
+    from monitor import compose
+
+    compose.check_serving()
+    uvicorn.run(
+        "monitor.compose:serve_app",
+        factory=True,
+        host=host,
+        port=port,
+        workers=workers,
+        http="httptools",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=10,
+    )
+
+
+@app.command()
+def alert() -> None:
+    """Run the alerter against AGENT_MONITOR_DATABASE_URL: rules, messages, rollups, partitions."""
+    from monitor import compose
+    from monitor.settings import load
+
+    settings = load()
+    compose.configure_logs(settings)
+    compose.run(compose.alert_until_stopped(settings))
+
+
+@app.command()
+def migrate(
+    *,
+    check: Annotated[bool, typer.Option("--check", help="Change nothing; 1 if revisions are missing.")] = False,
+    wait: Annotated[float, typer.Option(help="Seconds to wait for the database.")] = 60.0,
+) -> None:
+    """Bring the database to the newest revision and prepare its partitions. Safe to run twice at once."""
+    from monitor import administration, compose
+    from monitor.settings import load
+
+    before, newest = compose.run(administration.migrate(load(), check=check, wait=wait))
+    if before == newest:
+        typer.echo(f"at revision {newest}: nothing to do")
+    elif check:
+        typer.echo(f"at revision {before or 'none'}, the newest is {newest}")
+        raise typer.Exit(1)
+    else:
+        typer.echo(f"from revision {before or 'none'} to {newest}")
+
+
+@app.command("sign-in")
+def sign_in(*, tenant: Annotated[str, typer.Option(help="Slug.")] = "default", data: Data = None) -> None:
+    """Print a link that signs a browser in as the tenant's owner."""
+    from monitor import administration, compose
+
+    typer.echo(compose.run(administration.sign_in_link(compose.installed(data), tenant)))
+
+
+@app.command()
+def seed() -> None:
+    """Make a first tenant, its owner and a key where there is no tenant yet; print the key once."""
+    from monitor import administration, compose
+
+    for line in compose.run(administration.seed(compose.installed())):
+        typer.echo(line)
+
+
+@app.command()
+def doctor(*, data: Data = None) -> None:
+    """Check the database, its roles, revision and partitions, the disk and the channels."""
+    from monitor import compose
+    from monitor.doctor import examine
+
+    findings = compose.run(examine(compose.installed(data)))
+    for finding in findings:
+        typer.echo(f"{'ok  ' if finding.well else 'FAIL'}  {finding.subject}: {finding.detail}")
+    if not all(finding.well for finding in findings):
+        raise typer.Exit(1)
+
+
+@app.command()
+def schema(*, write: Annotated[bool, typer.Option("--write", help="Write sql/schema.sql anew.")] = False) -> None:
+    """Print the schema that the revisions make, on a database of its own."""
+    from monitor import compose
+    from sql import dump
+
+    text = compose.run(dump.migrated())
+    if write:
+        dump.SCHEMA.write_text(text, encoding="utf-8")
+        typer.echo(f"{dump.SCHEMA} written")
+    else:
+        typer.echo(text, nl=False)
+
+
+@app.command()
+def retention(
+    *, dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False, data: Data = None
+) -> None:
+    """Drop partitions that are past their time, and make those that are due."""
+    from monitor import administration, compose
+
+    plan = compose.run(administration.retain(compose.installed(data), dry_run=dry_run))
+    for name in plan.drop:
+        typer.echo(f"{'would drop' if dry_run else 'dropped'} {name}")
+    typer.echo(f"{len(plan.drop)} to drop, {len(plan.create)} to make" if dry_run else "done")
+
+
+def main() -> None:
+    """Entry point: our own errors become one line and exit code 1."""
+    from monitor import admin_cli
+
+    admin_cli.attach(app)
+    guarded(lambda: app(prog_name="agent-monitor"))
+
+
+def guarded(run: Callable[[], object]) -> None:
+    """Run; errors that are nobody's bug are said in one line."""
+    try:
+        run()
+    except MonitorError as fault:
+        typer.echo(f"agent-monitor: {fault.message}", err=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
