@@ -18,7 +18,7 @@ def test_imports_point_down() -> None:
 def test_every_module_has_its_place_in_the_order() -> None:
     contracts = pyproject()["tool"]["importlinter"]["contracts"]
     order = next(contract for contract in contracts if contract["type"] == "layers")
-    placed = {name.strip(" ()") for layer in order["layers"] for name in layer.replace("|", ":").split(":")}
+    placed = {name.strip(" \n()") for layer in order["layers"] for name in layer.replace("|", ":").split(":")}
     modules = {
         f"{top}.{path.stem}"
         for top in ("monitor", "alerts")
