@@ -114,8 +114,13 @@ class _Inflate:
                 if not self._gzip:
                     raise Unreadable("the compressed body is damaged: something follows its end")
                 self._engine = zlib.decompressobj(_GZIP)
-            self._out.add(self._engine.decompress(piece, _PIECE))
+            made = self._engine.decompress(piece, _PIECE)
+            self._out.add(made)
             piece = self._engine.unconsumed_tail or self._engine.unused_data
+            # All input may be taken while output is still to come.
+            while len(made) == _PIECE and not piece and not self._engine.eof:
+                made = self._engine.decompress(b"", _PIECE)
+                self._out.add(made)
 
     def end(self) -> bytes:
         if self._engine is None or not self._engine.eof:

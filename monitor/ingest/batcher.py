@@ -1,0 +1,212 @@
+"""Group commit: while one transaction is on its way, requests gather for the next one.
+
+A few writers, each with a connection of its own, take what has gathered. A request is answered after its commit.
+A batch that fails is tried again request by request, so that a poisoned one fails alone. When the database is gone,
+everybody is told to come again, and the next batch finds a new connection by itself.
+"""
+
+import asyncio
+import time
+from collections import deque
+from typing import Any
+
+import psycopg
+import structlog
+from psycopg.pq import TransactionStatus
+
+from monitor import arrays
+from monitor.db import Database, Role, translated
+from monitor.errors import DatabaseDown, Full, InvalidInput, MonitorError, Unavailable
+from monitor.ingest.commit import Job, commit
+from monitor.ingest.idempotency import Repeated
+from monitor.ingest.metrics import IngestMetrics
+from monitor.series.store import SeriesStore
+
+WRITERS = 2
+BATCH_WEIGHT = 20_000
+QUEUE_WEIGHT = 400_000
+# Connections that a pool kept from before a restart of the database fail one by one.
+ATTEMPTS = 25
+# Seconds: how long requests wait for a new connection, and after what rest one is tried before use.
+PATIENCE = 1.0
+REST = 1.0
+_BAD_INPUT = ("22", "23", "54")  # data exception, integrity, program limit exceeded
+_log = structlog.get_logger(__name__)
+
+Connection = psycopg.AsyncConnection[Any]
+
+
+class Batcher:
+    """Takes jobs, commits them in groups. One for each process, started and closed by `Ingest`."""
+
+    def __init__(self, db: Database, series: SeriesStore, metrics: IngestMetrics, *, writers: int = WRITERS) -> None:
+        """`writers`: transactions at one time."""
+        self._db = db
+        self._series = series
+        self._metrics = metrics
+        self._writers = writers
+        self._queue: deque[Job] = deque()
+        self._queued = 0
+        self._ready = asyncio.Event()
+        self._closing = False
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Start the writers. They connect when there is something to write."""
+        self._tasks = [asyncio.create_task(self._supervise()) for _ in range(self._writers)]
+
+    async def close(self) -> None:
+        """Commit what waits, take no more, and stop."""
+        self._closing = True
+        self._ready.set()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def submit(self, job: Job) -> None:
+        """Return when the job is committed.
+
+        Raises Full when too much waits, DatabaseDown when it was not or perhaps not committed, Repeated, or
+        InvalidInput when the database refuses its rows.
+        """
+        weight = job.weight
+        if self._closing:
+            raise Unavailable("the collector is shutting down")
+        if self._queued + weight > QUEUE_WEIGHT and self._queue:
+            raise Full("too many rows wait to be stored")
+        self._queue.append(job)
+        self._count(weight)
+        self._ready.set()
+        # A client that goes away cancels its own waiting only: the batch must not lose its future to that.
+        await asyncio.shield(job.done)
+
+    def _count(self, change: int) -> None:
+        self._queued += change
+        self._metrics.queued.set(self._queued)
+
+    async def _supervise(self) -> None:
+        """Keep one writer going: a fault of ours in one batch must not end the taking in of all others."""
+        while not (self._closing and not self._queue):
+            writer = asyncio.create_task(self._write())
+            try:
+                await asyncio.wait({writer})
+            finally:
+                writer.cancel()
+            if not writer.cancelled() and (fault := writer.exception()) is not None:
+                _log.error("a writer failed", exc_info=fault)
+
+    async def _write(self) -> None:
+        failures, since = 0, 0.0
+        while await self._some():
+            try:
+                async with self._db.driver(Role.APP) as connection:
+                    await _prove(connection)
+                    failures = 0
+                    await self._serve(connection)
+            except DatabaseDown as fault:
+                since = since if failures else time.monotonic()
+                failures += 1
+                if failures >= ATTEMPTS or time.monotonic() - since > PATIENCE:
+                    failures = 0
+                    self._fail(self._take(everything=True), fault)
+
+    async def _some(self) -> bool:
+        """Wait for something to write; False at the end."""
+        while not self._queue:
+            if self._closing:
+                return False
+            self._ready.clear()
+            await self._ready.wait()
+        return True
+
+    async def _serve(self, connection: Connection) -> None:
+        """Commit batch after batch on one connection. Raises DatabaseDown when it is lost."""
+        used = time.monotonic()
+        while await self._some():
+            # After a rest, see whether the connection still works before a batch is risked on it.
+            if time.monotonic() - used > REST:
+                await _prove(connection)
+            used = time.monotonic()
+            # Let those who arrived in the same turn of the loop come along.
+            await asyncio.sleep(0)
+            batch = self._take()
+            if batch:
+                await self._settle(connection, batch)
+
+    def _take(self, *, everything: bool = False) -> list[Job]:
+        batch: list[Job] = []
+        total = 0
+        while self._queue and (everything or not batch or total + self._queue[0].weight <= BATCH_WEIGHT):
+            job = self._queue.popleft()
+            total += job.weight
+            batch.append(job)
+        self._count(-total)
+        return batch
+
+    async def _settle(self, connection: Connection, batch: list[Job]) -> None:
+        """Commit a batch and tell its requests; after a failure each by itself."""
+        try:
+            fault = await self._try(connection, batch)
+            if fault is None:
+                return
+            if len(batch) > 1 or _is_busy(fault):
+                for job in batch:
+                    fault = await self._try(connection, [job])
+                    if fault is not None:
+                        self._metrics.poisoned.inc()
+                        self._fail([job], fault)
+            else:
+                self._fail(batch, fault)
+        finally:
+            # Reached with open futures only through a fault of ours, which the supervisor reports.
+            self._fail(batch, MonitorError("the rows could not be stored"))
+
+    async def _try(self, connection: Connection, batch: list[Job]) -> Exception | None:
+        """Commit: None when it is done, else what to tell. Raises DatabaseDown after telling, when the connection
+        is lost: then nobody knows whether the commit took place."""
+        started = time.perf_counter()
+        try:
+            with translated():
+                await commit(connection, self._series, batch)
+        except (MonitorError, Repeated, psycopg.Error) as fault:
+            if connection.closed or connection.pgconn.transaction_status != TransactionStatus.IDLE:
+                lost = DatabaseDown("the database went away while the rows were being stored")
+                self._fail(batch, lost)
+                raise lost from fault
+            return _told(fault)
+        self._metrics.commit_seconds.observe(time.perf_counter() - started)
+        self._metrics.requests_per_commit.observe(len(batch))
+        for job in batch:
+            if not job.done.done():
+                job.done.set_result(None)
+        return None
+
+    def _fail(self, batch: list[Job], fault: Exception) -> None:
+        for job in batch:
+            if not job.done.done():
+                job.done.set_exception(fault)
+
+
+async def _prove(connection: Connection) -> None:
+    """Raise DatabaseDown unless the connection works."""
+    with translated():
+        await connection.execute("SELECT 1")
+        await connection.rollback()
+    arrays.register(connection)
+
+
+def _is_busy(fault: Exception) -> bool:
+    return isinstance(fault, DatabaseDown)
+
+
+def _told(fault: Exception) -> Exception:
+    """What a request is told of a failure of its rows."""
+    cause = fault.__cause__ if isinstance(fault, MonitorError) else fault
+    if isinstance(cause, psycopg.errors.CheckViolation) and "no partition" in str(cause):
+        return Unavailable("there is no partition for that day yet", retry_after=60)
+    if isinstance(fault, psycopg.Error):
+        state = fault.sqlstate or ""
+        if state[:2] in _BAD_INPUT:
+            return InvalidInput(f"the database refuses these rows: {fault.diag.message_primary}")
+        _log.error("rows could not be stored", sqlstate=state, exc_info=fault)
+        return MonitorError("the rows could not be stored")
+    return fault

@@ -1,0 +1,114 @@
+"""One transaction for many requests: what a job carries, and the order in which it is written.
+
+Tenants in order of their ids; within a tenant: the agents' live rows are locked, logs with live state, heartbeats,
+samples, news for the alerter, idempotency keys. Every collector keeps to this order, so none can deadlock another.
+"""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+import psycopg
+
+from monitor.agents import live
+from monitor.agents.live import Beats, LogRow
+from monitor.ingest import beats as heartbeats
+from monitor.ingest import idempotency
+from monitor.ingest.idempotency import Stamp
+from monitor.series.store import Prepared, SeriesStore
+from monitor.signals import Touch
+
+_SET_TENANT = "SELECT set_config('app.current_tenant_id', %b, true)"
+
+
+@dataclass(frozen=True, slots=True)
+class NamedPoints:
+    """Points of logs that carry a caller's id: written only for the logs that turn out to be new.
+
+    `owners`: the id of the log that each point belongs to.
+    """
+
+    points: Prepared
+    owners: Sequence[UUID]
+
+    def of(self, new: frozenset[UUID]) -> Prepared:
+        """The points of these logs."""
+        mask = np.fromiter((owner in new for owner in self.owners), dtype=bool, count=len(self.owners))
+        return Prepared(self.points.series_ids[mask], self.points.at_us[mask], self.points.values[mask])
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """What one request wants to be written, and the future that is done when it is.
+
+    `seen`: microseconds of receipt, for agents with neither logs nor heartbeats here. `touches`: news for the
+    alerter, by agent.
+    """
+
+    tenant_id: UUID
+    logs: list[LogRow] = field(default_factory=list)
+    beats: list[Beats] = field(default_factory=list)
+    points: list[Prepared] = field(default_factory=list)
+    named: NamedPoints | None = None
+    seen: dict[UUID, int] = field(default_factory=dict)
+    touches: dict[UUID, Touch] = field(default_factory=dict)
+    stamp: Stamp | None = None
+    done: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+    @property
+    def weight(self) -> int:
+        """Rows, with a log counted as ten points: about what they cost."""
+        named = 0 if self.named is None else len(self.named.owners)
+        return 1 + 10 * (len(self.logs) + len(self.beats)) + named + sum(len(part.values) for part in self.points)
+
+    def touch(self, agent_id: UUID, news: Touch) -> None:
+        """Add news of an agent."""
+        self.touches[agent_id] = self.touches.get(agent_id, Touch(0)) | news
+
+
+async def commit(connection: psycopg.AsyncConnection[Any], series: SeriesStore, jobs: Iterable[Job]) -> None:
+    """Write all of the jobs in one transaction, or none: then it raises what the driver raises, or Repeated."""
+    ordered = sorted(jobs, key=lambda job: job.tenant_id.int)
+    async with connection.pipeline(), connection.transaction():
+        for tenant_id, group in groupby(ordered, key=lambda job: job.tenant_id):
+            await _write_tenant(connection, series, tenant_id, list(group))
+
+
+async def _write_tenant(
+    connection: psycopg.AsyncConnection[Any], series: SeriesStore, tenant_id: UUID, jobs: Sequence[Job]
+) -> None:
+    await connection.execute(_SET_TENANT, (str(tenant_id),), prepare=True)
+    logs = [log for job in jobs for log in job.logs]
+    beats = heartbeats.together(beat for job in jobs for beat in job.beats)
+    seen: dict[UUID, int] = {}
+    touches: dict[UUID, Touch] = {}
+    for job in jobs:
+        for agent_id, at_us in job.seen.items():
+            seen[agent_id] = max(at_us, seen.get(agent_id, 0))
+        for agent_id, news in job.touches.items():
+            touches[agent_id] = touches.get(agent_id, Touch(0)) | news
+    locked = {log.agent_id for log in logs} | {beat.agent_id for beat in beats} | seen.keys()
+    if locked:
+        await live.lock(connection, list(locked))
+    points = [part for job in jobs for part in job.points]
+    if logs:
+        cursor = await live.write_logs(connection, tenant_id, logs)
+        named = [job.named for job in jobs if job.named is not None]
+        if named:
+            new = frozenset([row[0] for row in await cursor.fetchall()])
+            points += [part.of(new) for part in named]
+    if beats:
+        await live.write_beats(connection, tenant_id, beats)
+    if seen:
+        await live.write_seen(connection, tenant_id, seen)
+    if points:
+        await series.write(connection, tenant_id, points)
+    if touches:
+        await live.touch(connection, tenant_id, touches)
+    stamps = [job.stamp for job in jobs if job.stamp is not None]
+    if stamps:
+        await idempotency.store(connection, tenant_id, stamps)

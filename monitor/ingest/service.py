@@ -1,0 +1,188 @@
+"""Ingest as a whole: admit a request, read it, check it, commit it, say what became of it."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from monitor.agents.registry import Registry
+from monitor.http.deps import Deps
+from monitor.ids import microseconds
+from monitor.ingest import beats, idempotency, logs, points
+from monitor.ingest.batcher import Batcher
+from monitor.ingest.body import Budget
+from monitor.ingest.commit import Job
+from monitor.ingest.decode import Decoder, Rows
+from monitor.ingest.disk import DiskGuard
+from monitor.ingest.idempotency import Answered, Idempotency, Repeated, Stamp
+from monitor.ingest.intake import Intake
+from monitor.ingest.limits import RateGate
+from monitor.ingest.metrics import IngestMetrics
+from monitor.ingest.payloads import BeatIn, LogIn, MetricIn, Outcome
+from monitor.ingest.points import Shapes
+from monitor.ingest.values import Window
+from monitor.principal import Principal
+
+# A body above this is decoded and checked in a thread, so that others are answered meanwhile.
+THREAD_BYTES = 512 * 1024
+TAKEN, NONE_KEPT = 202, 422
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request to take rows in, its body read."""
+
+    principal: Principal
+    path: str
+    body: bytes
+    lines: bool = False
+    sniff: bool = False
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """Good rows of a request, of one of the three kinds, and what is known of the others."""
+
+    drafts: Sequence[Any]
+    outcome: Outcome
+    rows: int
+
+
+Check = Callable[[Request, Window], Checked]
+
+
+class Ingest:
+    """The way in of one process. `start` before the first request, `close` after the last."""
+
+    def __init__(self, deps: Deps) -> None:
+        """Made from what every route is made with; connects to nothing yet."""
+        settings = deps.settings
+        self.deps = deps
+        self.metrics = IngestMetrics(deps.registry)
+        self.budget = Budget(settings.inflight_limit, self.metrics)
+        self.gate = RateGate(settings.rate_limit)
+        data_dir = settings.data_dir.expanduser()
+        self.disk = DiskGuard(data_dir if data_dir.is_dir() else None, reserve=settings.disk_reserve)
+        self.registry = Registry(deps.db, allow_registration=settings.allow_registration)
+        self.batcher = Batcher(deps.db, deps.series, self.metrics)
+        self._intake = Intake(self.registry, deps.series)
+        self._idempotency = Idempotency(deps.db)
+        self._shapes = Shapes()
+        self._logs, self._metrics, self._beats = Decoder(LogIn), Decoder(MetricIn), Decoder(BeatIn)
+
+    async def start(self) -> None:
+        """Start the writers and the disk guard."""
+        await self.disk.start()
+        await self.batcher.start()
+
+    async def close(self) -> None:
+        """Commit what was taken, then stop."""
+        await self.batcher.close()
+        await self.disk.close()
+
+    async def take_logs(self, request: Request) -> Answered:
+        """Take logs in."""
+        return await self._take(request, "log", self._check_logs, self._intake.logs)
+
+    async def take_metrics(self, request: Request) -> Answered:
+        """Take points in."""
+        return await self._take(request, "metric", self._check_metrics, self._intake.metrics)
+
+    async def take_beats(self, request: Request) -> Answered:
+        """Take heartbeats in."""
+        return await self._take(request, "heartbeat", self._check_beats, self._intake.beats)
+
+    async def accept_metrics(self, principal: Principal, rows: Sequence[MetricIn]) -> Outcome:
+        """Take points of this process itself; returns when they are committed."""
+        now = self.deps.clock()
+        outcome = Outcome()
+        drafts = points.drafts(Rows(list(rows)), self._window(now), outcome, self._shapes)
+        if drafts:
+            await self.batcher.submit(await self._intake.metrics(principal, drafts, outcome, now=now))
+        return outcome
+
+    async def accept_run(self, principal: Principal, agent: str, log: LogIn | None, beat: BeatIn | None) -> Outcome:
+        """Take one log, one heartbeat, or both together, as a ping makes them."""
+        now = self.deps.clock()
+        window = self._window(now)
+        outcome, ignored = Outcome(), Outcome()
+        job = Job(principal.tenant_id)
+        if log is not None:
+            log.agent = agent
+            job = await self._intake.logs(principal, logs.drafts(Rows([log]), window, outcome), outcome, now=now)
+        if beat is not None:
+            beat.agent = agent
+            drafts = beats.drafts(Rows([beat]), window, ignored, self._shapes)
+            other = await self._intake.beats(principal, drafts, ignored, now=now)
+            job.beats += other.beats
+            for agent_id, news in other.touches.items():
+                job.touch(agent_id, news)
+        await self.batcher.submit(job)
+        return outcome
+
+    def _window(self, now: datetime) -> Window:
+        return Window.of(microseconds(now), retention=self.deps.settings.raw_retention)
+
+    def _check_logs(self, request: Request, window: Window) -> Checked:
+        rows = self._logs.decode(request.body, lines=request.lines, sniff=request.sniff)
+        outcome = Outcome()
+        return Checked(logs.drafts(rows, window, outcome), outcome, len(rows.rows))
+
+    def _check_metrics(self, request: Request, window: Window) -> Checked:
+        rows = self._metrics.decode(request.body, lines=request.lines, sniff=request.sniff)
+        outcome = Outcome()
+        return Checked(points.drafts(rows, window, outcome, self._shapes), outcome, len(rows.rows))
+
+    def _check_beats(self, request: Request, window: Window) -> Checked:
+        rows = self._beats.decode(request.body, lines=request.lines, sniff=request.sniff)
+        outcome = Outcome()
+        return Checked(beats.drafts(rows, window, outcome, self._shapes), outcome, len(rows.rows))
+
+    async def _take(self, request: Request, kind: str, check: Check, plan: Any) -> Answered:
+        """The answer, once what is kept of the rows is committed; by its key, the one it got before."""
+        if request.key is None:
+            return await self._work(request, kind, check, plan, digest=b"")
+        tenant_id, now = request.principal.tenant_id, self.deps.clock()
+        key = idempotency.checked_key(request.key)
+        digest = idempotency.digest_of(request.path, request.body)
+        async with self._idempotency.turn(tenant_id, key):
+            before = await self._idempotency.find(tenant_id, key, now=now)
+            if before is not None:
+                return before.again(digest)
+            try:
+                return await self._work(request, kind, check, plan, digest=digest)
+            except Repeated:
+                # Another collector was faster; its answer is there now, since our key ran into it.
+                before = await self._idempotency.find(tenant_id, key, now=now)
+                if before is None:
+                    raise
+                return before.again(digest)
+
+    async def _work(self, request: Request, kind: str, check: Check, plan: Any, *, digest: bytes) -> Answered:
+        now = self.deps.clock()
+        window = self._window(now)
+        if len(request.body) > THREAD_BYTES:
+            checked = await asyncio.to_thread(check, request, window)
+        else:
+            checked = check(request, window)
+        outcome = checked.outcome
+        if checked.drafts:
+            job: Job = await plan(request.principal, checked.drafts, outcome, now=now)
+            if outcome.accepted:
+                if request.key is not None:
+                    job.stamp = Stamp(request.key, digest, now, TAKEN, outcome.body())
+                await self.batcher.submit(job)
+        self.metrics.rows(kind, accepted=outcome.accepted, rejected=len(outcome.rejected))
+        if outcome.warnings:
+            self.metrics.shortened.inc(len(outcome.warnings))
+        status = TAKEN if outcome.accepted or not checked.rows else NONE_KEPT
+        return Answered(digest, status, outcome.body())
+
+
+def encoded(answer: Answered) -> bytes:
+    """The answer as JSON."""
+    return msgspec.json.encode(answer.body)
