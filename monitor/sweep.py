@@ -1,0 +1,62 @@
+"""Removes rows that have had their time and do not go with a partition: answered requests, log ids, old alerts.
+
+In small batches, each a transaction of its own, so that nobody waits for long. Open alerts are never removed.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import text
+
+from monitor.db import Database
+from monitor.ids import uuid7_floor
+
+BATCH = 5_000
+IDEMPOTENCY = timedelta(hours=24)
+ALERTS = timedelta(days=396)
+"""Closed alerts and what was sent about them live 13 months."""
+
+# Each takes away at most :batch rows older than :before.
+_STATEMENTS = {
+    "idempotency_keys": """
+        DELETE FROM idempotency_keys WHERE (tenant_id, key) IN (
+            SELECT tenant_id, key FROM idempotency_keys WHERE created_at < :before LIMIT :batch)
+    """,
+    "agent_log_ids": """
+        DELETE FROM agent_log_ids WHERE (tenant_id, agent_id, external_id) IN (
+            SELECT tenant_id, agent_id, external_id FROM agent_log_ids WHERE log_id < :before LIMIT :batch)
+    """,
+    "alerts": """
+        DELETE FROM alerts WHERE (tenant_id, id) IN (
+            SELECT tenant_id, id FROM alerts WHERE resolved_at < :before LIMIT :batch)
+    """,
+    "notification_groups": """
+        DELETE FROM notification_groups WHERE (tenant_id, id) IN (
+            SELECT g.tenant_id, g.id FROM notification_groups g
+            WHERE g.created_at < :before AND NOT EXISTS (
+                SELECT FROM alerts a WHERE a.tenant_id = g.tenant_id AND a.id = ANY (g.alert_ids))
+            LIMIT :batch)
+    """,
+}
+
+
+async def run_once(db: Database, now: datetime, *, raw_retention: timedelta) -> Mapping[str, int]:
+    """Remove what is due, as the owner; returns the number of rows by table."""
+    before: dict[str, Any] = {
+        "idempotency_keys": now - IDEMPOTENCY,
+        "agent_log_ids": uuid7_floor(now - raw_retention),
+        "alerts": now - ALERTS,
+        "notification_groups": now - ALERTS,
+    }
+    return {table: await _sweep(db, statement, before[table]) for table, statement in _STATEMENTS.items()}
+
+
+async def _sweep(db: Database, statement: str, before: Any) -> int:
+    total = 0
+    while True:
+        async with db.owner() as connection:
+            done = await connection.execute(text(statement), {"before": before, "batch": BATCH})
+        total += done.rowcount
+        if done.rowcount < BATCH:
+            return total
