@@ -29,14 +29,14 @@ MACHINE = re.compile(r"/work/|/tmp/venv|/root/|/home/\w+/")
 
 
 def _broad(node: ast.AST) -> bool:
-    """Whether a node swallows every error: a bare or broad `except` that does not re-raise, or `suppress`."""
+    """Whether a node swallows every error: a bare or broad `except` that does not re-raise, `suppress`, a handler."""
     if isinstance(node, ast.ExceptHandler):
         kinds = node.type.elts if isinstance(node.type, ast.Tuple) else [node.type]
         names = {dotted(kind).rpartition(".")[2] if kind is not None else "Exception" for kind in kinds}
         last = node.body[-1]
         cleans_up_and_raises = isinstance(last, ast.Raise) and last.exc is None
         return bool(names & BROAD) and not cleans_up_and_raises
-    if isinstance(node, ast.Call) and dotted(node.func).endswith("suppress"):
+    if isinstance(node, ast.Call) and dotted(node.func).endswith(("suppress", "exception_handler")):
         return bool({dotted(kind) for kind in node.args} & BROAD)
     return False
 
