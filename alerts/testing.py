@@ -1,0 +1,52 @@
+"""A test message: real, marked TEST, through every channel that a rule would use."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from alerts.core.describe import describe
+from alerts.core.message import AlertLine
+from alerts.core.targets import Target
+from alerts.core.vocabulary import Reason
+from alerts.directory import read_directory
+from alerts.lines import line_to_json
+from alerts.outbox import queue_copy
+from alerts.rules import parse_stored
+from monitor.errors import Conflict
+from monitor.ids import uuid7
+
+
+async def queue_test(connection: AsyncConnection, row: Any, *, now: datetime, public_url: str) -> list[Target]:
+    """Queue one message for each target of a rule and of its escalations. Raises Conflict when there is none."""
+    rule = parse_stored(row)
+    directory = await read_directory(connection, [row.tenant_id])
+    targets = directory.resolve(row.tenant_id, rule.channels)
+    for step in rule.escalate:
+        targets += directory.resolve(row.tenant_id, step.channels)
+    if not targets:
+        raise Conflict("the rule names no channel and the tenant has no fallback channel")
+    line = AlertLine(
+        alert_id=uuid7(now),
+        rule=row.name,
+        agent=row.agent or "every agent of the rule",
+        severity=rule.severity,
+        summary=f"nothing is wrong; the rule fires when: {describe(rule.condition)}",
+        since=now,
+        url=f"{public_url.rstrip('/')}/alert-configs/{row.id}",
+        labels=dict(rule.labels),
+        runbook=row.runbook,
+        owner=row.owner,
+    )
+    for target in dict.fromkeys(targets):
+        await queue_copy(
+            connection,
+            tenant_id=row.tenant_id,
+            target=target,
+            reason=Reason.TEST,
+            why="somebody asked for a test of this rule's channels",
+            alert_ids=(),
+            payload=[line_to_json(line)],
+            now=now,
+        )
+    return list(dict.fromkeys(targets))
