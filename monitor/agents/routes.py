@@ -23,11 +23,13 @@ from monitor.agents.bodies import (
     StatusBody,
 )
 from monitor.errors import InvalidInput, Unreadable
-from monitor.http.deps import Deps, Reader, Writer
+from monitor.http.deps import Deps, Given, Reader, Writer
 from monitor.http.paging import Cursor, Limit, Page, decode, page
 from monitor.http.problems import uuid_of
 from monitor.ids import uuid7
 from monitor.principal import Principal
+
+router = APIRouter(prefix="/api/v1", tags=["agents"])
 
 _WINDOW = re.compile(r"(\d{1,6})([smhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -43,178 +45,181 @@ def window_of(text: str) -> timedelta:
     return span
 
 
-def router(deps: Deps) -> APIRouter:
-    """Routes of the fleet."""
-    routes = APIRouter(prefix="/api/v1", tags=["agents"])
+def _shown(deps: Deps, row: store.AgentRow) -> AgentBody:
+    values = asdict(row)
+    values.pop("expected")
+    token = values.pop("ping_token")
+    return AgentBody(**values, ping_url=f"{deps.settings.public_url.rstrip('/')}/ping/{token}")
 
-    def shown(row: store.AgentRow) -> AgentBody:
-        values = asdict(row)
-        values.pop("expected")
-        token = values.pop("ping_token")
-        return AgentBody(**values, ping_url=f"{deps.settings.public_url.rstrip('/')}/ping/{token}")
 
-    async def find(connection: AsyncConnection, principal: Principal, agent: str) -> store.AgentRow:
-        return await store.get_agent(connection, principal.tenant_id, uuid_of(agent) or agent, deps.clock())
+async def _find(deps: Deps, connection: AsyncConnection, principal: Principal, agent: str) -> store.AgentRow:
+    return await store.get_agent(connection, principal.tenant_id, uuid_of(agent) or agent, deps.clock())
 
-    @routes.get("/agents")
-    async def list_agents(
-        principal: Reader,
-        limit: Limit = 100,
-        cursor: Cursor = None,
-        status: str | None = None,
-        agent_type: str | None = None,
-        q: Annotated[str | None, Query(max_length=200, description="part of the external id or the name")] = None,
-    ) -> Page[AgentBody]:
-        """Agents by external id."""
-        key = decode(cursor, parts=1)
-        async with deps.db.tenant(principal.tenant_id) as connection:
-            rows = await store.list_agents(
-                connection,
-                principal.tenant_id,
-                deps.clock(),
-                limit=limit,
-                after=None if key is None else key[0],
-                status=status,
-                agent_type=agent_type,
-                search=q,
-            )
-        found = page(rows, limit, lambda row: [row.external_id])
-        return Page[AgentBody](items=[shown(row) for row in found["items"]], next=found["next"])
 
-    @routes.post("/agents", status_code=201)
-    async def create_agent(principal: Writer, body: NewAgentBody) -> AgentBody:
-        """Make an agent before its first message. 409 when the external id is taken."""
-        agent_id = uuid7(deps.clock())
-        values = body.model_dump(exclude={"metadata"}) | {
-            "meta": body.metadata,
-            "name": body.name or body.external_id,
-            "ping_token": secrets.token_urlsafe(16),
-            "created_by": principal.user_id,
-        }
-        async with deps.db.tenant(principal.tenant_id) as connection:
-            await store.insert_agent(connection, principal.tenant_id, agent_id, values)
+@router.get("/agents")
+async def list_agents(
+    deps: Given,
+    principal: Reader,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+    status: str | None = None,
+    agent_type: str | None = None,
+    q: Annotated[str | None, Query(max_length=200, description="part of the external id or the name")] = None,
+) -> Page[AgentBody]:
+    """Agents by external id."""
+    key = decode(cursor, parts=1)
+    async with deps.db.tenant(principal.tenant_id) as connection:
+        rows = await store.list_agents(
+            connection,
+            principal.tenant_id,
+            deps.clock(),
+            limit=limit,
+            after=None if key is None else key[0],
+            status=status,
+            agent_type=agent_type,
+            search=q,
+        )
+    found = page(rows, limit, lambda row: [row.external_id])
+    return Page[AgentBody](items=[_shown(deps, row) for row in found["items"]], next=found["next"])
+
+
+@router.post("/agents", status_code=201)
+async def create_agent(deps: Given, principal: Writer, body: NewAgentBody) -> AgentBody:
+    """Make an agent before its first message. 409 when the external id is taken."""
+    agent_id = uuid7(deps.clock())
+    values = body.model_dump(exclude={"metadata"}) | {
+        "meta": body.metadata,
+        "name": body.name or body.external_id,
+        "ping_token": secrets.token_urlsafe(16),
+        "created_by": principal.user_id,
+    }
+    async with deps.db.tenant(principal.tenant_id) as connection:
+        await store.insert_agent(connection, principal.tenant_id, agent_id, values)
+        await deps.audit(
+            connection, principal, "agent.created", resource=("agent", str(agent_id)), new=body.model_dump()
+        )
+        return _shown(deps, await store.get_agent(connection, principal.tenant_id, agent_id, deps.clock()))
+
+
+@router.get("/agents/{agent}")
+async def get_agent(deps: Given, principal: Reader, agent: str) -> AgentBody:
+    """One agent, by UUID or external id."""
+    async with deps.db.tenant(principal.tenant_id) as connection:
+        return _shown(deps, await _find(deps, connection, principal, agent))
+
+
+async def _change(deps: Deps, principal: Principal, agent: str, action: str, values: dict[str, Any]) -> AgentBody:
+    async with deps.db.tenant(principal.tenant_id) as connection:
+        row = await _find(deps, connection, principal, agent)
+        old = {name: asdict(row).get("metadata" if name == "meta" else name) for name in values}
+        if values:
+            await store.update_agent(connection, principal.tenant_id, row.id, values)
             await deps.audit(
-                connection, principal, "agent.created", resource=("agent", str(agent_id)), new=body.model_dump()
+                connection, principal, action, resource=("agent", str(row.id)), old=_plain(old), new=_plain(values)
             )
-            return shown(await store.get_agent(connection, principal.tenant_id, agent_id, deps.clock()))
-
-    @routes.get("/agents/{agent}")
-    async def get_agent(principal: Reader, agent: str) -> AgentBody:
-        """One agent, by UUID or external id."""
-        async with deps.db.tenant(principal.tenant_id) as connection:
-            return shown(await find(connection, principal, agent))
-
-    async def change(principal: Principal, agent: str, action: str, values: dict[str, Any]) -> AgentBody:
-        async with deps.db.tenant(principal.tenant_id) as connection:
-            row = await find(connection, principal, agent)
-            old = {name: asdict(row).get("metadata" if name == "meta" else name) for name in values}
-            if values:
-                await store.update_agent(connection, principal.tenant_id, row.id, values)
-                await deps.audit(
-                    connection, principal, action, resource=("agent", str(row.id)), old=_plain(old), new=_plain(values)
-                )
-            if values.get("deleted_at"):
-                return shown(row)
-            return shown(await store.get_agent(connection, principal.tenant_id, row.id, deps.clock()))
-
-    @routes.patch("/agents/{agent}")
-    async def update_agent(principal: Writer, agent: str, body: AgentChanges) -> AgentBody:
-        """Change what people set. Archiving an agent ends what is expected of it, as `retire` does."""
-        values = body.model_dump(exclude_unset=True)
-        if "metadata" in values:
-            values["meta"] = values.pop("metadata")
-        if "status" in values:
-            values["retired_at"] = deps.clock() if values["status"] == "archived" else None
-        return await change(principal, agent, "agent.updated", values)
-
-    @routes.post("/agents/{agent}/retire")
-    async def retire_agent(principal: Writer, agent: str) -> AgentBody:
-        """End what is expected of an agent: its alerts close with that reason and it is not missed any more."""
-        return await change(principal, agent, "agent.retired", {"status": "archived", "retired_at": deps.clock()})
-
-    @routes.delete("/agents/{agent}")
-    async def delete_agent(principal: Writer, agent: str) -> AgentBody:
-        """Hide an agent. Its logs and history stay until their retention ends."""
-        return await change(principal, agent, "agent.deleted", {"deleted_at": deps.clock(), "retired_at": deps.clock()})
-
-    _reading(routes, deps)
-    return routes
+        if values.get("deleted_at"):
+            return _shown(deps, row)
+        return _shown(deps, await store.get_agent(connection, principal.tenant_id, row.id, deps.clock()))
 
 
-def _reading(routes: APIRouter, deps: Deps) -> None:
-    """What is read of one agent."""
+@router.patch("/agents/{agent}")
+async def update_agent(deps: Given, principal: Writer, agent: str, body: AgentChanges) -> AgentBody:
+    """Change what people set. Archiving an agent ends what is expected of it, as `retire` does."""
+    values = body.model_dump(exclude_unset=True)
+    if "metadata" in values:
+        values["meta"] = values.pop("metadata")
+    if "status" in values:
+        values["retired_at"] = deps.clock() if values["status"] == "archived" else None
+    return await _change(deps, principal, agent, "agent.updated", values)
 
-    async def find(connection: AsyncConnection, principal: Principal, agent: str) -> store.AgentRow:
-        return await store.get_agent(connection, principal.tenant_id, uuid_of(agent) or agent, deps.clock())
 
-    @routes.get("/agents/{agent}/status")
-    async def get_status(principal: Reader, agent: str) -> StatusBody:
-        """The live part alone."""
-        async with deps.db.tenant(principal.tenant_id) as connection:
-            row = await find(connection, principal, agent)
-        return StatusBody(agent=row.external_id, **{name: getattr(row, name) for name in _LIVE})
+@router.post("/agents/{agent}/retire")
+async def retire_agent(deps: Given, principal: Writer, agent: str) -> AgentBody:
+    """End what is expected of an agent: its alerts close with that reason and it is not missed any more."""
+    return await _change(deps, principal, agent, "agent.retired", {"status": "archived", "retired_at": deps.clock()})
 
-    @routes.get("/agents/{agent}/logs")
-    async def list_logs(
-        principal: Reader,
-        agent: str,
-        limit: Limit = 100,
-        cursor: Cursor = None,
-        kind: str | None = None,
-        status: str | None = None,
-        since: AwareDatetime | None = None,
-        contains: Annotated[str | None, Query(max_length=1000)] = None,
-    ) -> Page[LogBody]:
-        """Logs of one agent, newest first."""
-        key = decode(cursor, parts=1)
-        before = None if key is None else uuid_of(key[0])
-        if key is not None and before is None:
-            raise Unreadable("cursor is not one that was given out")
-        async with deps.db.tenant(principal.tenant_id) as connection:
-            row = await find(connection, principal, agent)
-            rows = await store.list_logs(
-                connection,
-                principal.tenant_id,
-                row.id,
-                limit=limit,
-                before=before,
-                kind=kind,
-                status=status,
-                since=since,
-                contains=contains,
-            )
-        found = page(rows, limit, lambda log: [str(log.id)])
-        items = [LogBody(**{**asdict(log), "agent": row.external_id}) for log in found["items"]]
-        return Page[LogBody](items=items, next=found["next"])
 
-    @routes.get("/agents/{agent}/stats")
-    async def get_stats(principal: Reader, agent: str, window: str = "24h") -> StatsBody:
-        """Executions in a window that ends now."""
-        since = deps.clock() - window_of(window)
-        async with deps.db.tenant(principal.tenant_id) as connection:
-            row = await find(connection, principal, agent)
-            stats = await store.get_stats(connection, principal.tenant_id, row.id, since)
-        return StatsBody(agent=row.external_id, window=window, **asdict(stats))
+@router.delete("/agents/{agent}")
+async def delete_agent(deps: Given, principal: Writer, agent: str) -> AgentBody:
+    """Hide an agent. Its logs and history stay until their retention ends."""
+    return await _change(
+        deps, principal, agent, "agent.deleted", {"deleted_at": deps.clock(), "retired_at": deps.clock()}
+    )
 
-    @routes.get("/agents/{agent}/metrics")
-    async def list_last_values(principal: Reader, agent: str) -> dict[str, list[LastValueBody]]:
-        """The newest value of every series of one agent."""
-        async with deps.db.tenant(principal.tenant_id) as connection:
-            row = await find(connection, principal, agent)
-        values = await deps.series.last_values(principal.tenant_id, row.id)
-        return {
-            "items": [
-                LastValueBody(metric=metric, tags=dict(tags), at=at, value=value, unit=unit)
-                for metric, tags, at, value, unit in values
-            ]
-        }
 
-    @routes.get("/agent-types")
-    async def list_types(principal: Reader) -> dict[str, list[AgentTypeBody]]:
-        """The tenant's own agent types and the predefined ones."""
-        async with deps.db.tenant(principal.tenant_id) as connection:
-            rows = await store.list_types(connection, principal.tenant_id)
-        return {"items": [AgentTypeBody(**row) for row in rows]}
+@router.get("/agents/{agent}/status")
+async def get_status(deps: Given, principal: Reader, agent: str) -> StatusBody:
+    """The live part alone."""
+    async with deps.db.tenant(principal.tenant_id) as connection:
+        row = await _find(deps, connection, principal, agent)
+    return StatusBody(agent=row.external_id, **{name: getattr(row, name) for name in _LIVE})
+
+
+@router.get("/agents/{agent}/logs")
+async def list_logs(
+    deps: Given,
+    principal: Reader,
+    agent: str,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+    kind: str | None = None,
+    status: str | None = None,
+    since: AwareDatetime | None = None,
+    contains: Annotated[str | None, Query(max_length=1000)] = None,
+) -> Page[LogBody]:
+    """Logs of one agent, newest first."""
+    key = decode(cursor, parts=1)
+    before = None if key is None else uuid_of(key[0])
+    if key is not None and before is None:
+        raise Unreadable("cursor is not one that was given out")
+    async with deps.db.tenant(principal.tenant_id) as connection:
+        row = await _find(deps, connection, principal, agent)
+        rows = await store.list_logs(
+            connection,
+            principal.tenant_id,
+            row.id,
+            limit=limit,
+            before=before,
+            kind=kind,
+            status=status,
+            since=since,
+            contains=contains,
+        )
+    found = page(rows, limit, lambda log: [str(log.id)])
+    items = [LogBody(**{**asdict(log), "agent": row.external_id}) for log in found["items"]]
+    return Page[LogBody](items=items, next=found["next"])
+
+
+@router.get("/agents/{agent}/stats")
+async def get_stats(deps: Given, principal: Reader, agent: str, window: str = "24h") -> StatsBody:
+    """Executions in a window that ends now."""
+    since = deps.clock() - window_of(window)
+    async with deps.db.tenant(principal.tenant_id) as connection:
+        row = await _find(deps, connection, principal, agent)
+        stats = await store.get_stats(connection, principal.tenant_id, row.id, since)
+    return StatsBody(agent=row.external_id, window=window, **asdict(stats))
+
+
+@router.get("/agents/{agent}/metrics")
+async def list_last_values(deps: Given, principal: Reader, agent: str) -> dict[str, list[LastValueBody]]:
+    """The newest value of every series of one agent."""
+    async with deps.db.tenant(principal.tenant_id) as connection:
+        row = await _find(deps, connection, principal, agent)
+    values = await deps.series.last_values(principal.tenant_id, row.id)
+    return {
+        "items": [
+            LastValueBody(metric=metric, tags=dict(tags), at=at, value=value, unit=unit)
+            for metric, tags, at, value, unit in values
+        ]
+    }
+
+
+@router.get("/agent-types")
+async def list_types(deps: Given, principal: Reader) -> dict[str, list[AgentTypeBody]]:
+    """The tenant's own agent types and the predefined ones."""
+    async with deps.db.tenant(principal.tenant_id) as connection:
+        rows = await store.list_types(connection, principal.tenant_id)
+    return {"items": [AgentTypeBody(**row) for row in rows]}
 
 
 _LIVE = (

@@ -1,7 +1,8 @@
 """What routes are made with, and who is asking.
 
-Each slice has `router(deps: Deps) -> APIRouter`. A route says who may use it by the type of its parameter:
-`Reader`, `Writer`, `Responder` (acknowledges and silences) or `Admin`.
+A slice's routes are plain functions on its `router`. They get what they need by the types of their parameters:
+`Given` is the application's `Deps`, and `Reader`, `Writer`, `Responder` (acknowledges and silences) or `Admin` is the
+principal who asks, authenticated and holding that scope.
 """
 
 import base64
@@ -99,9 +100,16 @@ class Deps:
         return await self.authenticator.by_session(cookie)
 
 
+async def _given(request: Request) -> Deps:
+    deps: Deps = request.app.state.deps
+    return deps
+
+
+Given = Annotated[Deps, Depends(_given)]
+
+
 def _holding(scope: Scope) -> Any:
-    async def check(request: Request) -> Principal:
-        deps: Deps = request.app.state.deps
+    async def check(request: Request, deps: Given) -> Principal:
         principal = await deps.authenticate(request)
         principal.require(scope)
         return principal

@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from monitor.errors import Forbidden
-from monitor.http.deps import Admin, Deps, Reader
+from monitor.http.deps import Admin, Given, Reader
 from monitor.identity import keys, store
 from monitor.principal import Scope
 
@@ -57,50 +57,46 @@ class TenantBody(BaseModel):
     created_at: datetime
 
 
-def router(deps: Deps) -> APIRouter:
-    """Routes of identity."""
-    routes = APIRouter(prefix="/api/v1", tags=["identity"])
+router = APIRouter(prefix="/api/v1", tags=["identity"])
 
-    @routes.get("/tenant")
-    async def get_tenant(principal: Reader) -> TenantBody:
-        """The tenant that this key belongs to."""
-        async with deps.db.tenant(principal.tenant_id) as connection:
-            return TenantBody(**asdict(await store.get_tenant(connection, principal.tenant_id)))
 
-    @routes.get("/api-keys")
-    async def list_keys(principal: Admin) -> dict[str, list[KeyBody]]:
-        """All keys, without their secrets."""
-        async with deps.db.tenant(principal.tenant_id) as connection:
-            rows = await store.list_keys(connection, principal.tenant_id)
-        return {"items": [KeyBody(**asdict(row)) for row in rows]}
+@router.get("/tenant")
+async def get_tenant(deps: Given, principal: Reader) -> TenantBody:
+    """The tenant that this key belongs to."""
+    async with deps.db.tenant(principal.tenant_id) as connection:
+        return TenantBody(**asdict(await store.get_tenant(connection, principal.tenant_id)))
 
-    @routes.post("/api-keys", status_code=201)
-    async def create_key(principal: Admin, body: NewKeyBody) -> ShownKeyBody:
-        """Make a key. Its text is in this answer and never again."""
-        made = keys.generate()
-        async with deps.db.tenant(principal.tenant_id) as connection:
-            row = await store.insert_key(
-                connection, principal.tenant_id, key=made, name=body.name, scopes=body.scopes, now=deps.clock(),
-                agent_id=body.agent_id, user_id=principal.user_id, expires_at=body.expires_at,
-            )  # fmt: skip
-            await deps.audit(
-                connection, principal, "api_key.created", resource=("api_key", str(row.id)), new=_said(row)
-            )
-        return ShownKeyBody(**asdict(row), key=made.text)
 
-    @routes.delete("/api-keys/{key_id}")
-    async def revoke_key(principal: Admin, key_id: UUID) -> KeyBody:
-        """Revoke a key; it stops working within a second."""
-        if key_id == principal.key_id:
-            raise Forbidden("a key cannot revoke itself")
-        async with deps.db.tenant(principal.tenant_id) as connection:
-            row = await store.revoke_key(connection, principal.tenant_id, key_id)
-            await deps.audit(
-                connection, principal, "api_key.revoked", resource=("api_key", str(row.id)), new=_said(row)
-            )
-        return KeyBody(**asdict(row))
+@router.get("/api-keys")
+async def list_keys(deps: Given, principal: Admin) -> dict[str, list[KeyBody]]:
+    """All keys, without their secrets."""
+    async with deps.db.tenant(principal.tenant_id) as connection:
+        rows = await store.list_keys(connection, principal.tenant_id)
+    return {"items": [KeyBody(**asdict(row)) for row in rows]}
 
-    return routes
+
+@router.post("/api-keys", status_code=201)
+async def create_key(deps: Given, principal: Admin, body: NewKeyBody) -> ShownKeyBody:
+    """Make a key. Its text is in this answer and never again."""
+    made = keys.generate()
+    async with deps.db.tenant(principal.tenant_id) as connection:
+        row = await store.insert_key(
+            connection, principal.tenant_id, key=made, name=body.name, scopes=body.scopes, now=deps.clock(),
+            agent_id=body.agent_id, user_id=principal.user_id, expires_at=body.expires_at,
+        )  # fmt: skip
+        await deps.audit(connection, principal, "api_key.created", resource=("api_key", str(row.id)), new=_said(row))
+    return ShownKeyBody(**asdict(row), key=made.text)
+
+
+@router.delete("/api-keys/{key_id}")
+async def revoke_key(deps: Given, principal: Admin, key_id: UUID) -> KeyBody:
+    """Revoke a key; it stops working within a second."""
+    if key_id == principal.key_id:
+        raise Forbidden("a key cannot revoke itself")
+    async with deps.db.tenant(principal.tenant_id) as connection:
+        row = await store.revoke_key(connection, principal.tenant_id, key_id)
+        await deps.audit(connection, principal, "api_key.revoked", resource=("api_key", str(row.id)), new=_said(row))
+    return KeyBody(**asdict(row))
 
 
 def _said(row: store.KeyRow) -> dict[str, Any]:
