@@ -15,6 +15,7 @@ from monitor.identity import keys, store
 from monitor.identity.store import KeyRow, MemberRow, TenantRow
 from monitor.partitions import Plan
 from monitor.principal import Scope, TenantStatus
+from monitor.series.retention import retention_of
 from monitor.settings import Settings
 from sql import migrate as revisions
 
@@ -26,7 +27,7 @@ async def migrate(settings: Settings, *, check: bool, wait: float) -> tuple[str 
         before, newest = await revisions.current(db)
         if not check:
             await revisions.upgrade(db)
-            await partitions.apply(db, clock.now(), retention=compose.retention(settings))
+            await partitions.apply(db, clock.now(), retention=retention_of(settings))
         return before, newest
 
 
@@ -154,7 +155,7 @@ async def list_users(settings: Settings, slug: str) -> list[MemberRow]:
 
 async def retain(settings: Settings, *, dry_run: bool) -> Plan:
     """What retention drops and makes; done unless `dry_run`."""
-    keep = compose.retention(settings)
+    keep = retention_of(settings)
     async with compose.database(settings) as db:
         if not dry_run:
             return await partitions.apply(db, clock.now(), retention=keep)

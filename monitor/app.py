@@ -62,7 +62,7 @@ def create_app(deps: Deps, ingest: Ingest, *, closing: Callable[[], Awaitable[No
         identity.router,
         audit.router,
         health.router,
-        console.router(deps),
+        console.router,
     ):
         app.include_router(router)
     return app

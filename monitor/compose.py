@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
-from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -129,16 +128,3 @@ def serve_app() -> FastAPI:
     db = open_database(settings)
     deps = make_deps(settings, db)
     return create_app(deps, Ingest(deps), closing=db.close)
-
-
-def retention(settings: Settings) -> dict[str, timedelta]:
-    """How long each partitioned table keeps its rows."""
-    raw, minute = timedelta(seconds=settings.raw_retention), timedelta(seconds=settings.minute_retention)
-    return {
-        "agent_logs": raw,
-        "samples": raw,
-        "sample_chunks": raw,
-        "rollups_minute": minute,
-        "rollups_hour": timedelta(seconds=settings.hour_retention),
-        "rollups_day": timedelta(seconds=settings.day_retention),
-    }

@@ -27,6 +27,7 @@ from monitor.firsttime import Owner
 from monitor.http.deps import Deps
 from monitor.ingest import Ingest
 from monitor.sdk import AsyncMonitor
+from monitor.series.retention import retention_of
 from monitor.settings import Settings
 from sql import migrate
 
@@ -80,7 +81,9 @@ async def run(options: Options, settings: Settings) -> None:
         signal.signal(number, stop)
     try:
         async with running(options, settings) as server:
+            await asyncio.wait({server})  # which, unlike `await server`, leaves it alone when we are cancelled
             await server
+            raise ConfigError("the HTTP server ended by itself: see the log")
     except asyncio.CancelledError:
         if not stopping:
             raise
@@ -101,7 +104,7 @@ async def running(options: Options, settings: Settings) -> AsyncIterator[asyncio
         db = compose.open_database(settings)
         stack.push_async_callback(db.close)
         await migrate.upgrade(db)
-        await partitions.apply(db, clock.now(), retention=compose.retention(settings))
+        await partitions.apply(db, clock.now(), retention=retention_of(settings))
         authenticator = compose.make_authenticator(settings, db)
         deps = compose.make_deps(settings, db, authenticator)
         owner = await firsttime.prepare(deps, known_key=directory.read().get("api_key"))
@@ -121,8 +124,10 @@ async def running(options: Options, settings: Settings) -> AsyncIterator[asyncio
             await stack.enter_async_context(_playing(deps, url, owner))
         link = firsttime.link(authenticator, owner.tenant_id, owner.user_id, url=url)
         _say_ready(url, link, owner, directory)
-        yield server
-        _say("Stopping …")
+        try:
+            yield server
+        finally:
+            _say("Stopping …")
 
 
 def _completed(settings: Settings, directory: DevDir, url: str) -> Settings:

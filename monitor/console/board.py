@@ -23,7 +23,6 @@ RUNS = 24
 HOST_TYPE = "host"
 RECENT = timedelta(hours=24)
 _URGENCY = {State.DEAD: 0, State.ERROR: 1, State.WORKING: 2, State.IDLE: 3, State.UNKNOWN: 4}
-_SLOWEST = 60_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,16 +122,17 @@ def notes(settings: Settings) -> list[str]:
 
 
 def bars(runs: Sequence[RunView]) -> list[Bar]:
-    """The latest runs as bars, right-aligned; the height tells the duration on a logarithmic scale."""
+    """The latest runs as bars, right-aligned; heights compare durations within the strip."""
     first = RUNS - len(runs)
-    return [Bar(5 * (first + index), _height(run.duration), run.status) for index, run in enumerate(runs)]
+    slowest = max((run.duration or 0 for run in runs), default=0)
+    return [Bar(5 * (first + index), _height(run.duration, slowest), run.status) for index, run in enumerate(runs)]
 
 
-def _height(duration: int | None) -> int:
-    if duration is None:
+def _height(duration: int | None, slowest: int) -> int:
+    if duration is None or not slowest:
         return 9
-    share = math.log10(1 + min(duration, _SLOWEST)) / math.log10(1 + _SLOWEST)
-    return 4 + round(14 * share)
+    # The root keeps the usual ones visible beside one that is far slower.
+    return 3 + round(15 * math.sqrt(max(0, duration) / slowest))
 
 
 def _lines(

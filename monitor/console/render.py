@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 import monitor
 from alerts.core.wording import is_link
 from monitor.console import words
-from monitor.console.store import EventView, MessageView
+from monitor.console.store import MessageView
 from monitor.http.deps import SESSION_COOKIE
 
 STATIC = Path(__file__).parent / "static"
@@ -94,8 +94,8 @@ def delivery(message: MessageView, now: datetime) -> str:
             return "being sent"
 
 
-def told(event: EventView) -> str:
-    """A line of a timeline, in words."""
+def told(event: Any) -> str:
+    """A line of a timeline (a row with kind, actor and details), in words."""
     said = _EVENTS.get(event.kind, event.kind.replace("_", " ").capitalize())
     details: Mapping[str, Any] = event.details
     if "channel" in details and "target" in details:

@@ -1,6 +1,7 @@
 """The pages: the first one, an alert's, signing in and out, the API's description."""
 
-from collections.abc import Awaitable, Callable, Coroutine
+import hmac
+from collections.abc import Callable, Coroutine
 from typing import Any
 from urllib.parse import parse_qs
 from uuid import UUID
@@ -10,19 +11,17 @@ from fastapi.responses import RedirectResponse
 from fastapi.routing import APIRoute
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from alerts import responses
 from monitor.console import static_files, store
 from monitor.console.board import read_board
 from monitor.console.charts import read_charts
 from monitor.console.docs import groups
 from monitor.console.render import csrf_of, page
 from monitor.errors import Forbidden, MonitorError, Unauthenticated
-from monitor.http.deps import SESSION_COOKIE, Deps
+from monitor.http.deps import SESSION_COOKIE, Deps, Given, Reader, Responder
 from monitor.identity.keys import SESSION_SECONDS
 from monitor.identity.store import get_tenant
-from monitor.principal import Principal, Scope
-
-Respond = Callable[[Principal, UUID], Awaitable[object]]
-"""Acknowledges or resolves an alert for somebody."""
+from monitor.principal import Principal
 
 _LARGEST_FORM = 10_000
 
@@ -51,141 +50,128 @@ class PageRoute(APIRoute):
         return shown
 
 
-async def _form(request: Request) -> dict[str, str]:
-    """The fields of a posted form whose token is right. Raises Forbidden."""
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _LARGEST_FORM:
-            raise Forbidden("the form is too large")
-    fields = {name: values[0] for name, values in parse_qs(body.decode("utf-8", "replace")).items()}
-    if fields.get("csrf") != csrf_of(request):
-        raise Forbidden("the form is too old: go back, load the page again and repeat")
-    return fields
+router = APIRouter(include_in_schema=False)
+pages = APIRouter(route_class=PageRoute)
 
 
-class _Pages:
-    """What all pages need."""
+@pages.get("/")
+async def first_page(request: Request, deps: Given, principal: Reader) -> Response:
+    """The fleet, what is wrong with it, and what was sent."""
+    return await _board(request, deps, principal, "board.html")
 
-    def __init__(self, deps: Deps) -> None:
-        self._deps = deps
 
-    async def reader(self, request: Request, scope: Scope = Scope.READ) -> Principal:
-        """Who is looking. Raises Unauthenticated."""
-        principal = await self._deps.authenticate(request)
-        principal.require(scope)
-        return principal
+@pages.get("/console/board")
+async def content(request: Request, deps: Given, principal: Reader) -> Response:
+    """The first page's content, for its script."""
+    return await _board(request, deps, principal, "content.html")
 
-    async def board(self, request: Request, template: str) -> Response:
-        """The first page, or only its content."""
-        principal = await self.reader(request)
-        now, settings = self._deps.clock(), self._deps.settings
-        async with self._deps.db.tenant(principal.tenant_id) as connection:
-            board = await read_board(connection, principal.tenant_id, now, settings=settings)
-            tenant = await _name(connection, principal)
-        values = {"board": board, "tenant": tenant, "url": settings.public_url.rstrip("/")}
-        return page(template, request, values, charts=True)
 
-    async def alert(self, request: Request, alert_id: UUID) -> Response:
-        """One alert with its timeline and messages."""
-        principal = await self.reader(request)
-        async with self._deps.db.tenant(principal.tenant_id) as connection:
-            values = {
-                "alert": await store.get_alert(connection, principal.tenant_id, alert_id),
-                "events": await store.list_events(connection, principal.tenant_id, alert_id),
-                "messages": await store.list_messages(connection, principal.tenant_id, limit=20, alert_id=alert_id),
-                "tenant": await _name(connection, principal),
-            }
-        return page("alert.html", request, {"now": self._deps.clock(), **values})
+async def _board(request: Request, deps: Deps, principal: Principal, template: str) -> Response:
+    async with deps.db.tenant(principal.tenant_id) as connection:
+        board = await read_board(connection, principal.tenant_id, deps.clock(), settings=deps.settings)
+        tenant = await _name(connection, principal)
+    values = {"board": board, "tenant": tenant, "url": deps.settings.public_url.rstrip("/")}
+    return page(template, request, values, charts=True)
 
-    async def respond(self, request: Request, alert_id: UUID, act: Respond) -> Response:
-        """Do something about an alert, then show it."""
-        principal = await self.reader(request, Scope.ALERTS)
-        await _form(request)
-        await act(principal, alert_id)
-        return RedirectResponse(f"/alerts/{alert_id}", status_code=303)
+
+@pages.get("/console/chart.json")
+async def chart(deps: Given, principal: Reader, range: str = "1h") -> dict[str, Any]:  # noqa: A002
+    """What the charts draw."""
+    return await read_charts(deps.series, principal.tenant_id, deps.clock(), span=range)
+
+
+@pages.get("/docs")
+async def docs(request: Request) -> Response:
+    """The API, on a page that loads nothing from elsewhere."""
+    api = request.app.openapi()
+    return page("docs.html", request, {"api": api, "groups": groups(api)})
+
+
+@pages.get("/alerts/{alert_id}")
+async def alert(request: Request, deps: Given, principal: Reader, alert_id: UUID) -> Response:
+    """One alert with its timeline and messages."""
+    tenant_id = principal.tenant_id
+    async with deps.db.tenant(tenant_id) as connection:
+        values = {
+            "alert": await store.get_alert(connection, tenant_id, alert_id),
+            "events": await responses.list_events(connection, tenant_id, alert_id),
+            "messages": await store.list_messages(connection, tenant_id, limit=20, alert_id=alert_id),
+            "tenant": await _name(connection, principal),
+        }
+    return page("alert.html", request, {"now": deps.clock(), **values})
+
+
+@pages.post("/alerts/{alert_id}/acknowledge")
+async def acknowledge(request: Request, deps: Given, principal: Responder, alert_id: UUID) -> Response:
+    """Say that somebody has it, then show the alert."""
+    await _check_form(request)
+    async with deps.db.tenant(principal.tenant_id) as connection:
+        await responses.acknowledge(
+            connection, principal.tenant_id, alert_id, until=None, said=None, actor=principal.actor, now=deps.clock()
+        )
+    return RedirectResponse(f"/alerts/{alert_id}", status_code=303)
+
+
+@pages.post("/alerts/{alert_id}/resolve")
+async def resolve(request: Request, deps: Given, principal: Responder, alert_id: UUID) -> Response:
+    """Close an alert by hand, then show it."""
+    await _check_form(request)
+    async with deps.db.tenant(principal.tenant_id) as connection:
+        await responses.resolve(
+            connection,
+            principal.tenant_id,
+            alert_id,
+            said=None,
+            actor=principal.actor,
+            now=deps.clock(),
+            public_url=deps.settings.public_url,
+        )
+    return RedirectResponse(f"/alerts/{alert_id}", status_code=303)
+
+
+@pages.get("/sign-in")
+async def sign_in(deps: Given, token: str = "") -> Response:
+    """Turn a link's token into a session."""
+    cookie = deps.authenticator.session(token)
+    await deps.authenticator.by_session(cookie)
+    answer = RedirectResponse("/", status_code=303)
+    answer.set_cookie(
+        SESSION_COOKIE,
+        cookie,
+        max_age=SESSION_SECONDS,
+        httponly=True,
+        samesite="lax",
+        secure=deps.settings.public_url.startswith("https:"),
+    )
+    answer.headers["Cache-Control"] = "no-store"
+    return answer
+
+
+@pages.post("/sign-out")
+async def sign_out(request: Request) -> Response:
+    """End the session in this browser."""
+    await _check_form(request)
+    answer = RedirectResponse("/", status_code=303)
+    answer.delete_cookie(SESSION_COOKIE)
+    return answer
 
 
 async def _name(connection: AsyncConnection, principal: Principal) -> str:
     return (await get_tenant(connection, principal.tenant_id)).name
 
 
-def router(deps: Deps, *, acknowledge: Respond, resolve: Respond) -> APIRouter:
-    """The pages and their files."""
-    routes = APIRouter(include_in_schema=False)
-    routes.include_router(_board(deps))
-    routes.include_router(_alert(deps, acknowledge, resolve))
-    routes.include_router(_session(deps))
-    routes.include_router(static_files.router())
-    return routes
+async def _check_form(request: Request) -> None:
+    """Read a posted form. Raises Forbidden unless it carries the token that its page gave it."""
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _LARGEST_FORM:
+            raise Forbidden("the form is too large")
+    given = parse_qs(body.decode("utf-8", "replace")).get("csrf", [""])[0]
+    # As bytes: `compare_digest` refuses other than ASCII text.
+    if not hmac.compare_digest(given.encode(), csrf_of(request).encode()):
+        raise Forbidden("the form is too old: go back, load the page again and repeat")
 
 
-def _board(deps: Deps) -> APIRouter:
-    routes, pages = APIRouter(route_class=PageRoute), _Pages(deps)
-
-    @routes.get("/")
-    async def first_page(request: Request) -> Response:
-        return await pages.board(request, "board.html")
-
-    @routes.get("/console/board")
-    async def content(request: Request) -> Response:
-        return await pages.board(request, "content.html")
-
-    @routes.get("/console/chart.json")
-    async def chart(request: Request, range: str = "1h") -> dict[str, Any]:  # noqa: A002
-        principal = await pages.reader(request)
-        return await read_charts(deps.series, principal.tenant_id, deps.clock(), span=range)
-
-    @routes.get("/docs")
-    async def docs(request: Request) -> Response:
-        api = request.app.openapi()
-        return page("docs.html", request, {"api": api, "groups": groups(api)})
-
-    return routes
-
-
-def _alert(deps: Deps, acknowledge: Respond, resolve: Respond) -> APIRouter:
-    routes, pages = APIRouter(prefix="/alerts/{alert_id}", route_class=PageRoute), _Pages(deps)
-
-    @routes.get("")
-    async def alert(request: Request, alert_id: UUID) -> Response:
-        return await pages.alert(request, alert_id)
-
-    @routes.post("/acknowledge")
-    async def acknowledged(request: Request, alert_id: UUID) -> Response:
-        return await pages.respond(request, alert_id, acknowledge)
-
-    @routes.post("/resolve")
-    async def resolved(request: Request, alert_id: UUID) -> Response:
-        return await pages.respond(request, alert_id, resolve)
-
-    return routes
-
-
-def _session(deps: Deps) -> APIRouter:
-    routes = APIRouter(route_class=PageRoute)
-
-    @routes.get("/sign-in")
-    async def sign_in(request: Request, token: str = "") -> Response:
-        cookie = deps.authenticator.session(token)
-        await deps.authenticator.by_session(cookie)
-        answer = RedirectResponse("/", status_code=303)
-        answer.set_cookie(
-            SESSION_COOKIE,
-            cookie,
-            max_age=SESSION_SECONDS,
-            httponly=True,
-            samesite="lax",
-            secure=deps.settings.public_url.startswith("https:"),
-        )
-        answer.headers["Cache-Control"] = "no-store"
-        return answer
-
-    @routes.post("/sign-out")
-    async def sign_out(request: Request) -> Response:
-        await _form(request)
-        answer = RedirectResponse("/", status_code=303)
-        answer.delete_cookie(SESSION_COOKIE)
-        return answer
-
-    return routes
+router.include_router(pages)
+router.include_router(static_files.router)

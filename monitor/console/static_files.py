@@ -44,21 +44,19 @@ def _path(name: str) -> Path:
     return STATIC / name
 
 
-def router() -> APIRouter:
-    """`/static/{name}`, public: it says nothing of anybody."""
-    routes = APIRouter(include_in_schema=False)
+router = APIRouter()
 
-    @routes.get("/static/{name}")
-    async def static(request: Request, name: str) -> Response:
-        path = _path(name)
-        # Files of ours carry their version in the address where they change; Plotly's only with its package.
-        lasting = "v" in request.query_params or name == _PLOTLY
-        headers = {**_HEADERS, "Cache-Control": f"public, max-age={86400 if lasting else 300}"}
-        if path.suffix == ".png" or "gzip" not in request.headers.get("accept-encoding", ""):
-            body = await asyncio.to_thread(path.read_bytes)
-        else:
-            body = await asyncio.to_thread(_packed, name)
-            headers["Content-Encoding"] = "gzip"
-        return Response(body, headers=headers, media_type=_TYPES[path.suffix])
 
-    return routes
+@router.get("/static/{name}")
+async def static(request: Request, name: str) -> Response:
+    """A file, public: it says nothing of anybody."""
+    path = _path(name)
+    # Files of ours carry their version in the address where they change; Plotly's only with its package.
+    lasting = "v" in request.query_params or name == _PLOTLY
+    headers = {**_HEADERS, "Cache-Control": f"public, max-age={86400 if lasting else 300}"}
+    if path.suffix == ".png" or "gzip" not in request.headers.get("accept-encoding", ""):
+        body = await asyncio.to_thread(path.read_bytes)
+    else:
+        body = await asyncio.to_thread(_packed, name)
+        headers["Content-Encoding"] = "gzip"
+    return Response(body, headers=headers, media_type=_TYPES[path.suffix])

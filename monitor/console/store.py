@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import Select, and_, case, func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from alerts.tables import Alert, AlertConfig, AlertEvent, Notification
+from alerts.tables import Alert, AlertConfig, Notification
 from monitor.agents.tables import Agent
 from monitor.errors import NotFound
 from monitor.ids import uuid7_floor
@@ -44,16 +44,6 @@ class AlertView:
     def last_message(self) -> str | None:
         """The last error text of the agent when it fired."""
         return self.details.get("last_message")
-
-
-@dataclass(frozen=True, slots=True)
-class EventView:
-    """A line of a timeline."""
-
-    at: datetime
-    kind: str
-    actor: str
-    details: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,17 +128,6 @@ async def get_alert(connection: AsyncConnection, tenant_id: UUID, alert_id: UUID
     if row is None:
         raise NotFound("there is no such alert")
     return AlertView(*row)
-
-
-async def list_events(connection: AsyncConnection, tenant_id: UUID, alert_id: UUID) -> list[EventView]:
-    """An alert's timeline, the oldest line first, the newest 200."""
-    query = (
-        select(AlertEvent.at, AlertEvent.kind, AlertEvent.actor, AlertEvent.details)
-        .where(AlertEvent.tenant_id == tenant_id, AlertEvent.alert_id == alert_id)
-        .order_by(AlertEvent.id.desc())
-        .limit(200)
-    )
-    return [EventView(*row) for row in await connection.execute(query)][::-1]
 
 
 async def list_messages(

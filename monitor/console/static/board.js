@@ -93,14 +93,14 @@ function layout(colour, window, more) {
   const axis = { gridcolor: colour("--line"), linecolor: colour("--line"), zeroline: false, fixedrange: true };
   return {
     height: 150,
-    margin: { l: 46, r: 6, t: 6, b: 24 },
+    margin: { l: 60, r: 6, t: 6, b: 22 },
     paper_bgcolor: "transparent",
     plot_bgcolor: "transparent",
     font: { family: "system-ui, sans-serif", size: 11, color: colour("--muted") },
     showlegend: false,
     hovermode: "x unified",
     hoverlabel: { bgcolor: colour("--panel"), bordercolor: colour("--line"), font: { color: colour("--ink") } },
-    xaxis: { ...axis, type: "date", range: window, showgrid: false, nticks: 6 },
+    xaxis: { ...axis, type: "date", range: window, showgrid: false, nticks: 6, tickformat: "%H:%M" },
     yaxis: { ...axis, rangemode: "tozero", nticks: 4, ...more },
     barmode: "stack",
     bargap: 0.25,
