@@ -63,14 +63,14 @@ async def driver(connection: AsyncConnection) -> psycopg.AsyncConnection[Any]:
 
 def column(data: bytes | None, name: str) -> npt.NDArray[Any]:
     """The array of a binary array of type `name` without nulls; timestamps in Unix microseconds. None is empty."""
-    flat = _flat((data or b"")[_HEADER:], name)
-    return flat + _EPOCH_2000_US if name == "timestamptz" else flat
+    return _flat((data or b"")[_HEADER:], name)
 
 
 def _flat(body: bytes, name: str) -> npt.NDArray[Any]:
     element = np.dtype(_ELEMENT[name])
     values = np.frombuffer(body, np.dtype([("length", ">i4"), ("value", element)]))["value"]
-    return values.astype(element.newbyteorder("="))
+    native = values.astype(element.newbyteorder("="))
+    return native + _EPOCH_2000_US if name == "timestamptz" else native
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,17 @@
 """Compaction: the samples of closed hours become chunks and rollups by minute, hour and day, and are deleted.
 
 A sample older than the open hour is the work list itself, so nothing remembers what was done: a late point is one
-more row, and the next pass recomputes its minute, hour and day. A batch is one transaction that deletes what it
-read: a crash leaves either the rows or their chunks, and a point that arrives meanwhile stays a row.
+more row, and the next pass recomputes its minute, hour and day. Days are made when they are over. A batch is one
+transaction that deletes what it read: a crash leaves either the rows or their chunks, and a point that arrives
+meanwhile stays a row.
 """
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
+from uuid import UUID
 
 import numpy as np
 import psycopg
@@ -19,15 +21,16 @@ from psycopg import sql
 from monitor.db import Database, Role
 from monitor.ids import from_microseconds, microseconds
 from monitor.series import stored
-from monitor.series.columns import Cursor, Int, Ragged, cursor, runs
+from monitor.series.columns import Cursor, Ragged, cursor, runs
 from monitor.series.stored import DAY_US, HOUR_US, Spans, Who
-from monitor.series.summaries import Points, Summaries, join, merge, summarise
+from monitor.series.summaries import Points, Summaries, merge, summarise
 from monitor.series.upserts import Batch, write_points, write_rollups
 
 GRACE = timedelta(minutes=5)
-BATCH_POINTS = 200_000
+BATCH_POINTS = 500_000
 _LOCK = 0x5E121E5
 _LOCK_WAIT = "SET LOCAL lock_timeout = '300ms'"
+_MEMORY = "SET LOCAL work_mem = '64MB'"
 _HOURS = """
     SELECT date_bin('1 hour', at, 'epoch'), count(*) FROM samples WHERE at < %s GROUP BY 1 ORDER BY 1
 """
@@ -40,6 +43,14 @@ _TAKE = """
     )
     SELECT g.tenant_id, g.series_id, s.kind = 'counter', g.at, g.value
     FROM grouped g JOIN series s ON s.tenant_id = g.tenant_id AND s.id = g.series_id ORDER BY g.series_id
+"""
+_PAGE = 2_000
+_UNCLOSED = """
+    SELECT DISTINCT c.tenant_id, c.series_id, s.kind = 'counter'
+    FROM sample_chunks c JOIN series s ON s.tenant_id = c.tenant_id AND s.id = c.series_id
+    WHERE c.hour >= %s AND c.hour < %s AND (c.tenant_id, c.series_id) > (%s, %s) AND NOT EXISTS (
+        SELECT FROM rollups_day d WHERE d.tenant_id = c.tenant_id AND d.series_id = c.series_id AND d.at = %s)
+    ORDER BY 1, 2 LIMIT %s
 """
 _PAST_DAYS = """
     SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
@@ -91,7 +102,12 @@ async def run_once(
             if taken is None:
                 return Report(done, points, chunks, postponed, busy=True)
             done, points, chunks = done + 1, points + taken[0], chunks + taken[1]
-        truncated = [name for name in await _past_days(connection, before) if await _truncate(connection, name)]
+        truncated = []
+        for name in await _past_days(connection, before):
+            # A past day that still takes space in samples is one that has changed: this is what marks the day as due.
+            await _close_day(connection, _day_of(name))
+            if await _truncate(connection, name):
+                truncated.append(name)
     return Report(done, points, chunks, postponed, truncated=tuple(truncated))
 
 
@@ -111,14 +127,20 @@ def _split(hours: list[tuple[int, int]], batch_points: int) -> Iterator[_Part]:
             yield _Part(hour_us, parts, part)
 
 
-async def _compact(cur: Cursor, part: _Part) -> tuple[int, int] | None:
-    """One batch within the caller's transaction: points and series; None where another pass is at work."""
+async def _alone(cur: Cursor) -> bool:
+    """Whether no other pass is in the middle of a batch; if so, none is until this transaction ends."""
     await cur.execute("SELECT pg_try_advisory_xact_lock(%s)", [_LOCK])
     row = await cur.fetchone()
-    if row is None or not row[0]:
+    return row is not None and bool(row[0])
+
+
+async def _compact(cur: Cursor, part: _Part) -> tuple[int, int] | None:
+    """One batch within the caller's transaction: points and series; None where another pass is at work."""
+    if not await _alone(cur):
         return None
     # Shorter than the server's deadlock_timeout: in a cycle with ingest, compaction is the one that yields.
     await cur.execute(_LOCK_WAIT)
+    await cur.execute(_MEMORY)
     batch, fresh = await _take(cur, part)
     if not len(batch.who.ids):
         return 0, 0
@@ -126,8 +148,7 @@ async def _compact(cur: Cursor, part: _Part) -> tuple[int, int] | None:
     points, hours = await asyncio.to_thread(_roll, fresh, old)
     await write_points(cur, batch, points)
     await write_rollups(cur, "rollups_hour", batch, at_us=batch.hour_us, made=hours)
-    days = await _days(cur, batch, hours, changed=np.unique(old.series))
-    await write_rollups(cur, "rollups_day", batch, at_us=batch.hour_us // DAY_US * DAY_US, made=days)
+    await _renew_days(cur, batch)
     return len(fresh.at), len(batch.who.ids)
 
 
@@ -146,23 +167,48 @@ def _roll(fresh: Points, old: Points) -> tuple[Points, Summaries]:
     return points, summarise(points, runs(points.series))
 
 
-async def _days(cur: Cursor, batch: Batch, hours: Summaries, *, changed: Int) -> Summaries:
-    """The days of these series. An hour that is new, and later than all of its day before, is added to the day;
-    otherwise (`changed`, or an hour between others) the day is put together again from its hours."""
-    day_us, n = batch.hour_us // DAY_US * DAY_US, len(batch.who.ids)
-    span = Spans([(day_us, day_us + 1)])
-    so_far = await stored.rollups(cur, "rollups_day", batch.who, span, histograms=True)
-    again = np.zeros(n, np.bool_)
-    again[changed] = True
-    again[so_far.series[so_far.last_at >= batch.hour_us]] = True
-    parts = [so_far.where(~again[so_far.series]), hours.where(~again)]
-    if again.any():
-        rows = np.flatnonzero(again)
+async def _renew_days(cur: Cursor, batch: Batch) -> None:
+    """The days that were put together before one of their hours changed, again from their hours."""
+    day_us = batch.hour_us // DAY_US * DAY_US
+    stale = await stored.rollups(
+        cur, "rollups_day", batch.who, Spans([(day_us, day_us + 1)]), scalars=(), histograms=False
+    )
+    if len(stale.series):
+        rows = np.sort(stale.series)
         some = Who([batch.who.tenants[row] for row in rows.tolist()], batch.who.ids[rows])
-        span = Spans([(day_us, day_us + DAY_US)])
-        whole = await stored.rollups(cur, "rollups_hour", some, span, histograms=True)
-        parts.append(replace(whole, series=rows[whole.series]))
-    return await asyncio.to_thread(lambda: merge(join(parts, histograms=True)))
+        await _write_days(cur, Batch(some, batch.counter[rows], batch.hour_us))
+
+
+async def _write_days(cur: Cursor, batch: Batch) -> None:
+    """The day that holds the batch's hour, from its hours."""
+    day_us = batch.hour_us // DAY_US * DAY_US
+    span = Spans([(day_us, day_us + DAY_US)])
+    hours = await stored.rollups(cur, "rollups_hour", batch.who, span, histograms=True)
+    made = await asyncio.to_thread(merge, hours)
+    await write_rollups(cur, "rollups_day", batch, at_us=day_us, made=made)
+
+
+async def _close_day(connection: psycopg.AsyncConnection[Any], day_us: int) -> None:
+    """Make the day's rows that are missing, a page of series at a time.
+
+    Once a day and not once an hour: a day's row is long, and rewriting it 24 times leaves 24 dead ones.
+    """
+    start, end = from_microseconds(day_us), from_microseconds(day_us + DAY_US)
+    after: tuple[Any, ...] = (UUID(int=0), 0)
+    while True:
+        async with connection.transaction():
+            cur = cursor(connection)
+            if not await _alone(cur):
+                return
+            await cur.execute(_UNCLOSED, [start, end, *after, start, _PAGE], prepare=False)
+            rows = await cur.fetchall()
+            if not rows:
+                return
+            after = rows[-1][:2]
+            rows.sort(key=lambda row: row[1])
+            tenants, ids, counter = zip(*rows, strict=True)
+            batch = Batch(Who(tenants, np.array(ids, np.int64)), np.array(counter, np.bool_), day_us)
+            await _write_days(cur, batch)
 
 
 async def _past_days(connection: psycopg.AsyncConnection[Any], before: datetime) -> list[str]:
@@ -171,6 +217,10 @@ async def _past_days(connection: psycopg.AsyncConnection[Any], before: datetime)
         cur = connection.cursor()
         await cur.execute(_PAST_DAYS, [f"samples_p{before:%Y%m%d}"])
         return [name for (name,) in await cur.fetchall()]
+
+
+def _day_of(name: str) -> int:
+    return microseconds(datetime.strptime(name[-8:], "%Y%m%d").replace(tzinfo=UTC))
 
 
 async def _truncate(connection: psycopg.AsyncConnection[Any], name: str) -> bool:

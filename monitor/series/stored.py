@@ -26,6 +26,8 @@ Span = tuple[int, int]
 
 _WHO = "unnest(%s, %s) AS w (tenant_id, series_id) JOIN {table} x USING (tenant_id, series_id)"
 _EACH = "unnest(%s, %s, %s) AS w (tenant_id, series_id, {key}) JOIN {table} x USING (tenant_id, series_id, {key})"
+_RANGES = """unnest(%s, %s, %s, %s) AS w (tenant_id, series_id, low, high) JOIN {table} x
+    ON x.tenant_id = w.tenant_id AND x.series_id = w.series_id AND x.{key} >= w.low AND x.{key} < w.high"""
 _SCALARS = {
     "count": ("x.count", "int8"),
     "sum": ("x.sum", "float8"),
@@ -76,7 +78,16 @@ class Each:
     at: Int
 
 
-Which = Spans | Each
+@dataclass(frozen=True, slots=True)
+class Ranges:
+    """A span of time for each of some rows of `Who`, which may come more than once."""
+
+    rows: Int
+    low: Int
+    high: Int
+
+
+Which = Spans | Each | Ranges
 
 
 def _from(table: str, key: str, who: Who, which: Which) -> tuple[str, list[Any]]:
@@ -85,6 +96,11 @@ def _from(table: str, key: str, who: Who, which: Which) -> tuple[str, list[Any]]
         bounds = [from_microseconds(int(which.at.min())), from_microseconds(int(which.at.max()))]
         joined = _EACH.format(table=table, key=key)
         return f"{joined} WHERE x.{key} BETWEEN %s AND %s", [*who.pick(which.rows), arrays.times(which.at), *bounds]
+    if isinstance(which, Ranges):
+        bounds = [from_microseconds(int(which.low.min())), from_microseconds(int(which.high.max()))]
+        joined = _RANGES.format(table=table, key=key)
+        parameters = [*who.pick(which.rows), arrays.times(which.low), arrays.times(which.high), *bounds]
+        return f"{joined} WHERE x.{key} >= %s AND x.{key} < %s", parameters
     bounds = [from_microseconds(at) for span in which.spans for at in span]
     either = " OR ".join([f"(x.{key} >= %s AND x.{key} < %s)"] * len(which.spans))
     return f"{_WHO.format(table=table)} WHERE ({either})", [*who.all, *bounds]

@@ -1,0 +1,57 @@
+"""History in PostgreSQL: the SeriesStore that the embedded default uses."""
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import psycopg
+
+from monitor.db import Database
+from monitor.errors import DatabaseDown, SeriesDown
+from monitor.series import read, reduce
+from monitor.series.store import Line, Point, Prepared, Query, Reduced, Reduction, Refused, Tags
+from monitor.series.write import SeriesWriter
+
+
+@contextlib.contextmanager
+def _series_down() -> Iterator[None]:
+    try:
+        yield
+    except DatabaseDown as fault:
+        raise SeriesDown(fault.message) from fault
+
+
+class PostgresSeriesStore:
+    """See SeriesStore. One for each process: it remembers the ids of series."""
+
+    def __init__(self, db: Database) -> None:
+        """Uses the doors tenant and alerter."""
+        self._db = db
+        self._writer = SeriesWriter(db)
+
+    async def prepare(self, tenant_id: UUID, points: Sequence[Point]) -> tuple[Prepared, list[Refused]]:
+        """Find or make the series of each point."""
+        return await self._writer.prepare(tenant_id, points)
+
+    async def write(self, connection: psycopg.AsyncConnection[Any], tenant_id: UUID, batch: Sequence[Prepared]) -> None:
+        """Write within the caller's transaction."""
+        await self._writer.write(connection, tenant_id, batch)
+
+    async def query(self, tenant_id: UUID, query: Query) -> list[Line]:
+        """Lines over time."""
+        with _series_down():
+            return await read.query(self._db, tenant_id, query)
+
+    async def reduce(
+        self, reduction: Reduction, targets: Mapping[UUID, Sequence[UUID]], *, now: datetime
+    ) -> list[Reduced]:
+        """One reading for many agents."""
+        with _series_down():
+            return await reduce.reduce(self._db, reduction, targets, now=now)
+
+    async def last_values(self, tenant_id: UUID, agent_id: UUID) -> list[tuple[str, Tags, datetime, float, str | None]]:
+        """The newest value of every series of an agent."""
+        with _series_down():
+            return await read.last_values(self._db, tenant_id, agent_id)

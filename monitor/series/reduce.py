@@ -1,0 +1,71 @@
+"""One reading for the rules of many agents of many tenants at once, as the alerter."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+
+from monitor import arrays
+from monitor.db import Database
+from monitor.ids import from_microseconds, microseconds
+from monitor.series.answer import Shape, answer, line_ids
+from monitor.series.columns import Cursor, cursor, driver
+from monitor.series.gather import RISES, gather
+from monitor.series.read import RAW_SPAN, is_exact, labels_sql, where_sql
+from monitor.series.store import Kind, Reduced, Reduction
+from monitor.series.stored import DAY_US, HOUR_US, Who
+
+
+async def reduce(
+    db: Database, reduction: Reduction, targets: Mapping[UUID, Sequence[UUID]], *, now: datetime
+) -> list[Reduced]:
+    """Reduce [now - window, now) for agents by tenant. Windows up to two hours are read from single points alone;
+    of longer ones the whole hours come from rollups."""
+    span = microseconds(now - reduction.window), microseconds(now)
+    if span[0] >= span[1]:
+        return []
+    widths = () if reduction.window <= RAW_SPAN else (DAY_US, HOUR_US)
+    async with db.alerter() as connection:
+        cur = cursor(await driver(connection))
+        rows = await _find(cur, reduction, targets)
+        if not rows:
+            return []
+        who = Who([row[1] for row in rows], np.array([row[0] for row in rows], np.int64))
+        found = await gather(cur, who, span, reduce=reduction.reduce, widths=widths)
+    lines, names = line_ids([(row[1], row[2], tuple(row[4])) for row in rows])
+    shape = Shape(
+        reduce=reduction.reduce,
+        span=span,
+        step_us=None,
+        lines=lines,
+        counters=np.array([row[3] == Kind.COUNTER for row in rows], np.bool_),
+        exact=is_exact(span, widths),
+    )
+    made = answer(found, shape)
+    columns = zip(made.line.tolist(), made.value.tolist(), made.count.tolist(), made.last_at.tolist(), strict=True)
+    answers: list[Reduced] = []
+    for line, value, count, at in columns:
+        tenant_id, agent_id, labels = names[line]
+        answers.append(Reduced(tenant_id, agent_id, labels, value, count, from_microseconds(at)))
+    return answers
+
+
+async def _find(cur: Cursor, reduction: Reduction, targets: Mapping[UUID, Sequence[UUID]]) -> list[tuple[Any, ...]]:
+    """Id, tenant, agent, kind and labels of the series, ascending by id; no gauges where they have no answer."""
+    labels, label_parameters = labels_sql(reduction.by)
+    condition, parameters = where_sql(reduction.where)
+    if reduction.reduce in RISES:
+        condition += f" AND s.kind <> '{Kind.GAUGE}'"
+    tenants = [tenant_id for tenant_id, agents in targets.items() for _ in agents]
+    agents = [agent_id for several in targets.values() for agent_id in several]
+    await cur.execute(
+        f"SELECT s.id, s.tenant_id, s.agent_id, s.kind, {labels} "
+        "FROM unnest(%s, %s) AS t (tenant_id, agent_id) JOIN series s USING (tenant_id, agent_id) "
+        "JOIN agents a ON a.tenant_id = s.tenant_id AND a.id = s.agent_id "
+        f"WHERE s.metric = %s AND {condition} ORDER BY s.id",
+        [*label_parameters, arrays.uuids(tenants), arrays.uuids(agents), reduction.metric, *parameters],
+        prepare=False,
+    )
+    return await cur.fetchall()

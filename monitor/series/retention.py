@@ -1,0 +1,19 @@
+"""How long each table of history is kept: what `monitor.partitions.apply` may drop."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+from monitor.settings import Settings
+
+
+def retention_of(settings: Settings) -> Mapping[str, timedelta]:
+    """Table to age. Logs and single points share one; each coarser level outlives the one it was made from."""
+    raw = timedelta(seconds=settings.raw_retention)
+    return {
+        "agent_logs": raw,
+        "samples": raw,
+        "sample_chunks": raw,
+        "rollups_minute": timedelta(seconds=settings.minute_retention),
+        "rollups_hour": timedelta(seconds=settings.hour_retention),
+        "rollups_day": timedelta(seconds=settings.day_retention),
+    }
