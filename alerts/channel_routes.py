@@ -9,7 +9,7 @@ from sqlalchemy import delete, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from alerts.bodies import ChannelAnswer, ChannelBody, ChannelPatch
-from alerts.configs import with_secrets, without_secrets
+from alerts.configs import check_storable, with_secrets, without_secrets
 from alerts.core.condition import ConditionError
 from alerts.core.targets import Channels, channels_to_json, parse_channels
 from alerts.core.vocabulary import ChannelKind
@@ -33,13 +33,14 @@ _USED = text("""
 _FALLBACK_NAMES = text("""
     SELECT 1 FROM tenants
     WHERE id = :tenant_id
-      AND jsonb_path_exists(fallback_channel, '$.channel ? (@ == $name)', jsonb_build_object('name', CAST(:name AS text)))
+      AND jsonb_path_exists(fallback_channel, '$.channel ? (@ == $name)',
+                            jsonb_build_object('name', CAST(:name AS text)))
 """)
 
 
 def router(deps: Deps) -> APIRouter:
     """Routes of channels."""
-    routes = APIRouter(prefix="/api/v1/channels", tags=["channels"])
+    routes = APIRouter(prefix="/api/v1/channels", tags=["alerts"])
 
     @routes.get("/fallback")
     async def get_fallback(principal: Reader) -> dict[str, Any]:
@@ -162,6 +163,7 @@ def _check(kind: ChannelKind, target: str, secret: str | None) -> None:
 
 def _parse(raw: Any) -> Channels:
     try:
+        check_storable(raw)
         return parse_channels(raw, "channels")
     except ConditionError as error:
         raise InvalidInput(error.message, path=error.path) from error

@@ -34,10 +34,7 @@ class Draft:
 def draft(raw: Mapping[str, Any], *, agent_id: UUID | None) -> Draft:
     """Check a rule's fields. Raises ConditionError with the path of the first fault."""
     given = {name: value for name, value in raw.items() if value is not None}
-    try:
-        json.dumps(given, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        raise ConditionError("", "half of a character pair cannot be stored") from None
+    check_storable(given)
     rule = parse_rule(given)
     if "selector" in given:
         parse_selector(given["selector"])
@@ -163,6 +160,14 @@ async def list_versions(connection: AsyncConnection, tenant_id: UUID, rule_id: U
     if not rows:
         raise NotFound("there is no such rule")
     return rows
+
+
+def check_storable(raw: Any) -> None:
+    """Raise ConditionError for texts that PostgreSQL cannot hold and that the core lets through."""
+    try:
+        json.dumps(raw, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise ConditionError("", "half of a character pair cannot be stored") from None
 
 
 def without_secrets(raw: Any) -> Any:

@@ -41,7 +41,7 @@ async def list_alerts(
     config_id: UUID | None = None,
 ) -> Sequence[Any]:
     """Up to `limit + 1` alerts, newest first."""
-    query = _select(tenant_id).order_by(Alert.id.desc()).limit(limit + 1)
+    query: Select[Any] = _select(tenant_id).order_by(Alert.id.desc()).limit(limit + 1)
     if before is not None:
         query = query.where(Alert.id < before)
     if status is not None:
@@ -50,7 +50,8 @@ async def list_alerts(
         query = query.where(Alert.agent_id == agent_id)
     if config_id is not None:
         query = query.where(Alert.config_id == config_id)
-    return (await connection.execute(query)).all()
+    rows: Sequence[Any] = (await connection.execute(query)).all()
+    return rows
 
 
 async def get_alert(connection: AsyncConnection, tenant_id: UUID, alert_id: UUID) -> Any:

@@ -33,7 +33,7 @@ _FIELDS = (
 
 def router(deps: Deps) -> APIRouter:
     """Routes of rules."""
-    routes = APIRouter(prefix="/api/v1/alert-configs", tags=["alert rules"])
+    routes = APIRouter(prefix="/api/v1/alert-configs", tags=["alerts"])
     edits = _Edits(deps)
 
     @routes.post("", status_code=201)

@@ -26,6 +26,7 @@ from monitor.db import Database
 from monitor.errors import SeriesDown
 from monitor.ids import uuid7_floor, uuid7_time
 from monitor.series.store import Reducer, Reduction, SeriesStore
+from monitor.signals import FAREWELLS
 
 Agent = tuple[UUID, UUID]
 """(tenant, agent)."""
@@ -35,7 +36,7 @@ _LEVELS = [str(level) for level in LogLevel]
 
 _LIVE = text("""
     SELECT l.tenant_id, l.agent_id, l.last_execution_id, l.last_status, l.consecutive_failures, l.last_heartbeat_at,
-           l.heartbeat_count, l.heartbeat_interval, l.expected, a.ephemeral
+           l.heartbeat_count, l.heartbeat_status, l.heartbeat_interval, l.expected, a.ephemeral
     FROM unnest(CAST(:tenants AS uuid[]), CAST(:agents AS uuid[])) AS d (tenant_id, agent_id)
     JOIN agent_live l ON l.tenant_id = d.tenant_id AND l.agent_id = d.agent_id
     JOIN agents a ON a.tenant_id = d.tenant_id AND a.id = d.agent_id
@@ -229,7 +230,8 @@ def _status(leaf: StatusLeaf, row: Any) -> Reading:
 def _heartbeat(row: Any) -> Reading:
     interval = row.heartbeat_interval
     # `expected` is false before the third heartbeat too: there it has not begun, rather than ended.
-    ended = not row.expected and row.heartbeat_count >= _HEARTBEATS_THAT_TEACH
+    farewell = (row.heartbeat_status or "").lower() in FAREWELLS
+    ended = not row.expected and (farewell or row.heartbeat_count >= _HEARTBEATS_THAT_TEACH)
     return Reading(
         count=row.heartbeat_count,
         last_at=row.last_heartbeat_at,

@@ -3,6 +3,10 @@
 from enum import IntFlag
 
 
+FAREWELLS = frozenset({"stopped", "shutdown", "offline"})
+"""Statuses of a heartbeat that say goodbye, in lower case: nobody waits for the next one."""
+
+
 class Touch(IntFlag):
     """Kinds of news. A rule reads some of them; the tick looks only at rules whose kinds were touched."""
 

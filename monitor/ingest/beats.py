@@ -12,11 +12,10 @@ from monitor.ingest.decode import Rows
 from monitor.ingest.payloads import BeatIn, MetricIn, Outcome
 from monitor.ingest.points import PointDraft, Shapes
 from monitor.ingest.values import Fault, Window
+from monitor.signals import FAREWELLS
 
 STATUS_LIMIT = 50
 DEFAULT_STATUS = "active"
-# A clean shutdown: nobody waits for the next heartbeat.
-FAREWELLS = frozenset({"stopped", "shutdown", "offline"})
 
 
 @dataclass(frozen=True, slots=True)
