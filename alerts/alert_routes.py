@@ -9,99 +9,104 @@ from alerts import responses
 from alerts.bodies import AcknowledgeBody, AlertAnswer, CommentBody, EventAnswer, ResolveBody
 from alerts.core.vocabulary import AlertStatus
 from alerts.rule_routes import find_agent
-from monitor.http.deps import Deps, Reader, Responder
+from monitor.http.deps import Given, Reader, Responder
 from monitor.http.paging import Cursor, Limit, Page, decode, page
 from monitor.http.problems import uuid_of
 
 _INNER = ("withheld", "acknowledged_severity")
 
 
-def router(deps: Deps) -> APIRouter:
-    """Routes of alerts."""
-    routes = APIRouter(prefix="/api/v1/alerts", tags=["alerts"])
+router = APIRouter(prefix="/api/v1/alerts", tags=["alerts"])
 
-    @routes.get("")
-    async def list_alerts(
-        principal: Reader,
-        limit: Limit = 100,
-        cursor: Cursor = None,
-        status: AlertStatus | None = None,
-        agent: str | None = None,
-        config_id: UUID | None = None,
-    ) -> Page[AlertAnswer]:
-        """Alerts, newest first."""
-        key = decode(cursor, parts=1)
-        async with deps.db.tenant(principal.tenant_id) as connection:
-            agent_id = None
-            if agent is not None and (agent_id := await find_agent(connection, principal.tenant_id, agent)) is None:
-                return Page[AlertAnswer](items=[], next=None)
-            rows = await responses.list_alerts(
-                connection,
-                principal.tenant_id,
-                limit=limit,
-                before=uuid_of(key[0]) if key else None,
-                status=status,
-                agent_id=agent_id,
-                config_id=config_id,
-            )
-        found = page(rows, limit, lambda row: [str(row.id)])
-        return Page[AlertAnswer](items=[_answer(row) for row in found["items"]], next=found["next"])
 
-    @routes.get("/{alert_id}")
-    async def get_alert(principal: Reader, alert_id: UUID) -> AlertAnswer:
-        """One alert."""
-        async with deps.db.tenant(principal.tenant_id) as connection:
-            return _answer(await responses.get_alert(connection, principal.tenant_id, alert_id))
+@router.get("")
+async def list_alerts(
+    deps: Given,
+    principal: Reader,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+    status: AlertStatus | None = None,
+    agent: str | None = None,
+    config_id: UUID | None = None,
+) -> Page[AlertAnswer]:
+    """Alerts, newest first."""
+    key = decode(cursor, parts=1)
+    async with deps.db.tenant(principal.tenant_id) as connection:
+        agent_id = None
+        if agent is not None and (agent_id := await find_agent(connection, principal.tenant_id, agent)) is None:
+            return Page[AlertAnswer](items=[], next=None)
+        rows = await responses.list_alerts(
+            connection,
+            principal.tenant_id,
+            limit=limit,
+            before=uuid_of(key[0]) if key else None,
+            status=status,
+            agent_id=agent_id,
+            config_id=config_id,
+        )
+    found = page(rows, limit, lambda row: [str(row.id)])
+    return Page[AlertAnswer](items=[_answer(row) for row in found["items"]], next=found["next"])
 
-    @routes.get("/{alert_id}/timeline")
-    async def get_timeline(principal: Reader, alert_id: UUID) -> dict[str, list[EventAnswer]]:
-        """All that happened to an alert, oldest first: transitions, messages and what was withheld, people."""
-        async with deps.db.tenant(principal.tenant_id) as connection:
-            rows = await responses.list_events(connection, principal.tenant_id, alert_id)
-        return {"items": [EventAnswer.model_validate(row._mapping) for row in rows]}
 
-    @routes.post("/{alert_id}/acknowledge")
-    async def acknowledge(principal: Responder, alert_id: UUID, body: AcknowledgeBody | None = None) -> AlertAnswer:
-        """Stop repeats and escalation for a while: somebody has it."""
-        asked = body or AcknowledgeBody()
-        async with deps.db.tenant(principal.tenant_id) as connection:
-            await responses.acknowledge(
-                connection,
-                principal.tenant_id,
-                alert_id,
-                until=asked.until,
-                said=asked.comment,
-                actor=principal.actor,
-                now=deps.clock(),
-            )
-            return _answer(await responses.get_alert(connection, principal.tenant_id, alert_id))
+@router.get("/{alert_id}")
+async def get_alert(deps: Given, principal: Reader, alert_id: UUID) -> AlertAnswer:
+    """One alert."""
+    async with deps.db.tenant(principal.tenant_id) as connection:
+        return _answer(await responses.get_alert(connection, principal.tenant_id, alert_id))
 
-    @routes.post("/{alert_id}/resolve")
-    async def resolve(principal: Responder, alert_id: UUID, body: ResolveBody | None = None) -> AlertAnswer:
-        """Close an alert by hand."""
-        async with deps.db.tenant(principal.tenant_id) as connection:
-            await responses.resolve(
-                connection,
-                principal.tenant_id,
-                alert_id,
-                said=body.comment if body else None,
-                actor=principal.actor,
-                now=deps.clock(),
-                public_url=deps.settings.public_url,
-            )
-            return _answer(await responses.get_alert(connection, principal.tenant_id, alert_id))
 
-    @routes.post("/{alert_id}/comment", status_code=201)
-    async def comment(principal: Responder, alert_id: UUID, body: CommentBody) -> dict[str, list[EventAnswer]]:
-        """Add a comment; answers with the timeline."""
-        async with deps.db.tenant(principal.tenant_id) as connection:
-            await responses.comment(
-                connection, principal.tenant_id, alert_id, body.comment, actor=principal.actor, now=deps.clock()
-            )
-            rows = await responses.list_events(connection, principal.tenant_id, alert_id)
-        return {"items": [EventAnswer.model_validate(row._mapping) for row in rows]}
+@router.get("/{alert_id}/timeline")
+async def get_timeline(deps: Given, principal: Reader, alert_id: UUID) -> dict[str, list[EventAnswer]]:
+    """All that happened to an alert, oldest first: transitions, messages and what was withheld, people."""
+    async with deps.db.tenant(principal.tenant_id) as connection:
+        rows = await responses.list_events(connection, principal.tenant_id, alert_id)
+    return {"items": [EventAnswer.model_validate(row._mapping) for row in rows]}
 
-    return routes
+
+@router.post("/{alert_id}/acknowledge")
+async def acknowledge(
+    deps: Given, principal: Responder, alert_id: UUID, body: AcknowledgeBody | None = None
+) -> AlertAnswer:
+    """Stop repeats and escalation for a while: somebody has it."""
+    asked = body or AcknowledgeBody()
+    async with deps.db.tenant(principal.tenant_id) as connection:
+        await responses.acknowledge(
+            connection,
+            principal.tenant_id,
+            alert_id,
+            until=asked.until,
+            said=asked.comment,
+            actor=principal.actor,
+            now=deps.clock(),
+        )
+        return _answer(await responses.get_alert(connection, principal.tenant_id, alert_id))
+
+
+@router.post("/{alert_id}/resolve")
+async def resolve(deps: Given, principal: Responder, alert_id: UUID, body: ResolveBody | None = None) -> AlertAnswer:
+    """Close an alert by hand."""
+    async with deps.db.tenant(principal.tenant_id) as connection:
+        await responses.resolve(
+            connection,
+            principal.tenant_id,
+            alert_id,
+            said=body.comment if body else None,
+            actor=principal.actor,
+            now=deps.clock(),
+            public_url=deps.settings.public_url,
+        )
+        return _answer(await responses.get_alert(connection, principal.tenant_id, alert_id))
+
+
+@router.post("/{alert_id}/comment", status_code=201)
+async def comment(deps: Given, principal: Responder, alert_id: UUID, body: CommentBody) -> dict[str, list[EventAnswer]]:
+    """Add a comment; answers with the timeline."""
+    async with deps.db.tenant(principal.tenant_id) as connection:
+        await responses.comment(
+            connection, principal.tenant_id, alert_id, body.comment, actor=principal.actor, now=deps.clock()
+        )
+        rows = await responses.list_events(connection, principal.tenant_id, alert_id)
+    return {"items": [EventAnswer.model_validate(row._mapping) for row in rows]}
 
 
 def _answer(row: Any) -> AlertAnswer:

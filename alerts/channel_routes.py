@@ -15,7 +15,7 @@ from alerts.core.targets import Channels, channels_to_json, parse_channels
 from alerts.core.vocabulary import ChannelKind
 from alerts.tables import ChannelRow
 from monitor.errors import Conflict, InvalidInput, NotFound
-from monitor.http.deps import Deps, Reader, Writer
+from monitor.http.deps import Given, Reader, Writer
 from monitor.http.paging import Cursor, Limit, Page, decode, page
 from monitor.http.problems import uuid_of
 from monitor.ids import uuid7
@@ -38,90 +38,93 @@ _FALLBACK_NAMES = text("""
 """)
 
 
-def router(deps: Deps) -> APIRouter:
-    """Routes of channels."""
-    routes = APIRouter(prefix="/api/v1/channels", tags=["alerts"])
+router = APIRouter(prefix="/api/v1/channels", tags=["alerts"])
 
-    @routes.get("/fallback")
-    async def get_fallback(principal: Reader) -> dict[str, Any]:
-        """Where messages go that have nowhere else to go; {} when that is nowhere."""
-        async with deps.db.tenant(principal.tenant_id) as connection:
-            raw = await connection.execute(_FALLBACK, {"tenant_id": principal.tenant_id})
-        return {**without_secrets(raw.scalar() or {})}
 
-    @routes.put("/fallback")
-    async def put_fallback(principal: Writer, body: dict[str, Any]) -> dict[str, Any]:
-        """Set the fallback: `{"email": …}`, `{"slack": …}`, `{"webhook": …}` or `{"channel": name}`."""
-        tenant_id = principal.tenant_id
-        async with deps.db.tenant(tenant_id) as connection:
-            old = (await connection.execute(_FALLBACK, {"tenant_id": tenant_id})).scalar()
-            channels = _parse(with_secrets(body, old or {}))
-            if not channels:
-                raise InvalidInput("must name somebody", path="channels")
-            for name in channels.named:
-                await _require(connection, tenant_id, name)
-            new = channels_to_json(channels)
-            stored = {"tenant_id": tenant_id, "raw": json.dumps(new)}
-            await connection.execute(_SET_FALLBACK, stored)
-            shown = without_secrets(new)
-            await deps.audit(
-                connection, principal, "channel.fallback_set", resource=("tenant", str(tenant_id)), new=shown
-            )
-        return {**shown}
+@router.get("/fallback")
+async def get_fallback(deps: Given, principal: Reader) -> dict[str, Any]:
+    """Where messages go that have nowhere else to go; {} when that is nowhere."""
+    async with deps.db.tenant(principal.tenant_id) as connection:
+        raw = await connection.execute(_FALLBACK, {"tenant_id": principal.tenant_id})
+    return {**without_secrets(raw.scalar() or {})}
 
-    @routes.post("", status_code=201)
-    async def create_channel(principal: Writer, body: ChannelBody) -> ChannelAnswer:
-        """Name a channel, for rules to use as `{"channel": name}`."""
-        _check(body.kind, body.target, body.secret)
-        row = {"tenant_id": principal.tenant_id, "id": uuid7(deps.clock()), **body.model_dump(mode="json")}
-        async with deps.db.tenant(principal.tenant_id) as connection:
-            await connection.execute(insert(ChannelRow).values(**row))
-            await deps.audit(
-                connection, principal, "channel.created", resource=("channel", str(row["id"])), new=_said(body)
-            )
-            return _answer(await _get(connection, principal.tenant_id, str(row["id"])))
 
-    @routes.get("")
-    async def list_channels(principal: Reader, limit: Limit = 100, cursor: Cursor = None) -> Page[ChannelAnswer]:
-        """Named channels, by name."""
-        key = decode(cursor, parts=1)
-        query = _select(principal.tenant_id).order_by(ChannelRow.name).limit(limit + 1)
-        async with deps.db.tenant(principal.tenant_id) as connection:
-            rows = (await connection.execute(query.where(ChannelRow.name > key[0]) if key else query)).all()
-        found = page(rows, limit, lambda row: [row.name])
-        return Page[ChannelAnswer](items=[_answer(row) for row in found["items"]], next=found["next"])
+@router.put("/fallback")
+async def put_fallback(deps: Given, principal: Writer, body: dict[str, Any]) -> dict[str, Any]:
+    """Set the fallback: `{"email": …}`, `{"slack": …}`, `{"webhook": …}` or `{"channel": name}`."""
+    tenant_id = principal.tenant_id
+    async with deps.db.tenant(tenant_id) as connection:
+        old = (await connection.execute(_FALLBACK, {"tenant_id": tenant_id})).scalar()
+        channels = _parse(with_secrets(body, old or {}))
+        if not channels:
+            raise InvalidInput("must name somebody", path="channels")
+        for name in channels.named:
+            await _require(connection, tenant_id, name)
+        new = channels_to_json(channels)
+        stored = {"tenant_id": tenant_id, "raw": json.dumps(new)}
+        await connection.execute(_SET_FALLBACK, stored)
+        shown = without_secrets(new)
+        await deps.audit(connection, principal, "channel.fallback_set", resource=("tenant", str(tenant_id)), new=shown)
+    return {**shown}
 
-    @routes.get("/{channel}")
-    async def get_channel(principal: Reader, channel: str) -> ChannelAnswer:
-        """One channel, by id or name."""
-        async with deps.db.tenant(principal.tenant_id) as connection:
-            return _answer(await _get(connection, principal.tenant_id, channel))
 
-    @routes.patch("/{channel}")
-    async def patch_channel(principal: Writer, channel: str, body: ChannelPatch) -> ChannelAnswer:
-        """Change a channel; rules that name it send there from now on."""
-        sent = body.model_dump(mode="json", exclude_unset=True)
-        async with deps.db.tenant(principal.tenant_id) as connection:
-            old = await _get(connection, principal.tenant_id, channel)
-            new = {name: sent.get(name, getattr(old, name)) for name in ("name", "kind", "target", "secret")}
-            _check(ChannelKind(new["kind"]), new["target"], new["secret"])
-            if new["name"] != old.name:
-                await _refuse_used(connection, principal.tenant_id, old.name)
-            await connection.execute(update(ChannelRow).where(ChannelRow.id == old.id).values(**new))
-            shown = {name: value for name, value in sent.items() if name != "secret"}
-            await deps.audit(connection, principal, "channel.updated", resource=("channel", str(old.id)), new=shown)
-            return _answer(await _get(connection, principal.tenant_id, str(old.id)))
+@router.post("", status_code=201)
+async def create_channel(deps: Given, principal: Writer, body: ChannelBody) -> ChannelAnswer:
+    """Name a channel, for rules to use as `{"channel": name}`."""
+    _check(body.kind, body.target, body.secret)
+    row = {"tenant_id": principal.tenant_id, "id": uuid7(deps.clock()), **body.model_dump(mode="json")}
+    async with deps.db.tenant(principal.tenant_id) as connection:
+        await connection.execute(insert(ChannelRow).values(**row))
+        await deps.audit(
+            connection, principal, "channel.created", resource=("channel", str(row["id"])), new=_said(body)
+        )
+        return _answer(await _get(connection, principal.tenant_id, str(row["id"])))
 
-    @routes.delete("/{channel}", status_code=204)
-    async def delete_channel(principal: Writer, channel: str) -> None:
-        """Delete a channel that nothing names any more; 409 otherwise."""
-        async with deps.db.tenant(principal.tenant_id) as connection:
-            old = await _get(connection, principal.tenant_id, channel)
+
+@router.get("")
+async def list_channels(
+    deps: Given, principal: Reader, limit: Limit = 100, cursor: Cursor = None
+) -> Page[ChannelAnswer]:
+    """Named channels, by name."""
+    key = decode(cursor, parts=1)
+    query = _select(principal.tenant_id).order_by(ChannelRow.name).limit(limit + 1)
+    async with deps.db.tenant(principal.tenant_id) as connection:
+        rows = (await connection.execute(query.where(ChannelRow.name > key[0]) if key else query)).all()
+    found = page(rows, limit, lambda row: [row.name])
+    return Page[ChannelAnswer](items=[_answer(row) for row in found["items"]], next=found["next"])
+
+
+@router.get("/{channel}")
+async def get_channel(deps: Given, principal: Reader, channel: str) -> ChannelAnswer:
+    """One channel, by id or name."""
+    async with deps.db.tenant(principal.tenant_id) as connection:
+        return _answer(await _get(connection, principal.tenant_id, channel))
+
+
+@router.patch("/{channel}")
+async def patch_channel(deps: Given, principal: Writer, channel: str, body: ChannelPatch) -> ChannelAnswer:
+    """Change a channel; rules that name it send there from now on."""
+    sent = body.model_dump(mode="json", exclude_unset=True)
+    async with deps.db.tenant(principal.tenant_id) as connection:
+        old = await _get(connection, principal.tenant_id, channel)
+        new = {name: sent.get(name, getattr(old, name)) for name in ("name", "kind", "target", "secret")}
+        _check(ChannelKind(new["kind"]), new["target"], new["secret"])
+        if new["name"] != old.name:
             await _refuse_used(connection, principal.tenant_id, old.name)
-            await connection.execute(delete(ChannelRow).where(ChannelRow.id == old.id))
-            await deps.audit(connection, principal, "channel.deleted", resource=("channel", str(old.id)))
+        await connection.execute(update(ChannelRow).where(ChannelRow.id == old.id).values(**new))
+        shown = {name: value for name, value in sent.items() if name != "secret"}
+        await deps.audit(connection, principal, "channel.updated", resource=("channel", str(old.id)), new=shown)
+        return _answer(await _get(connection, principal.tenant_id, str(old.id)))
 
-    return routes
+
+@router.delete("/{channel}", status_code=204)
+async def delete_channel(deps: Given, principal: Writer, channel: str) -> None:
+    """Delete a channel that nothing names any more; 409 otherwise."""
+    async with deps.db.tenant(principal.tenant_id) as connection:
+        old = await _get(connection, principal.tenant_id, channel)
+        await _refuse_used(connection, principal.tenant_id, old.name)
+        await connection.execute(delete(ChannelRow).where(ChannelRow.id == old.id))
+        await deps.audit(connection, principal, "channel.deleted", resource=("channel", str(old.id)))
 
 
 def _select(tenant_id: UUID) -> Any:

@@ -19,7 +19,7 @@ from alerts.testing import queue_test
 from monitor.agents.registry import Registry
 from monitor.agents.tables import Agent
 from monitor.errors import Conflict, InvalidInput
-from monitor.http.deps import Deps, Reader, Writer
+from monitor.http.deps import Deps, Given, Reader, Writer
 from monitor.http.paging import Cursor, Limit, Page, decode, page
 from monitor.http.problems import uuid_of
 from monitor.ids import uuid7
@@ -31,80 +31,84 @@ _FIELDS = (
 )  # fmt: skip
 
 
-def router(deps: Deps) -> APIRouter:
-    """Routes of rules."""
-    routes = APIRouter(prefix="/api/v1/alert-configs", tags=["alerts"])
-    edits = _Edits(deps)
+router = APIRouter(prefix="/api/v1/alert-configs", tags=["alerts"])
 
-    @routes.post("", status_code=201)
-    async def create_rule(principal: Writer, body: RuleBody) -> RuleAnswer:
-        """Make a rule. An agent that it names and that has not been heard of yet is registered, so that order does
-        not matter (where the tenant lets agents register themselves)."""
-        return await edits.create(principal, body)
 
-    @routes.get("")
-    async def list_rules(
-        principal: Reader,
-        limit: Limit = 100,
-        cursor: Cursor = None,
-        agent: str | None = None,
-        enabled: bool | None = None,
-    ) -> Page[RuleAnswer]:
-        """Rules, newest first; `agent`: those that name this agent."""
-        key = decode(cursor, parts=1)
-        async with deps.db.tenant(principal.tenant_id) as connection:
-            agent_id = None
-            if agent is not None and (agent_id := await find_agent(connection, principal.tenant_id, agent)) is None:
-                return Page[RuleAnswer](items=[], next=None)
-            rows = await configs.list_rules(
-                connection,
-                principal.tenant_id,
-                limit=limit,
-                after=uuid_of(key[0]) if key else None,
-                agent_id=agent_id,
-                enabled=enabled,
-            )
-        found = page(rows, limit, lambda row: [str(row.id)])
-        return Page[RuleAnswer](items=[_answer(row) for row in found["items"]], next=found["next"])
+@router.post("", status_code=201)
+async def create_rule(deps: Given, principal: Writer, body: RuleBody) -> RuleAnswer:
+    """Make a rule. An agent that it names and that has not been heard of yet is registered, so that order does
+    not matter (where the tenant lets agents register themselves)."""
+    return await _Edits(deps).create(principal, body)
 
-    @routes.get("/{rule_id}")
-    async def get_rule(principal: Reader, rule_id: UUID) -> RuleAnswer:
-        """One rule."""
-        async with deps.db.tenant(principal.tenant_id) as connection:
-            return _answer(await configs.get_rule(connection, principal.tenant_id, rule_id))
 
-    @routes.get("/{rule_id}/versions")
-    async def list_versions(principal: Reader, rule_id: UUID) -> dict[str, list[VersionAnswer]]:
-        """Who changed the rule, when, and what it said then; newest first."""
-        async with deps.db.tenant(principal.tenant_id) as connection:
-            rows = await configs.list_versions(connection, principal.tenant_id, rule_id)
-        return {"items": [VersionAnswer.model_validate(row._mapping) for row in rows]}
+@router.get("")
+async def list_rules(
+    deps: Given,
+    principal: Reader,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+    agent: str | None = None,
+    enabled: bool | None = None,
+) -> Page[RuleAnswer]:
+    """Rules, newest first; `agent`: those that name this agent."""
+    key = decode(cursor, parts=1)
+    async with deps.db.tenant(principal.tenant_id) as connection:
+        agent_id = None
+        if agent is not None and (agent_id := await find_agent(connection, principal.tenant_id, agent)) is None:
+            return Page[RuleAnswer](items=[], next=None)
+        rows = await configs.list_rules(
+            connection,
+            principal.tenant_id,
+            limit=limit,
+            after=uuid_of(key[0]) if key else None,
+            agent_id=agent_id,
+            enabled=enabled,
+        )
+    found = page(rows, limit, lambda row: [str(row.id)])
+    return Page[RuleAnswer](items=[_answer(row) for row in found["items"]], next=found["next"])
 
-    @routes.patch("/{rule_id}")
-    async def patch_rule(principal: Writer, rule_id: UUID, body: RulePatch) -> RuleAnswer:
-        """Change some fields. Another condition closes the rule's alerts; timing and channels keep their state."""
-        return await edits.change(principal, rule_id, body, whole=False)
 
-    @routes.put("/{rule_id}")
-    async def put_rule(principal: Writer, rule_id: UUID, body: RuleBody) -> RuleAnswer:
-        """Replace a rule: what is not sent goes back to its default."""
-        return await edits.change(principal, rule_id, body, whole=True)
+@router.get("/{rule_id}")
+async def get_rule(deps: Given, principal: Reader, rule_id: UUID) -> RuleAnswer:
+    """One rule."""
+    async with deps.db.tenant(principal.tenant_id) as connection:
+        return _answer(await configs.get_rule(connection, principal.tenant_id, rule_id))
 
-    @routes.delete("/{rule_id}", status_code=204)
-    async def delete_rule(principal: Writer, rule_id: UUID) -> None:
-        """Delete a rule and close its alerts; its versions stay."""
-        await edits.delete(principal, rule_id)
 
-    @routes.post("/{rule_id}/test", status_code=202)
-    async def test_rule(principal: Writer, rule_id: UUID) -> TestAnswer:
-        """Send a real message, marked TEST, through every channel of the rule."""
-        async with deps.db.tenant(principal.tenant_id) as connection:
-            row = await configs.get_rule(connection, principal.tenant_id, rule_id)
-            targets = await queue_test(connection, row, now=deps.clock(), public_url=deps.settings.public_url)
-        said = [{"channel": str(target.kind), "target": target.address} for target in targets]
-        return TestAnswer(targets=said)
+@router.get("/{rule_id}/versions")
+async def list_versions(deps: Given, principal: Reader, rule_id: UUID) -> dict[str, list[VersionAnswer]]:
+    """Who changed the rule, when, and what it said then; newest first."""
+    async with deps.db.tenant(principal.tenant_id) as connection:
+        rows = await configs.list_versions(connection, principal.tenant_id, rule_id)
+    return {"items": [VersionAnswer.model_validate(row._mapping) for row in rows]}
 
-    return routes
+
+@router.patch("/{rule_id}")
+async def patch_rule(deps: Given, principal: Writer, rule_id: UUID, body: RulePatch) -> RuleAnswer:
+    """Change some fields. Another condition closes the rule's alerts; timing and channels keep their state."""
+    return await _Edits(deps).change(principal, rule_id, body, whole=False)
+
+
+@router.put("/{rule_id}")
+async def put_rule(deps: Given, principal: Writer, rule_id: UUID, body: RuleBody) -> RuleAnswer:
+    """Replace a rule: what is not sent goes back to its default."""
+    return await _Edits(deps).change(principal, rule_id, body, whole=True)
+
+
+@router.delete("/{rule_id}", status_code=204)
+async def delete_rule(deps: Given, principal: Writer, rule_id: UUID) -> None:
+    """Delete a rule and close its alerts; its versions stay."""
+    await _Edits(deps).delete(principal, rule_id)
+
+
+@router.post("/{rule_id}/test", status_code=202)
+async def test_rule(deps: Given, principal: Writer, rule_id: UUID) -> TestAnswer:
+    """Send a real message, marked TEST, through every channel of the rule."""
+    async with deps.db.tenant(principal.tenant_id) as connection:
+        row = await configs.get_rule(connection, principal.tenant_id, rule_id)
+        targets = await queue_test(connection, row, now=deps.clock(), public_url=deps.settings.public_url)
+    said = [{"channel": str(target.kind), "target": target.address} for target in targets]
+    return TestAnswer(targets=said)
 
 
 class _Edits:

@@ -57,8 +57,8 @@ def create_app(deps: Deps, ingest: Ingest, *, closing: Callable[[], Awaitable[No
     for router in (
         ingest_routes.router(ingest),
         agents.router,
-        series.router(deps),
-        alerts.router(deps),
+        series.router,
+        alerts.router,
         identity.router,
         audit.router,
         health.router,
