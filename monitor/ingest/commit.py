@@ -22,7 +22,11 @@ from monitor.ingest.idempotency import Stamp
 from monitor.series.store import Prepared, SeriesStore
 from monitor.signals import Touch
 
-_SET_TENANT = "SELECT set_config('app.current_tenant_id', %b, true)"
+# Generic plans: planning the statement that stores logs for its values, partition by partition, costs as much as
+# running it, and the plans do not differ.
+_SET_TENANT = (
+    "SELECT set_config('app.current_tenant_id', %b, true), set_config('plan_cache_mode', 'force_generic_plan', true)"
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,11 @@ request, without the framework's dependency solving.
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 import msgspec
 from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from monitor.errors import UnsupportedMedia
 from monitor.http import problems
@@ -32,23 +31,16 @@ Take = Callable[[service.Request], Awaitable[Answered]]
 class BareRoute(APIRoute):
     """A route whose endpoint gets the request and gives the response, with nothing in between."""
 
-    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
-        """As APIRoute's."""
-        super().__init__(path, endpoint, **options)
-        self.app: ASGIApp = bare(endpoint)
-
-
-def bare(endpoint: Callable[[Request], Awaitable[Response]]) -> ASGIApp:
-    """An ASGI application of one endpoint. A client that went away is not answered."""
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Call the endpoint. A client that went away is not answered."""
+        if scope["method"] not in (self.methods or ()):
+            await super().handle(scope, receive, send)
+            return
         try:
-            response = await endpoint(Request(scope, receive))
+            response: Response = await self.endpoint(Request(scope, receive))
         except Disconnected:
             return
         await response(scope, receive, send)
-
-    return app
 
 
 def router(ingest: Ingest) -> APIRouter:
