@@ -2,16 +2,29 @@
 
 import asyncio
 import contextlib
+import json
+import os
+import signal
+import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
+from random import SystemRandom
 from typing import Any, TypeVar
 from urllib.parse import quote
 
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
-from monitor import clock, log
+from alerts import system
+from alerts.channels.base import open_channels
+from alerts.deliver import Deliverer
+from alerts.evaluate import Evaluator
+from alerts.meters import Meters
+from alerts.scheduler import Alerter, Job
+from monitor import clock, log, partitions, sweep
 from monitor.app import create_app
 from monitor.audit.store import Recorder
 from monitor.db import Database, Role
@@ -20,10 +33,16 @@ from monitor.errors import ConfigError
 from monitor.http.deps import Deps
 from monitor.identity.keys import Authenticator
 from monitor.ingest import Ingest
+from monitor.ingest.disk import DiskGuard
+from monitor.series import rollup
 from monitor.series.postgres import PostgresSeriesStore
+from monitor.series.retention import retention_of
 from monitor.settings import Settings, load
 
 T = TypeVar("T")
+ROLLUP_EVERY = timedelta(minutes=1)
+PARTITIONS_EVERY = timedelta(hours=1)
+SWEEP_EVERY = timedelta(hours=1)
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
@@ -72,9 +91,6 @@ def installed(data: Path | None = None) -> Settings:
 
 def of_dev(settings: Settings, directory: DevDir) -> Settings:
     """Settings that reach the database of a running `agent-monitor dev`. Raises ConfigError when none runs."""
-    import json
-    from dataclasses import replace
-
     said = directory.read()
     if not said.get("pid") or not directory.credentials.exists():
         raise ConfigError(
@@ -119,12 +135,110 @@ def make_deps(settings: Settings, db: Database, authenticator: Authenticator | N
     )
 
 
-def serve_app() -> FastAPI:
-    """The collector's application from the environment alone: what each worker of `serve` runs."""
+@contextlib.asynccontextmanager
+async def alerting(deps: Deps, *, disk: DiskGuard | None = None) -> AsyncIterator[None]:
+    """The alerter's jobs on this loop. `disk`: the collector's guard, where it watches the database's disk."""
+    settings, db = deps.settings, deps.db
+    holder = f"{socket.gethostname()}:{os.getpid()}"
+    meters, interval = Meters(deps.registry), timedelta(seconds=settings.evaluation_interval)
+    evaluator = Evaluator(
+        db, deps.series, holder=holder, interval=interval, public_url=settings.public_url, meters=meters
+    )
+    async with open_channels(
+        now=deps.clock,
+        smtp_url=settings.smtp_url,
+        mail_from=settings.mail_from,
+        slack_bot_token=settings.slack_bot_token,
+        slack_api_url=settings.slack_api_url,
+        webhook_secret=settings.webhook_secret,
+        public_url=settings.public_url,
+    ) as channels:
+        deliverer = Deliverer(
+            db,
+            channels,
+            holder=holder,
+            clock=deps.clock,
+            rng=SystemRandom(),
+            public_url=settings.public_url,
+            meters=meters,
+        )
+        jobs = _upkeep(db, settings)
+        if disk is not None:
+            jobs.append(Job("disk", timedelta(seconds=5), _disk_watch(db, settings, disk)))
+        alerter = Alerter(evaluator, deliverer, interval=interval, clock=deps.clock, meters=meters, jobs=jobs)
+        await alerter.start()
+        try:
+            yield
+        finally:
+            await alerter.stop()
+
+
+def _upkeep(db: Database, settings: Settings) -> list[Job]:
+    """What keeps the tables in shape, beside judging and sending."""
+    keep = retention_of(settings)
+
+    async def roll_up(now: datetime) -> None:
+        await rollup.run_once(db, now)
+
+    async def plan_partitions(now: datetime) -> None:
+        await partitions.apply(db, now, retention=keep)
+
+    async def sweep_away(now: datetime) -> None:
+        await sweep.run_once(db, now, raw_retention=keep["agent_logs"])
+
+    return [
+        Job("rollup", ROLLUP_EVERY, roll_up, at_start=False),
+        Job("partitions", PARTITIONS_EVERY, plan_partitions),
+        Job("sweep", SWEEP_EVERY, sweep_away, at_start=False),
+    ]
+
+
+def _disk_watch(db: Database, settings: Settings, disk: DiskGuard) -> Callable[[datetime], Awaitable[None]]:
+    """Page when the disk is nearly full, and when it has room again; says nothing while nothing changes."""
+    said = True  # a full disk at the last stop may have left an alert open
+
+    async def look(now: datetime) -> None:
+        nonlocal said
+        if disk.free is None or (disk.ok and not said):
+            return
+        url = settings.public_url
+        await system.report_disk(db, active=not disk.ok, free_bytes=disk.free, now=now, public_url=url)
+        said = not disk.ok
+
+    return look
+
+
+async def alert_until_stopped(settings: Settings) -> None:
+    """The alerter alone, until SIGTERM or Ctrl-C."""
+    db = open_database(settings)
+    try:
+        async with alerting(make_deps(settings, db)):
+            await stop_signal()
+    finally:
+        await db.close()
+
+
+async def stop_signal() -> None:
+    """Return when SIGTERM or Ctrl-C comes; a second one changes nothing."""
+    loop, stopped = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: loop.call_soon_threadsafe(stopped.set))
+    await stopped.wait()
+
+
+def check_serving() -> Settings:
+    """The settings of `serve`, checked before any worker starts. Raises ConfigError."""
     settings = load()
-    configure_logs(settings)
+    open_database(settings)
     if not settings.secret_keys:
         raise ConfigError("AGENT_MONITOR_SECRET_KEYS is not set: workers and restarts must share it")
+    return settings
+
+
+def serve_app() -> FastAPI:
+    """The collector's application from the environment alone: what each worker of `serve` runs."""
+    settings = check_serving()
+    configure_logs(settings)
     db = open_database(settings)
     deps = make_deps(settings, db)
     return create_app(deps, Ingest(deps), closing=db.close)

@@ -110,7 +110,7 @@ async def running(options: Options, settings: Settings) -> AsyncIterator[asyncio
         owner = await firsttime.prepare(deps, known_key=directory.read().get("api_key"))
         ingest = Ingest(deps)
         server = await stack.enter_async_context(_serving(create_app(deps, ingest), listening))
-        await stack.enter_async_context(compose.alerting(deps, ingest))
+        await stack.enter_async_context(compose.alerting(deps, disk=ingest.disk))
         said = {
             "url": url,
             "api_key": owner.key,

@@ -36,9 +36,9 @@ _KINDS = {
 }  # fmt: skip
 _TONES = {"RESOLVED": "resolved", "TEST": "test"}
 _EVENTS = {
-    "fired": "Fired", "triggered": "Fired", "resolved": "Resolved", "acknowledged": "Acknowledged",
-    "snoozed": "Snoozed", "comment": "Comment", "notified": "Message", "reopened": "Opened again",
-    "severity": "Severity changed", "stale": "Its data stopped coming",
+    "fired": "Fired", "resolved": "Recovered", "acknowledged": "Acknowledged", "comment": "Comment",
+    "notified": "Message",
+    "closed": "Closed", "withheld": "Message withheld", "acknowledgement ended": "Acknowledgement ended",
 }  # fmt: skip
 
 
@@ -101,9 +101,13 @@ def told(event: Any) -> str:
     if "channel" in details and "target" in details:
         reason = _KINDS.get(str(details.get("reason")), "")
         said = f"{said} by {details['channel']} to {details['target']}" + (f" ({reason.lower()})" if reason else "")
-    for name in ("summary", "reason", "comment", "until"):
-        if details.get(name) and "channel" not in details:
-            said += f": {details[name]}"
+    else:
+        for name in ("summary", "detail", "reason", "why", "comment"):
+            if details.get(name):
+                said += f": {details[name]}"
+                break
+    if details.get("until"):
+        said += f", until {words.clock(datetime.fromisoformat(details['until']))}"
     return said if event.actor == "system" else f"{said}, by {event.actor}"
 
 

@@ -1,0 +1,156 @@
+"""What the pages show and whom, and that nothing in them runs that an agent sent."""
+
+import re
+
+import httpx
+import pytest
+from sqlalchemy import select
+
+from alerts.tables import Alert
+from monitor.db import Database
+from tests.console.conftest import HOSTILE, Scene
+from tests.factories import make_tenant
+
+ESCAPED = "&lt;script&gt;window.hacked=1&lt;/script&gt;"
+
+
+async def sign_in(client: httpx.AsyncClient, scene: Scene) -> httpx.Response:
+    """Follow the link; the client keeps the cookie."""
+    return await client.get(scene.link)
+
+
+def token_in(page: str) -> str:
+    """The token that the forms of a page carry."""
+    found = re.search(r'name="csrf" value="([0-9a-f]{64})"', page)
+    assert found is not None
+    return found[1]
+
+
+async def test_without_a_session_a_page_says_how_to_get_one(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/")
+    assert answer.status_code == 401
+    assert answer.headers["content-type"].startswith("text/html")
+    assert "agent-monitor sign-in" in answer.text
+
+
+async def test_a_link_begins_a_session_whose_cookie_scripts_cannot_read(
+    client: httpx.AsyncClient, scene: Scene
+) -> None:
+    answer = await sign_in(client, scene)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/")
+    cookie = answer.headers["set-cookie"].lower()
+    assert "httponly" in cookie
+    assert "samesite=lax" in cookie
+    assert (await client.get("/")).status_code == 200
+
+
+@pytest.mark.parametrize("token", ["", "forged", "é"])
+async def test_a_link_that_we_did_not_make_begins_nothing(client: httpx.AsyncClient, token: str) -> None:
+    answer = await client.get("/sign-in", params={"token": token})
+    assert answer.status_code == 401
+    assert "set-cookie" not in answer.headers
+
+
+async def test_a_token_of_a_session_is_no_link_and_the_other_way_round(client: httpx.AsyncClient, scene: Scene) -> None:
+    client.cookies.set("agent_monitor_session", scene.token)
+    assert (await client.get("/")).status_code == 401
+    client.cookies.clear()
+    await sign_in(client, scene)
+    session = client.cookies["agent_monitor_session"]
+    assert (await client.get("/sign-in", params={"token": session})).status_code == 401
+
+
+@pytest.mark.parametrize("address", ["/", "/console/board", "/alerts/{alert}"])
+async def test_what_agents_send_is_shown_and_never_markup(
+    client: httpx.AsyncClient, scene: Scene, address: str
+) -> None:
+    await sign_in(client, scene)
+    page = await client.get(address.format(alert=scene.alert_id))
+    assert page.status_code == 200
+    assert ESCAPED in page.text
+    assert HOSTILE not in page.text
+    assert "<script>window" not in page.text
+    assert "<img src=x" not in page.text
+
+
+@pytest.mark.parametrize("address", ["/", "/alerts/{alert}", "/docs", "/sign-in"])
+async def test_pages_run_scripts_of_ours_only(client: httpx.AsyncClient, scene: Scene, address: str) -> None:
+    await sign_in(client, scene)
+    page = await client.get(address.format(alert=scene.alert_id))
+    policy = page.headers["content-security-policy"]
+    assert "default-src 'none'; script-src 'self';" in policy
+    assert ("'unsafe-inline'" in policy) == (address == "/")
+    assert re.findall(r"(?:src|href)=\"(?:https?:)?//", page.text) == []
+    assert re.findall(r"<script(?![^>]*\ssrc=)|\sstyle=|\son\w+=\"", page.text) == []
+
+
+async def test_another_tenants_alert_is_not_there(client: httpx.AsyncClient, scene: Scene, db: Database) -> None:
+    other = await make_tenant(db)
+    own = await client.get(f"/alerts/{scene.alert_id}", headers=scene.tenant.headers)
+    others = await client.get(f"/alerts/{scene.alert_id}", headers=other.headers)
+    assert (own.status_code, others.status_code) == (200, 404)
+    assert others.headers["content-type"].startswith("text/html")
+
+
+@pytest.mark.parametrize(("deed", "status"), [("acknowledge", "acknowledged"), ("resolve", "resolved")])
+async def test_a_button_changes_the_alert(
+    client: httpx.AsyncClient, scene: Scene, db: Database, deed: str, status: str
+) -> None:
+    await sign_in(client, scene)
+    page = f"/alerts/{scene.alert_id}"
+    token = token_in((await client.get(page)).text)
+    answer = await client.post(f"{page}/{deed}", data={"csrf": token})
+    assert (answer.status_code, answer.headers["location"]) == (303, page)
+    async with db.tenant(scene.tenant.id) as connection:
+        assert (await connection.execute(select(Alert.status))).scalar_one() == status
+    shown = (await client.get(page)).text
+    assert f"<dd>{status}" in shown
+    assert f"user:{scene.tenant.user_id}" in shown
+
+
+@pytest.mark.parametrize("address", ["/alerts/{alert}/acknowledge", "/alerts/{alert}/resolve", "/sign-out"])
+@pytest.mark.parametrize("form", [{}, {"csrf": "0" * 64}, {"csrf": "é"}])
+async def test_a_form_without_its_token_does_nothing(
+    client: httpx.AsyncClient, scene: Scene, db: Database, address: str, form: dict[str, str]
+) -> None:
+    await sign_in(client, scene)
+    answer = await client.post(address.format(alert=scene.alert_id), data=form)
+    assert answer.status_code == 403
+    async with db.tenant(scene.tenant.id) as connection:
+        assert (await connection.execute(select(Alert.status))).scalar_one() == "open"
+    assert (await client.get("/")).status_code == 200
+
+
+async def test_signing_out_ends_the_session(client: httpx.AsyncClient, scene: Scene) -> None:
+    await sign_in(client, scene)
+    token = token_in((await client.get("/")).text)
+    assert (await client.post("/sign-out", data={"csrf": token})).status_code == 303
+    assert (await client.get("/")).status_code == 401
+
+
+async def test_the_charts_data_is_refused_for_an_unknown_range(client: httpx.AsyncClient, scene: Scene) -> None:
+    await sign_in(client, scene)
+    assert (await client.get("/console/chart.json?range=1h")).json()["p50"] == []
+    assert (await client.get("/console/chart.json?range=9y")).status_code == 422
+
+
+async def test_the_api_page_lists_every_route_of_the_description(client: httpx.AsyncClient) -> None:
+    page = (await client.get("/docs")).text
+    paths = (await client.get("/openapi.json")).json()["paths"]
+    assert "/api/v1/logs" in paths
+    assert [path for path in paths if f"<code>{path}</code>" not in page] == []
+
+
+@pytest.mark.parametrize("name", ["console.css", "board.js", "icon.svg", "plotly.min.js"])
+async def test_files_come_packed_and_may_be_kept(client: httpx.AsyncClient, name: str) -> None:
+    packed = await client.get(f"/static/{name}", headers={"Accept-Encoding": "gzip"})
+    plain = await client.get(f"/static/{name}", headers={"Accept-Encoding": "identity"})
+    assert packed.headers["content-encoding"] == "gzip"
+    assert "content-encoding" not in plain.headers
+    assert packed.content == plain.content
+    assert "max-age" in packed.headers["cache-control"]
+
+
+@pytest.mark.parametrize("name", ["nothing.css", "..%2frender.py", "%2e%2e%2frender.py", ".."])
+async def test_there_are_no_other_files(client: httpx.AsyncClient, name: str) -> None:
+    assert (await client.get(f"/static/{name}")).status_code in {404, 401}
