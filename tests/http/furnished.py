@@ -1,0 +1,162 @@
+"""A tenant with a row in every table, and a word in each of them that nobody else may ever see."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Table, func, insert, select, text, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from monitor.db import Database
+from monitor.identity.tables import Tenant
+from monitor.ids import uuid7
+from monitor.principal import Scope
+from monitor.series.tables import Series
+from sql.models import metadata
+from tests.factories import TenantMade, make_agent, make_key, make_tenant
+
+WITHOUT_TENANT = {"leases", "users", "tenants"}
+TABLES = sorted(set(metadata.tables) - WITHOUT_TENANT)
+
+
+@dataclass(frozen=True, slots=True)
+class Furnished:
+    """One tenant's belongings. `word` stands in every text and document of theirs, `number` in their history."""
+
+    tenant: TenantMade
+    word: str
+    agent_id: UUID
+    agent: str
+    ids: dict[str, UUID]
+    spare_key_id: UUID
+
+    @property
+    def number(self) -> int:
+        """A value that nobody else's points have."""
+        return 70_000 + sum(self.word.encode())
+
+    @property
+    def uuids(self) -> set[str]:
+        """Every identifier of theirs."""
+        known = (self.tenant.id, self.tenant.key_id, self.tenant.user_id, self.agent_id, self.spare_key_id)
+        return {str(one) for one in (*known, *self.ids.values())}
+
+
+async def furnish(db: Database, word: str) -> Furnished:
+    """Make the tenant and fill every table that has tenants."""
+    tenant = await make_tenant(db, slug=f"{word}-tenant")
+    agent = f"{word}-agent"
+    agent_id = await make_agent(db, tenant.id, agent, tags={word: word})
+    # Both tenants have an agent of this name: whose it is depends on the key alone.
+    await make_agent(db, tenant.id, "shared-name")
+    spare_key_id, _text = await make_key(db, tenant.id, scopes=(Scope.READ,))
+    made = Furnished(tenant, word, agent_id, agent, {}, spare_key_id)
+    async with db.owner() as owner:
+        await owner.execute(text("SELECT set_config('app.current_tenant_id', :id, true)"), {"id": str(tenant.id)})
+        for name, values in _rows(made, datetime.now(UTC)).items():
+            await _insert(owner, made, metadata.tables[name], values)
+        fallback = (
+            update(Tenant).where(Tenant.id == tenant.id).values(fallback_channel={"email": f"{word}@example.com"})
+        )
+        await owner.execute(fallback)
+    return made
+
+
+async def _insert(owner: AsyncConnection, made: Furnished, table: Table, values: dict[str, Any]) -> None:
+    row: dict[str, Any] = {"tenant_id": made.tenant.id}
+    if "agent_id" in table.columns:
+        row["agent_id"] = made.agent_id
+    await owner.execute(insert(table).values(row | values))
+
+
+def _rows(made: Furnished, now: datetime) -> dict[str, dict[str, Any]]:
+    """A row of each table, parents first. What a table needs beyond its tenant and agent."""
+    for name in ("type", "log", "rule", "alert", "event", "channel", "group", "notification", "audit"):
+        made.ids[name] = uuid7(now)
+    return _telemetry(made, now) | _alerting(made, now)
+
+
+def _telemetry(made: Furnished, now: datetime) -> dict[str, dict[str, Any]]:
+    word, ids = made.word, made.ids
+    # The one just made: rows are inserted in the order of this list.
+    series = select(func.max(Series.id)).scalar_subquery()
+    hour = now.replace(minute=0, second=0, microsecond=0)
+    rollup = {
+        "series_id": series, "at": hour - timedelta(hours=2), "count": 1, "sum": 7.0, "sum_sq": 0.0, "min": 7.0,
+        "max": 7.0, "last": 7.0, "last_at": hour - timedelta(hours=2), "bins": [100],
+    }  # fmt: skip
+    return {
+        "agent_types": {"id": ids["type"], "slug": f"{word}-type", "name": word, "description": word},
+        "agent_logs": {
+            "id": ids["log"], "kind": "execution", "status": "error", "external_id": f"{word}-log",
+            "message": f"{word} log", "details": {word: word},
+        },
+        "agent_log_ids": {"external_id": f"{word}-log", "log_id": ids["log"]},
+        "series": {"metric": "execution_duration_ms", "tags": {word: word}, "tags_hash": word.encode()},
+        "samples": {"series_id": series, "at": now - timedelta(minutes=1), "value": float(made.number)},
+        "sample_chunks": {"series_id": series, "hour": hour - timedelta(hours=2), "t": [0], "v": [7.0]},
+        "rollups_minute": {"series_id": series, "hour": hour - timedelta(hours=2), "minute": [0], "sum": [7.0]},
+        "rollups_hour": rollup,
+        "rollups_day": rollup | {"at": hour.replace(hour=0)},
+        "touched": {"agent_ids": [made.agent_id], "kinds": [1]},
+        "idempotency_keys": {"key": f"{word}-key", "body_hash": b"x" * 32, "answer": {word: word}},
+        "audit_logs": {
+            "id": ids["audit"], "actor": word, "action": f"{word}.created", "resource_type": word,
+            "new_values": {word: word},
+        },
+    }  # fmt: skip
+
+
+def _alerting(made: Furnished, now: datetime) -> dict[str, dict[str, Any]]:
+    word, ids = made.word, made.ids
+    said = {"rule_id": str(ids["rule"]), "rule": word}
+    heard = {
+        "channel": "email", "target": f"{word}@example.com", "group_id": str(ids["group"]),
+        "at": now.isoformat(), "reason": "FIRST",
+    }  # fmt: skip
+    conditions = {"status": "error", "consecutive_failures": 3}
+    channels = {"email": f"{word}@example.com"}
+    return {
+        "alert_configs": {
+            "id": ids["rule"], "name": f"{word} rule", "conditions": conditions, "channels": channels,
+            "labels": {word: word}, "runbook": f"https://example.com/{word}",
+        },
+        "alert_config_versions": {
+            "config_id": ids["rule"], "version": 1, "changed_by": word,
+            "rule": {"name": f"{word} rule", "conditions": conditions, "channels": channels},
+        },
+        "alert_targets": {"config_id": ids["rule"], "reads": 1},
+        "alerts": {
+            "id": ids["alert"], "config_id": ids["rule"], "config_version": 1, "rule": f"{word} rule",
+            "fingerprint": word, "labels": {word: word}, "severity": "warning", "heard": [], "details": said,
+        },
+        "alert_states": {
+            "config_id": ids["rule"], "fingerprint": word, "phase": "FIRING", "since": now, "verdict": "BREACHED",
+            "evaluated_at": now, "alert_id": ids["alert"], "labels": {word: word}, "detail": word,
+        },
+        "alert_events": {
+            "id": ids["event"], "alert_id": ids["alert"], "kind": "fired", "actor": word, "details": heard,
+        },
+        "channels": {"id": ids["channel"], "name": f"{word}-channel", "kind": "email", "target": f"{word}@example.com"},
+        "notification_groups": {
+            "id": ids["group"], "channel": "email", "target": f"{word}@example.com", "alert_ids": [ids["alert"]],
+        },
+        "notifications": {
+            "id": ids["notification"], "group_id": ids["group"], "channel": "email", "target": f"{word}@example.com",
+            "reason": "FIRST", "why": word, "alert_ids": [ids["alert"]], "payload": [], "status": "sent",
+            "sent_at": now,
+        },
+    }  # fmt: skip
+
+
+async def rows_of(db: Database, tenant_id: UUID) -> dict[str, list[str]]:
+    """Everything a tenant has, as text: the same before and after means that nothing was changed."""
+    found: dict[str, list[str]] = {}
+    async with db.owner() as owner:
+        await owner.execute(text("SELECT set_config('app.current_tenant_id', :id, true)"), {"id": str(tenant_id)})
+        for name in [*TABLES, "tenants"]:
+            column = "id" if name == "tenants" else "tenant_id"
+            query = text(f"SELECT x::text FROM {name} x WHERE {column} = :id ORDER BY 1")
+            found[name] = list((await owner.execute(query, {"id": tenant_id})).scalars())
+    return found

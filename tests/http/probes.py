@@ -1,0 +1,155 @@
+"""For every route one request that asks for somebody's belongings, and what it is answered to them and to others."""
+
+import hashlib
+import hmac
+import itertools
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote
+
+from tests.http.furnished import Furnished
+
+Of = Callable[[Furnished], Any]
+
+PUBLIC = {
+    "GET /healthz": "whether the process lives",
+    "GET /readyz": "whether the database answers",
+    "GET /metrics": "figures of the process: nobody's data",
+    "GET /openapi.json": "the description of the API",
+    "GET /docs": "the same as a page",
+    "GET /static/{name}": "scripts and styles",
+    "GET /sign-in": "the signed link is the credential",
+    "POST /sign-out": "forgets a cookie, of whomever",
+    "GET /ping/{token}": "the token is the credential",
+    "POST /ping/{token}": "the token is the credential",
+    "HEAD /ping/{token}": "the token is the credential",
+    "GET /ping/{token}/{signal}": "the token is the credential",
+    "POST /ping/{token}/{signal}": "the token is the credential",
+    "HEAD /ping/{token}/{signal}": "the token is the credential",
+}
+"""Routes that answer without a key, and why they may."""
+
+PARAMETERS: dict[str, Of] = {
+    "agent": lambda f: [f.agent, str(f.agent_id)],
+    "rule_id": lambda f: [str(f.ids["rule"])],
+    "alert_id": lambda f: [str(f.ids["alert"])],
+    "channel": lambda f: [f"{f.word}-channel", str(f.ids["channel"])],
+    "key_id": lambda f: [str(f.spare_key_id)],
+}
+"""What stands in the place of a path's parameter: every way to name the thing."""
+
+CSRF = hmac.new(b"", b"csrf", hashlib.sha256).hexdigest()
+"""The token of a form that is sent without a cookie."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One request about somebody's belongings.
+
+    `others`: what it is answered with another tenant's key; where that is 2xx the answer must be their own data.
+    `owner`: with the owner's key, which proves that the request is a good one.
+    """
+
+    others: int = 404
+    owner: int = 200
+    query: Of | None = None
+    body: Of | None = None
+    form: Mapping[str, str] = field(default_factory=dict)
+
+    def requests(self, route: str, owner: Furnished) -> Iterator[tuple[str, str, dict[str, Any]]]:
+        """Method, address and the rest of a request, for every way to name what the path names."""
+        method, _, path = route.partition(" ")
+        names = re.findall(r"\{(\w+)\}", path)
+        given: dict[str, Any] = {}
+        if self.query is not None:
+            given["params"] = self.query(owner)
+        if self.body is not None:
+            given["json"] = self.body(owner)
+        if self.form:
+            given["data"] = dict(self.form)
+        for values in itertools.product(*(PARAMETERS[name](owner) for name in names)):
+            address = path
+            for name, value in zip(names, values, strict=True):
+                address = address.replace(f"{{{name}}}", quote(value, safe=""))
+            yield method, address, given
+
+
+def _own(**more: Any) -> Probe:
+    """A list or a page: everybody gets their own."""
+    return Probe(others=200, **more)
+
+
+RULE = {"conditions": {"status": "error", "consecutive_failures": 2}, "channels": {"email": "a@example.com"}}
+FORM = {"csrf": CSRF}
+
+PROBES: dict[str, Probe] = {
+    # What agents send: rows for a name that both tenants may use go to the sender's own agent of that name.
+    "POST /api/v1/logs": Probe(202, 202, body=lambda f: {"agent": f.agent, "status": "success", "id": f"{f.word}-log"}),
+    "POST /api/v1/metrics": Probe(
+        202, 202, body=lambda f: {"agent": f.agent, "metric": f"{f.word}-metric", "value": 1}
+    ),
+    "POST /api/v1/heartbeats": Probe(202, 202, body=lambda f: {"agent": f.agent, "status": "active"}),
+    # The fleet.
+    "GET /api/v1/agents": _own(query=lambda f: {"q": f.agent}),
+    "POST /api/v1/agents": Probe(201, 409, body=lambda f: {"external_id": f.agent}),
+    "GET /api/v1/agents/{agent}": Probe(),
+    "PATCH /api/v1/agents/{agent}": Probe(body=lambda f: {"description": "changed"}),
+    "POST /api/v1/agents/{agent}/retire": Probe(),
+    "DELETE /api/v1/agents/{agent}": Probe(),
+    "GET /api/v1/agents/{agent}/status": Probe(),
+    "GET /api/v1/agents/{agent}/logs": Probe(),
+    "GET /api/v1/agents/{agent}/stats": Probe(),
+    "GET /api/v1/agents/{agent}/metrics": Probe(),
+    "GET /api/v1/agent-types": _own(),
+    # History.
+    "GET /api/v1/query": _own(query=lambda f: {"metric": "execution_duration_ms", "reduce": "max", "by": "agent"}),
+    # Rules, alerts, channels.
+    "GET /api/v1/alert-configs": _own(query=lambda f: {"agent": f.agent}),
+    "POST /api/v1/alert-configs": Probe(422, 201, body=lambda f: {"name": "n", "agent_id": str(f.agent_id), **RULE}),
+    "GET /api/v1/alert-configs/{rule_id}": Probe(),
+    "PUT /api/v1/alert-configs/{rule_id}": Probe(body=lambda f: {"name": "n", **RULE}),
+    "PATCH /api/v1/alert-configs/{rule_id}": Probe(body=lambda f: {"severity": "critical"}),
+    "DELETE /api/v1/alert-configs/{rule_id}": Probe(owner=204),
+    "GET /api/v1/alert-configs/{rule_id}/versions": Probe(),
+    "POST /api/v1/alert-configs/{rule_id}/test": Probe(owner=202),
+    "GET /api/v1/alerts": _own(query=lambda f: {"config_id": str(f.ids["rule"])}),
+    "GET /api/v1/alerts/{alert_id}": Probe(),
+    "GET /api/v1/alerts/{alert_id}/timeline": Probe(),
+    "POST /api/v1/alerts/{alert_id}/acknowledge": Probe(),
+    "POST /api/v1/alerts/{alert_id}/resolve": Probe(),
+    "POST /api/v1/alerts/{alert_id}/comment": Probe(owner=201, body=lambda f: {"comment": "mine"}),
+    "GET /api/v1/channels": _own(),
+    "POST /api/v1/channels": Probe(
+        201, 409, body=lambda f: {"name": f"{f.word}-channel", "kind": "email", "target": "a@example.com"}
+    ),
+    "GET /api/v1/channels/fallback": _own(),
+    "PUT /api/v1/channels/fallback": Probe(422, 200, body=lambda f: {"channel": f"{f.word}-channel"}),
+    "GET /api/v1/channels/{channel}": Probe(),
+    "PATCH /api/v1/channels/{channel}": Probe(body=lambda f: {"target": "b@example.com"}),
+    "DELETE /api/v1/channels/{channel}": Probe(owner=204),
+    # Identity and the audit trail.
+    "GET /api/v1/tenant": _own(),
+    "GET /api/v1/api-keys": _own(),
+    "POST /api/v1/api-keys": Probe(409, 201, body=lambda f: {"name": "k", "agent_id": str(f.agent_id)}),
+    "DELETE /api/v1/api-keys/{key_id}": Probe(),
+    "GET /api/v1/audit-logs": _own(),
+    # Pages.
+    "GET /": _own(),
+    "GET /console/board": _own(),
+    "GET /console/chart.json": _own(),
+    "GET /alerts/{alert_id}": Probe(),
+    "POST /alerts/{alert_id}/acknowledge": Probe(owner=303, form=FORM),
+    "POST /alerts/{alert_id}/resolve": Probe(owner=303, form=FORM),
+}
+
+PAGED = (
+    "GET /api/v1/agents",
+    "GET /api/v1/agents/{agent}/logs",
+    "GET /api/v1/alert-configs",
+    "GET /api/v1/alerts",
+    "GET /api/v1/channels",
+    "GET /api/v1/audit-logs",
+)
+"""Routes that take a cursor."""

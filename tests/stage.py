@@ -1,0 +1,207 @@
+"""Whole processes on a durable PostgreSQL of their own: the stage of the fault tests and the bench."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+import httpx
+import psutil
+
+from monitor import clock as wall
+from monitor import partitions
+from monitor.db import Database, Role
+from monitor.embedded import EmbeddedPostgres
+from sql import migrate
+
+ROOT = Path(__file__).parents[1]
+MAIN = "from monitor.cli import main; main()"
+START_SECONDS = 60.0
+STOP_SECONDS = 60.0
+_VARIABLES = {
+    Role.APP: "AGENT_MONITOR_DATABASE_URL",
+    Role.ALERTER: "AGENT_MONITOR_DATABASE_ALERTER_URL",
+    Role.DOORMAN: "AGENT_MONITOR_DATABASE_DOORMAN_URL",
+    Role.OWNER: "AGENT_MONITOR_DATABASE_OWNER_URL",
+}
+
+
+def free_port() -> int:
+    """A TCP port of the loopback interface that nobody has now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@dataclass
+class Program:
+    """One process of ours, which can be killed and started again at the same address."""
+
+    words: Sequence[str]
+    env: Mapping[str, str]
+    log: Path
+    url: str = ""
+    process: subprocess.Popen[bytes] | None = field(default=None, init=False)
+
+    async def start(self) -> Self:
+        """Run it; with a `url`, wait until it says that it is ready."""
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(  # noqa: ASYNC220 - forking takes no time that anybody waits for
+                [sys.executable, *self.words],
+                cwd=ROOT,
+                env=dict(self.env),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        if self.url:
+            await self.ready()
+        return self
+
+    async def ready(self, *, seconds: float = START_SECONDS) -> None:
+        """Wait for `/readyz` to answer 200."""
+        deadline = time.monotonic() + seconds
+        async with httpx.AsyncClient(timeout=5) as client:
+            while True:
+                with contextlib.suppress(httpx.HTTPError):
+                    if (await client.get(f"{self.url}/readyz")).status_code == 200:
+                        return
+                self.check()
+                assert time.monotonic() < deadline, f"not ready after {seconds} s: {self.said()}"
+                await asyncio.sleep(0.05)
+
+    def check(self) -> None:
+        """Fail if it ended by itself."""
+        assert self.process is not None
+        assert self.process.poll() is None, f"it ended with {self.process.returncode}: {self.said()}"
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        assert self.process is not None
+        return self.process.pid
+
+    def kill(self) -> None:
+        """End it and its children at once, as a crash does."""
+        process, self.process = self.process, None
+        if process is None:
+            return
+        with contextlib.suppress(psutil.NoSuchProcess):
+            for child in psutil.Process(process.pid).children(recursive=True):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    child.kill()
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+
+    async def stop(self) -> int:
+        """Ask it to end, and return its exit code. Killed after a minute."""
+        if self.process is None:
+            return 0
+        self.process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            code = await asyncio.to_thread(self.process.wait, STOP_SECONDS)
+            self.process = None
+            return code
+        self.kill()
+        return -signal.SIGKILL
+
+    def memory(self) -> int:
+        """Bytes that the process and its children hold in memory now."""
+        root = psutil.Process(self.pid)
+        return sum(int(process.memory_info().rss) for process in [root, *root.children(recursive=True)])
+
+    def said(self, lines: int = 20) -> str:
+        """The end of its log."""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+
+class Stage:
+    """A PostgreSQL on disk that keeps its promises, and one migrated database in it."""
+
+    def __init__(self, folder: Path, server: EmbeddedPostgres, database: str) -> None:
+        """Made by `open_stage` and by `scene`."""
+        self.folder = folder
+        self.server = server
+        self.database = database
+        self.db = Database(self.urls, pool_size=10)
+        self._programs: list[Program] = []
+
+    @property
+    def urls(self) -> dict[Role, str]:
+        """By TCP, at an address that a stop of the server does not change."""
+        return {role: self.server.tcp_url(role, self.database) for role in Role}
+
+    def environment(self, **more: str) -> dict[str, str]:
+        """The environment of our programs: this database, a short log, and what the caller adds."""
+        made = {name: value for name, value in os.environ.items() if not name.startswith("AGENT_MONITOR_")}
+        made |= {_VARIABLES[role]: url for role, url in self.urls.items()}
+        made |= {
+            "AGENT_MONITOR_DATA_DIR": str(self.folder),
+            "AGENT_MONITOR_LOG_LEVEL": "warning",
+            "AGENT_MONITOR_SECRET_KEYS": "a key for tests and nothing else",
+        }
+        return made | {f"AGENT_MONITOR_{name.upper()}": value for name, value in more.items()}
+
+    def collector(self, **more: str) -> Program:
+        """A collector of its own port, not yet started."""
+        port = free_port()
+        words = ["-c", MAIN, "serve", "--host", "127.0.0.1", "--port", str(port)]
+        return self._program("collector", words, f"http://127.0.0.1:{port}", more)
+
+    def script(self, module: str, *words: str, port: int, **more: str) -> Program:
+        """A module of the tests that serves HTTP at `port`, not yet started."""
+        name = module.rpartition(".")[2]
+        return self._program(name, ["-m", module, *words], f"http://127.0.0.1:{port}", more)
+
+    def alerter(self, **more: str) -> Program:
+        """An alerter, not yet started."""
+        return self._program("alerter", ["-c", MAIN, "alert"], "", more)
+
+    def _program(self, name: str, words: list[str], url: str, more: Mapping[str, str]) -> Program:
+        log = self.folder / f"{name}-{len(self._programs)}.log"
+        log.touch()
+        made = Program(words, self.environment(**more), log, url)
+        self._programs.append(made)
+        return made
+
+    async def close(self) -> None:
+        """End every program that still runs, and the connections."""
+        for program in reversed(self._programs):
+            await program.stop()
+        await self.db.close()
+
+
+@contextlib.asynccontextmanager
+async def open_stage(folder: Path) -> AsyncIterator[Stage]:
+    """Start the server in `folder` and bring its database to the newest revision."""
+    async with EmbeddedPostgres(folder) as server:
+        stage = Stage(folder, server, "agent_monitor")
+        try:
+            await migrate.upgrade(stage.db)
+            await partitions.apply(stage.db, wall.now(), retention={})
+            yield stage
+        finally:
+            await stage.close()
+
+
+@contextlib.asynccontextmanager
+async def scene(stage: Stage, name: str) -> AsyncIterator[Stage]:
+    """A fresh copy of the stage's database, dropped in the end. Nobody may use the stage's own meanwhile."""
+    await stage.db.close()
+    await stage.server.create_database(name, template=stage.database)
+    made = Stage(stage.folder, stage.server, name)
+    try:
+        yield made
+    finally:
+        await made.close()
+        await stage.server.drop_database(name)
