@@ -101,7 +101,8 @@ def _draft(index: int, row: LogIn, extra: dict[str, Any] | None, window: Window,
         raise Fault("kind: one of execution, line is expected")
     level = None if row.level is None else values.name(row.level, "level", limit=_LEVEL_LIMIT)
     started, completed, duration = _times(row, window)
-    at_us = next((at for at in (completed, started) if at is not None), window.now_us)
+    # Rows without a time are a microsecond apart: they keep their order.
+    at_us = next((at for at in (completed, started) if at is not None), window.now_us + index)
     return LogDraft(
         index=index,
         agent=agent,

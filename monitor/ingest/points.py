@@ -80,7 +80,8 @@ def drafts(rows: Rows[MetricIn], window: Window, outcome: Outcome, shapes: Shape
             outcome.reject(index, row)
             continue
         try:
-            at_us = now_us if row.timestamp is None else values.time_us(row.timestamp, "timestamp")
+            # Rows without a time are a microsecond apart: they keep their order and do not overwrite each other.
+            at_us = now_us + index if row.timestamp is None else values.time_us(row.timestamp, "timestamp")
             if not low <= at_us <= high:
                 window.check(at_us, "timestamp")
             if rows.extra and index in rows.extra:

@@ -29,3 +29,10 @@ def test_the_same_name_and_time_are_the_same_id(at: datetime, name: str) -> None
     base = microseconds(at)
     assert uuid7_named(base, name) == uuid7_named(base, name)
     assert uuid7_named(base, name) != uuid7_named(base + 1, name)
+
+
+@given(TIMES)
+def test_ids_of_one_microsecond_sort_in_the_order_they_were_made(at: datetime) -> None:
+    made = [uuid7(at) for _ in range(20)]
+    assert made == sorted(made)
+    assert len(set(made)) == 20
