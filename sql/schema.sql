@@ -401,8 +401,7 @@ CREATE TABLE public.rollups_day (
     last double precision NOT NULL,
     last_at timestamp with time zone NOT NULL,
     increase double precision,
-    bins smallint[] NOT NULL,
-    cum integer[]
+    histogram bytea NOT NULL
 )
 PARTITION BY RANGE (at);
 
@@ -423,8 +422,7 @@ CREATE TABLE public.rollups_hour (
     last double precision NOT NULL,
     last_at timestamp with time zone NOT NULL,
     increase double precision,
-    bins smallint[] NOT NULL,
-    cum integer[]
+    histogram bytea NOT NULL
 )
 PARTITION BY RANGE (at);
 

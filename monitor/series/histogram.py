@@ -5,14 +5,18 @@ Bucket i of the positive numbers holds γ^(i-1) < x ≤ γ^i, with γ = 1.02, an
 numbers mirror it; everything nearer to zero than `TINY` is the one bucket 0, read as 0. Buckets are numbered by
 sign · (i + OFFSET), so that their order is the order of the values and they fit 16 bits; past 1e269 they are clamped.
 (The mapping is DDSketch's: Masson, Rim and Lee, VLDB 2019.)
+
+Stored as bytes, little-endian: one byte w, the width of a count (0: every bucket holds one value; 1, 2, 4 or 8 bytes),
+then for each bucket in ascending order its number as int16 and its count in w bytes.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from monitor.series.columns import Float, Int, Ragged, run_lengths, runs
+from monitor.series.columns import Float, Int, run_lengths, runs
 
 GAMMA = 1.02
 TINY = 1e-12
@@ -20,6 +24,7 @@ _LOG = float(np.log(GAMMA))
 OFFSET = 1 - int(np.floor(np.log(TINY) / _LOG))
 _LARGEST = 32_767
 _CODES = 1 << 16
+_DENSE = 1 << 22
 
 
 def buckets(values: Float) -> npt.NDArray[np.int16]:
@@ -34,6 +39,20 @@ def middles(codes: npt.NDArray[np.int16]) -> Float:
     """The value that each bucket stands for."""
     exponent = np.abs(codes.astype(np.float64)) - OFFSET - 0.5
     return np.where(codes == 0, 0.0, np.copysign(np.exp(exponent * _LOG), codes))
+
+
+def _record(width: int) -> np.dtype[np.void]:
+    return np.dtype([("bin", "<i2"), ("count", f"<u{width}")] if width else [("bin", "<i2")])
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Histograms to be stored: row i is the byte `widths[i]` and `sizes[i]` bytes of `data` from `offsets[i]`."""
+
+    data: bytes
+    widths: npt.NDArray[np.int16]
+    offsets: Int
+    sizes: Int
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +70,16 @@ class Histograms:
 
     def merge(self, rows: Int, n: int) -> "Histograms":
         """`n` histograms, each the sum of those whose new row in `rows` is its own."""
-        return self._collect(np.repeat(rows, self.lengths), self.bins, self.counts, n)
+        into = np.repeat(rows, self.lengths)
+        low, width = (int(self.bins.min()), int(np.ptp(self.bins)) + 1) if len(self.bins) else (0, 0)
+        if not 0 < n * width <= _DENSE:
+            return self._collect(into, self.bins, self.counts, n)
+        # Where few buckets are in use, a table of all of them is faster than sorting. Doubles count exactly to 2^53.
+        cells = into * width + (self.bins.astype(np.int64) - low)
+        table = np.bincount(cells, weights=self.counts, minlength=n * width).reshape(n, width)
+        row, code = np.nonzero(table)
+        lengths = np.bincount(row, minlength=n).astype(np.int64)
+        return Histograms((code + low).astype(np.int16), table[row, code].astype(np.int64), lengths)
 
     def where(self, mask: npt.NDArray[np.bool_]) -> "Histograms":
         """Rows that the mask keeps."""
@@ -76,32 +104,43 @@ class Histograms:
         return cls((found % _CODES - _CODES // 2).astype(np.int16), counts, lengths)
 
     @classmethod
-    def of_columns(cls, bins: Ragged, cum: Ragged) -> "Histograms":
-        """From stored columns: `cum` is cumulative within each row, and empty where each bucket holds one value."""
-        counts = np.ones(len(bins.flat), np.int64)
-        cumulative = cum.flat.astype(np.int64)
-        steps = np.diff(cumulative, prepend=0)
-        starts = cum.starts[cum.lengths > 0]
-        steps[starts] = cumulative[starts]
-        counts[np.repeat(cum.lengths > 0, bins.lengths)] = steps
-        return cls(bins.flat, counts, bins.lengths)
+    def decode(cls, rows: Sequence[bytes]) -> "Histograms":
+        """From the stored form, one a row."""
+        widths = np.fromiter((row[0] for row in rows), np.int64, len(rows))
+        sizes = np.fromiter((len(row) - 1 for row in rows), np.int64, len(rows))
+        lengths = sizes // (2 + widths)
+        starts = np.cumsum(lengths) - lengths
+        bins, counts = np.zeros(lengths.sum(), np.int16), np.ones(lengths.sum(), np.int64)
+        for width in np.unique(widths).tolist():
+            some = np.flatnonzero(widths == width)
+            found = np.frombuffer(b"".join([rows[row][1:] for row in some.tolist()]), _record(width))
+            own = lengths[some]
+            within = np.arange(len(found)) - np.repeat(np.cumsum(own) - own, own)
+            place = np.repeat(starts[some], own) + within
+            bins[place] = found["bin"]
+            if width:
+                counts[place] = found["count"]
+        return cls(bins, counts, lengths)
 
-    @property
-    def cumulative(self) -> Int:
-        """Counts summed within each row, as they are stored."""
-        total = np.cumsum(self.counts)
-        ends = np.cumsum(self.lengths)
-        before = np.concatenate(([0], total))[ends - self.lengths]
-        cumulative: Int = total - np.repeat(before, self.lengths)
-        return cumulative
-
-    @property
-    def flat_rows(self) -> npt.NDArray[np.bool_]:
-        """Rows in which every bucket holds one value: their cumulative counts need not be stored."""
-        crowded = np.repeat(np.arange(len(self.lengths)), self.lengths)[self.counts > 1]
-        flat = np.ones(len(self.lengths), np.bool_)
-        flat[crowded] = False
-        return flat
+    def encode(self) -> "Stored":
+        """The stored form of all rows, end to end."""
+        starts = np.cumsum(self.lengths) - self.lengths
+        most = np.maximum.reduceat(self.counts, starts) if len(starts) else starts
+        widths = np.select([most <= 1, most < 1 << 8, most < 1 << 16, most < 1 << 32], [0, 1, 2, 4], 8)
+        sizes = self.lengths * (2 + widths)
+        offsets = np.zeros(len(sizes), np.int64)
+        parts, total = [], 0
+        for width in np.unique(widths).tolist():
+            some = widths == width
+            kept = np.repeat(some, self.lengths)
+            made = np.empty(int(kept.sum()), _record(width))
+            made["bin"] = self.bins[kept]
+            if width:
+                made["count"] = self.counts[kept]
+            offsets[some] = total + np.cumsum(sizes[some]) - sizes[some]
+            parts.append(made.tobytes())
+            total += made.nbytes
+        return Stored(b"".join(parts), widths.astype(np.int16), offsets, sizes)
 
     def percentile(self, percent: int, *, low: Float, high: Float) -> Float:
         """The nearest-rank percentile of each row, at most 1 % off; `low` and `high` are the rows' true extremes.

@@ -52,10 +52,12 @@ _UNCLOSED = """
         SELECT FROM rollups_day d WHERE d.tenant_id = c.tenant_id AND d.series_id = c.series_id AND d.at = %s)
     ORDER BY 1, 2 LIMIT %s
 """
+# Vacuum cuts an emptied heap to nothing; a B-tree once used keeps more than its first page until it is truncated.
 _PAST_DAYS = """
     SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+    JOIN pg_index x ON x.indrelid = c.oid AND x.indisprimary
     WHERE i.inhparent = 'samples'::regclass AND c.relname < %s
-      AND pg_relation_size(c.oid) > 0 ORDER BY 1
+      AND pg_relation_size(x.indexrelid) > current_setting('block_size')::int ORDER BY 1
 """
 
 

@@ -168,11 +168,10 @@ async def rollups(
     source, parameters = _from(table, "at", who, which)
     names = ["x.series_id", "x.at", *(_SCALARS[name][0] for name in scalars)]
     if histograms:
-        await cur.execute(f"SELECT {', '.join(names)}, x.bins, x.cum FROM {source}", parameters, prepare=False)
+        await cur.execute(f"SELECT {', '.join(names)}, x.histogram FROM {source}", parameters, prepare=False)
         rows = await cur.fetchall()
-        found: list[Any] = list(zip(*rows, strict=True)) if rows else [()] * (len(names) + 2)
-        cum = Ragged.load([item or b"" for item in found.pop()], "int4")
-        made = Histograms.of_columns(Ragged.load(found.pop(), "int2"), cum)
+        found: list[Any] = list(zip(*rows, strict=True)) if rows else [()] * (len(names) + 1)
+        made = Histograms.decode(found.pop())
         types = [_SCALARS[name][1] for name in scalars]
         columns = [
             np.array(c, np.float64 if t == "float8" else np.int64) for c, t in zip(found[2:], types, strict=True)

@@ -10,7 +10,6 @@ import numpy as np
 from monitor import arrays
 from monitor.ids import from_microseconds
 from monitor.series.columns import Cursor, Float, Int
-from monitor.series.histogram import Histograms
 from monitor.series.stored import HOUR_US, MINUTE_US, Who
 from monitor.series.summaries import Mask, Minutes, Points, Summaries, fold_minutes
 
@@ -30,14 +29,14 @@ _MINUTES = """
         count = excluded.count, min = excluded.min, max = excluded.max
 """
 _ROLLUPS = """
-    INSERT INTO {table} AS old (tenant_id, series_id, at, bins, cum, first, increase,
+    INSERT INTO {table} AS old (tenant_id, series_id, at, histogram, first, increase,
         count, sum, sum_sq, min, max, last, last_at)
-    SELECT r.tenant_id, r.series_id, %s, (%s)[r.low:r.high], CASE r.crowded WHEN 1 THEN (%s)[r.low:r.high] END,
+    SELECT r.tenant_id, r.series_id, %s, set_byte('\\x00', 0, r.width) || substring(%s FROM r.low FOR r.size),
         CASE r.counter WHEN 1 THEN r.first END, CASE r.counter WHEN 1 THEN r.increase END,
         r.count, r.sum, r.sum_sq, r.min, r.max, r.last, r.last_at
-    FROM unnest(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) AS r (tenant_id, series_id, low, high,
-        crowded, counter, first, increase, count, sum, sum_sq, min, max, last, last_at)
-    ON CONFLICT (tenant_id, series_id, at) DO UPDATE SET bins = excluded.bins, cum = excluded.cum,
+    FROM unnest(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) AS r (tenant_id, series_id, width, low,
+        size, counter, first, increase, count, sum, sum_sq, min, max, last, last_at)
+    ON CONFLICT (tenant_id, series_id, at) DO UPDATE SET histogram = excluded.histogram,
         first = excluded.first, increase = excluded.increase, count = excluded.count, sum = excluded.sum,
         sum_sq = excluded.sum_sq, min = excluded.min, max = excluded.max, last = excluded.last,
         last_at = excluded.last_at
@@ -79,18 +78,18 @@ async def _write_minutes(cur: Cursor, batch: Batch, minutes: Minutes) -> None:
 
 async def write_rollups(cur: Cursor, table: str, batch: Batch, *, at_us: int, made: Summaries) -> None:
     """One row a series of rollups_hour or rollups_day; `made` holds every series of the batch, in order."""
-    histograms: Histograms | None = made.histograms
-    if histograms is None:
+    if made.histograms is None:
         raise ValueError("rollups carry histograms")
+    stored = made.histograms.encode()
     floats: list[Float] = [made.first, made.increase]
     moments: list[Float] = [made.sum, made.ss, made.min, made.max, made.last]
     parameters = [
         from_microseconds(at_us),
-        arrays.int2s_of(histograms.bins),
-        arrays.int4s(histograms.cumulative),
+        stored.data,
         *batch.who.all,
-        *_slices(histograms.lengths),
-        arrays.int2s_of((~histograms.flat_rows).astype(np.int16)),
+        arrays.int2s_of(stored.widths),
+        arrays.int4s(stored.offsets + 1),
+        arrays.int4s(stored.sizes),
         arrays.int2s_of(batch.counter.astype(np.int16)),
         *map(arrays.float8s, floats),
         arrays.int8s(made.count),

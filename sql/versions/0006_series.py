@@ -81,8 +81,7 @@ TABLES = (
         last DOUBLE PRECISION NOT NULL,
         last_at TIMESTAMP WITH TIME ZONE NOT NULL,
         increase DOUBLE PRECISION,
-        bins SMALLINT[] NOT NULL,
-        cum INTEGER[],
+        histogram BYTEA NOT NULL,
         CONSTRAINT rollups_hour_pkey PRIMARY KEY (tenant_id, series_id, at)
     )
     PARTITION BY RANGE (at)
@@ -101,8 +100,7 @@ TABLES = (
         last DOUBLE PRECISION NOT NULL,
         last_at TIMESTAMP WITH TIME ZONE NOT NULL,
         increase DOUBLE PRECISION,
-        bins SMALLINT[] NOT NULL,
-        cum INTEGER[],
+        histogram BYTEA NOT NULL,
         CONSTRAINT rollups_day_pkey PRIMARY KEY (tenant_id, series_id, at)
     )
     PARTITION BY RANGE (at)

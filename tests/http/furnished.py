@@ -84,7 +84,7 @@ def _telemetry(made: Furnished, now: datetime) -> dict[str, dict[str, Any]]:
     hour = now.replace(minute=0, second=0, microsecond=0)
     rollup = {
         "series_id": series, "at": hour - timedelta(hours=2), "count": 1, "sum": 7.0, "sum_sq": 0.0, "min": 7.0,
-        "max": 7.0, "last": 7.0, "last_at": hour - timedelta(hours=2), "bins": [100],
+        "max": 7.0, "last": 7.0, "last_at": hour - timedelta(hours=2), "histogram": b"\x00\x64\x00",
     }  # fmt: skip
     return {
         "agent_types": {"id": ids["type"], "slug": f"{word}-type", "name": word, "description": word},
