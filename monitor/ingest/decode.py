@@ -122,12 +122,9 @@ class Decoder(Generic[Row]):
             made.rows.append(self._row(**known))
 
 
-class _Huge(float):
-    """Stands for an integer with more digits than any float has."""
-
-
 def _integer(digits: str) -> int | float:
-    return int(digits) if len(digits) <= 400 else _Huge("inf")
+    # No float has more digits; and Python refuses to read integers of several thousand.
+    return int(digits) if len(digits) <= 400 else float("inf")
 
 
 def tolerant(raw: bytes) -> dict[str, Any] | list[Any] | str | float | None:
