@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, and_, select, text
+from sqlalchemy import Select, and_, case, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from alerts.closing import close_episodes
@@ -28,6 +28,11 @@ _ACKNOWLEDGE = text("""
     UPDATE alerts SET acknowledged_at = :now, acknowledged_by = :actor, acknowledged_until = :until
     WHERE tenant_id = :tenant_id AND id = :id
 """)
+
+# Of one moment: what happened, what was said of it, what people said to that.
+_RANK = case(
+    (AlertEvent.kind.in_(["notified", "withheld"]), 1), (AlertEvent.kind.in_(["acknowledged", "comment"]), 2), else_=0
+)
 
 
 async def list_alerts(
@@ -68,7 +73,7 @@ async def list_events(connection: AsyncConnection, tenant_id: UUID, alert_id: UU
     query = (
         select(AlertEvent.id, AlertEvent.at, AlertEvent.kind, AlertEvent.actor, AlertEvent.details)
         .where(AlertEvent.tenant_id == tenant_id, AlertEvent.alert_id == alert_id)
-        .order_by(AlertEvent.at, AlertEvent.kind == "notified", AlertEvent.id)
+        .order_by(AlertEvent.at, _RANK, AlertEvent.id)
     )
     return (await connection.execute(query)).all()
 

@@ -1,4 +1,4 @@
-"""The alerter's loop: a handful of fixed jobs, each at most once at a time. Rules live in tables, never one job each."""
+"""The alerter's loop: a few fixed jobs, each at most once at a time. Rules live in tables, never one job each."""
 
 import asyncio
 import time
