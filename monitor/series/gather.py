@@ -130,7 +130,10 @@ class _Reading:
         return found.where(_within(found.at, spans))
 
     async def hours(self, spans: list[Span]) -> Summaries:
-        return self.clean(await self._rollups("rollups_hour", Spans(spans)))
+        n = len(self.who.ids)
+        low, high = (np.repeat(np.array(ends, np.int64), n) for ends in zip(*spans, strict=True))
+        ranges = Ranges(np.tile(np.arange(n), len(spans)), low, high)
+        return self.clean(await self._rollups("rollups_hour", ranges))
 
     async def days(self, spans: list[Span]) -> Summaries:
         """Days; where a day is not over, was dirty or was never made, its hours."""

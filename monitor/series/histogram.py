@@ -10,7 +10,6 @@ Stored as bytes, little-endian: one byte w, the width of a count (0: every bucke
 then for each bucket in ascending order its number as int16 and its count in w bytes.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -104,16 +103,19 @@ class Histograms:
         return cls((found % _CODES - _CODES // 2).astype(np.int16), counts, lengths)
 
     @classmethod
-    def decode(cls, rows: Sequence[bytes]) -> "Histograms":
-        """From the stored form, one a row."""
-        widths = np.fromiter((row[0] for row in rows), np.int64, len(rows))
-        sizes = np.fromiter((len(row) - 1 for row in rows), np.int64, len(rows))
+    def decode(cls, data: bytes, sizes: Int) -> "Histograms":
+        """From the stored form: `data` holds the rows end to end, `sizes` their lengths in bytes."""
+        ends = np.cumsum(sizes)
+        begins = ends - sizes
+        widths = np.frombuffer(data, np.uint8)[begins].astype(np.int64)
+        sizes = sizes - 1
         lengths = sizes // (2 + widths)
         starts = np.cumsum(lengths) - lengths
         bins, counts = np.zeros(lengths.sum(), np.int16), np.ones(lengths.sum(), np.int64)
         for width in np.unique(widths).tolist():
             some = np.flatnonzero(widths == width)
-            found = np.frombuffer(b"".join([rows[row][1:] for row in some.tolist()]), _record(width))
+            spans = zip(begins[some].tolist(), ends[some].tolist(), strict=True)
+            found = np.frombuffer(b"".join([data[a + 1 : b] for a, b in spans]), _record(width))
             own = lengths[some]
             within = np.arange(len(found)) - np.repeat(np.cumsum(own) - own, own)
             place = np.repeat(starts[some], own) + within

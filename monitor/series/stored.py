@@ -167,25 +167,17 @@ async def rollups(
     """Rows of rollups_hour or rollups_day with these columns; the others are zeros."""
     source, parameters = _from(table, "at", who, which)
     names = ["x.series_id", "x.at", *(_SCALARS[name][0] for name in scalars)]
+    wanted = [f"array_agg({name})" for name in names]
     if histograms:
-        await cur.execute(f"SELECT {', '.join(names)}, x.histogram FROM {source}", parameters, prepare=False)
-        rows = await cur.fetchall()
-        found: list[Any] = list(zip(*rows, strict=True)) if rows else [()] * (len(names) + 1)
-        made = Histograms.decode(found.pop())
-        types = [_SCALARS[name][1] for name in scalars]
-        columns = [
-            np.array(c, np.float64 if t == "float8" else np.int64) for c, t in zip(found[2:], types, strict=True)
-        ]
-        ids, at = np.array(found[0], np.int64), np.array(found[1], np.int64)
-    else:
-        made = None
-        aggregates = ", ".join(f"array_agg({name})" for name in names)
-        await cur.execute(f"SELECT {aggregates} FROM {source}", parameters, prepare=False)
-        row = await cur.fetchone() or (None,) * len(names)
-        ids, at = column(row[0], "int8"), column(row[1], "timestamptz")
-        columns = [column(c, _SCALARS[name][1]) for c, name in zip(row[2:], scalars, strict=True)]
+        wanted += ["array_agg(length(x.histogram))", "string_agg(x.histogram, '')"]
+    # One row of columns and not a row for each rollup: with tens of thousands, rows cost more than all else.
+    await cur.execute(f"SELECT {', '.join(wanted)} FROM {source}", parameters, prepare=False)
+    row = await cur.fetchone() or (None,) * len(wanted)
+    ids, at = column(row[0], "int8"), column(row[1], "timestamptz")
     values: dict[str, Any] = {
         name: np.zeros(len(ids), np.float64 if kind == "float8" else np.int64) for name, (_, kind) in _SCALARS.items()
     }
-    values.update(zip(scalars, columns, strict=True))
+    for name, data in zip(scalars, row[2:], strict=False):
+        values[name] = column(data, _SCALARS[name][1])
+    made = Histograms.decode(row[-1] or b"", column(row[-2], "int4").astype(np.int64)) if histograms else None
     return Summaries(series=who.rows(ids), at=at, histograms=made, **values)
