@@ -25,5 +25,5 @@ class RateGate:
         if await self._limiter.hit(self._rate, who):
             return
         window = await self._limiter.get_window_stats(self._rate, who)
-        wait = max(1.0, window.reset_time - now.timestamp())
+        wait = min(max(1.0, window.reset_time - now.timestamp()), self._rate.get_expiry())
         raise RateLimited(f"more than {self._rate}", retry_after=wait)

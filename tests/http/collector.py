@@ -26,8 +26,9 @@ from tests.factories import TenantMade, make_tenant
 class Collector:
     """One collector process' worth of ingest, and a tenant whose key the client carries."""
 
-    def __init__(self, ingest: Ingest, client: httpx.AsyncClient, tenant: TenantMade) -> None:
+    def __init__(self, ingest: Ingest, app: FastAPI, client: httpx.AsyncClient, tenant: TenantMade) -> None:
         self.ingest = ingest
+        self.app = app
         self.client = client
         self.tenant = tenant
 
@@ -90,6 +91,6 @@ async def collecting(
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     try:
         async with httpx.AsyncClient(transport=transport, base_url="http://collector") as client:
-            yield Collector(ingest, client, tenant)
+            yield Collector(ingest, app, client, tenant)
     finally:
         await ingest.close()
