@@ -72,8 +72,8 @@ FLEET = (
         name="hana-004", kind="support", task="answer_ticket", model="claude-haiku-4-5", usual=0.4, pause=0.8,
         flaky=Spell(40, 75), faults=("the ticket system answered 502", "rate limited by the model's provider"),
     ),
-    Actor(name="sora-005", kind="coder", task="write_tests", model="claude-opus-4-1", usual=1.3, pause=2.5),
-    Actor(name="kaito-006", kind="planner", task="plan_sprint", model="claude-sonnet-4-5", usual=1.6, pause=4.0),
+    Actor(name="sora-005", kind="coder", task="write_tests", model="claude-opus-4-1", usual=0.8, pause=2.5),
+    Actor(name="kaito-006", kind="planner", task="plan_sprint", model="claude-sonnet-4-5", usual=0.9, pause=4.0),
     Actor(name="mei-007", kind="translator", task="translate", model="claude-haiku-4-5", usual=0.3, pause=1.0),
 )  # fmt: skip
 
@@ -90,7 +90,8 @@ RULES: tuple[Mapping[str, Any], ...] = (
     {
         "name": "Slow runs",
         "conditions": {
-            "metric": "latency_ms", "reduce": "p95", "window": "30s", "op": ">", "threshold": 2000, "min_count": 3,
+            "metric": "latency_ms", "reduce": "p95", "window": "30s", "op": ">", "threshold": 2500, "recover": 2000,
+            "min_count": 3,
         },
     },
     {

@@ -119,11 +119,11 @@ async def running(options: Options, settings: Settings) -> AsyncIterator[asyncio
         }
         directory.write({**said, "pid": os.getpid()})
         stack.callback(directory.write, {**said, "pid": None})
+        link = firsttime.link(authenticator, owner.tenant_id, owner.user_id, url=url)
+        _say_ready(url, link, owner, directory)
         await stack.enter_async_context(_reporting(deps, url, owner, directory))
         if options.demo:
             await stack.enter_async_context(_playing(deps, url, owner))
-        link = firsttime.link(authenticator, owner.tenant_id, owner.user_id, url=url)
-        _say_ready(url, link, owner, directory)
         try:
             yield server
         finally:

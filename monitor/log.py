@@ -46,11 +46,12 @@ def configure(*, level: str, as_json: bool, file: Path | None = None) -> None:
         "httpcore",
         "alembic",
         "apscheduler.executors.default",
-        "apscheduler.scheduler",
         "uvicorn.access",
         "uvicorn.error",
     ):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    # It warns of every run that finds the one before still at work; the alerter counts them in /metrics.
+    logging.getLogger("apscheduler.scheduler").setLevel(logging.ERROR)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),

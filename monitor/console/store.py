@@ -48,7 +48,7 @@ class AlertView:
 
 @dataclass(frozen=True, slots=True)
 class MessageView:
-    """A message as the outbox keeps it: `lines` are the alerts that it tells of."""
+    """A message as the outbox keeps it: `payload` is all alerts of its group, `alert_ids` those it was sent for."""
 
     id: UUID
     at: datetime
@@ -60,7 +60,14 @@ class MessageView:
     attempts: int
     last_error: str | None
     sent_at: datetime | None
-    lines: Sequence[Mapping[str, Any]]
+    payload: Sequence[Mapping[str, Any]]
+    alert_ids: Sequence[UUID]
+
+    @property
+    def lines(self) -> list[Mapping[str, Any]]:
+        """The alerts that it was sent for; the whole group, where it does not name them."""
+        wanted = {str(alert_id) for alert_id in self.alert_ids}
+        return [line for line in self.payload if line.get("alert_id") in wanted] or list(self.payload)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +145,7 @@ async def list_messages(
         select(
             Notification.id, Notification.created_at, Notification.channel, Notification.target, Notification.reason,
             Notification.why, Notification.status, Notification.attempts, Notification.last_error,
-            Notification.sent_at, Notification.payload,
+            Notification.sent_at, Notification.payload, Notification.alert_ids,
         )
         .where(Notification.tenant_id == tenant_id)
         .order_by(Notification.id.desc())

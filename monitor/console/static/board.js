@@ -129,6 +129,13 @@ function local(seconds) {
   return new Date(at.getTime() - at.getTimezoneOffset() * 60000).toISOString().slice(0, 19);
 }
 
+// A fleet that is new fills the chart with what there is, ten minutes at least.
+function firstShown(data) {
+  const times = [data.p50, data.good, data.failed].flatMap((points) => points.slice(0, 1).map((point) => point[0]));
+  const first = Math.min(...times, data.end) - (data.end - data.start) / 60;
+  return Math.max(data.start, Math.min(first, data.end - 600));
+}
+
 async function draw() {
   const answer = await fetch(`/console/chart.json?range=${range}`);
   if (!answer.ok) return;
@@ -136,7 +143,7 @@ async function draw() {
   const Plotly = await loadPlotly();
   const style = getComputedStyle(document.documentElement);
   const colour = (name) => style.getPropertyValue(name).trim();
-  const window = [local(data.start), local(data.end)];
+  const window = [local(firstShown(data)), local(data.end)];
   const options = { displayModeBar: false, responsive: true };
   const empty = ![data.p50, data.good, data.failed].some((points) => points.length);
   document.getElementById("no-chart").hidden = !empty;
