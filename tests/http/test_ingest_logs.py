@@ -298,12 +298,3 @@ async def test_a_deleted_agents_rows_are_rejected(api: Collector, clock: Settabl
     await api.rows("UPDATE agents SET deleted_at = now() RETURNING 1")
     clock.advance(6)
     assert await reason(api) == "agent: the agent was deleted"
-
-
-async def test_logs_without_times_keep_the_order_of_their_array(api: Collector) -> None:
-    rows = [{"agent": "a", "status": "error", "message": str(number)} for number in range(20)]
-    await api.post("logs", [*rows[:10], {"agent": "a", "status": "success"}, *rows[10:]])
-    live = await api.live()
-    assert (live["consecutive_failures"], live["last_message"]) == (10, "19")
-    points = await api.one("SELECT count(DISTINCT at) AS times FROM samples")
-    assert points["times"] == 21
