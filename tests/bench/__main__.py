@@ -1,0 +1,57 @@
+"""`python -m tests.bench [names…]`: every figure with its target, as a table; exit code 1 where one is missed."""
+
+import argparse
+import asyncio
+import gc
+import os
+import sys
+import tempfile
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import uvloop
+
+from tests.bench import disk, logs, memory, metrics, query, rules
+from tests.bench.figure import Figure, table
+from tests.stage import Stage, open_stage, scene
+
+Bench = Callable[..., Awaitable[list[Figure]]]
+BENCHES: dict[str, Bench] = {
+    "metrics": metrics.run,
+    "logs": logs.run,
+    "memory": memory.run,
+    "rules": rules.run,
+    "disk": disk.run,
+    "query": query.run,
+}
+
+
+async def _run(name: str, stage: Stage, *, quick: bool) -> list[Figure]:
+    print(f"{name}: {sys.modules[BENCHES[name].__module__].__doc__ or ''}", file=sys.stderr, flush=True)
+    async with scene(stage, f"bench_{name}") as own:
+        return await BENCHES[name](own, quick=quick)
+
+
+async def main() -> int:
+    """Run the benches that are named, or all."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("names", nargs="*", choices=[[], *BENCHES], help="which ones; all unless said", metavar="NAME")
+    parser.add_argument("--quick", action="store_true", help="shorter and rougher")
+    asked = parser.parse_args()
+    figures: list[tuple[str, Figure]] = []
+    # Our own garbage collection would show up in the latencies.
+    gc.disable()
+    with tempfile.TemporaryDirectory(prefix="agent-monitor-bench-") as folder:
+        async with open_stage(Path(folder)) as stage:
+            for name in asked.names or BENCHES:
+                figures += [(name, figure) for figure in await _run(name, stage, quick=asked.quick)]
+                gc.collect()
+    busy = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    print(table(figures))
+    print(f"{os.cpu_count()} cores, load {busy:.1f}{', quick' if asked.quick else ''}")
+    return 0 if all(figure.passed for _name, figure in figures) else 1
+
+
+if __name__ == "__main__":
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        sys.exit(runner.run(main()))
