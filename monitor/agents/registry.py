@@ -1,7 +1,6 @@
 """From the names that payloads use to agents: remembered, looked up, or registered by their first message."""
 
 import secrets
-from collections import OrderedDict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,6 +19,9 @@ CACHE_SIZE = 100_000
 # An agent that was deleted or erased is noticed after this long.
 CACHE_US = 5_000_000
 TOKEN_BYTES = 24
+# Agents read again in one statement at most.
+TOGETHER = 5_000
+UNKNOWN = "there is no such agent"
 
 _POLICY = text("SELECT auto_register, max_agents FROM tenants WHERE id = :tenant_id")
 
@@ -46,7 +48,9 @@ class Registry:
         self._db = db
         self._allow = allow_registration
         self._size = size
-        self._known: OrderedDict[tuple[UUID, str], AgentRef] = OrderedDict()
+        self._known: dict[UUID, dict[str, AgentRef]] = {}
+        self._count = 0
+        self._refreshing: set[UUID] = set()
 
     async def resolve(
         self, tenant_id: UUID, names: Collection[str], *, now: datetime, register: bool = True
@@ -56,17 +60,40 @@ class Registry:
         `register` False: an unknown name is not registered, as for a key that is bound to one agent.
         """
         now_us = microseconds(now)
+        known = self._known.get(tenant_id, {})
         answer: dict[str, Resolved] = {}
         missing: list[str] = []
+        # While somebody reads a tenant's agents again, others go on with what is known, for as long again.
+        patience = 2 * CACHE_US if tenant_id in self._refreshing else CACHE_US
         for name in names:
-            ref = self._known.get((tenant_id, name))
-            if ref is not None and now_us - ref.read_us < CACHE_US:
+            ref = known.get(name)
+            if ref is not None and now_us - ref.read_us < patience:
                 answer[name] = ref
             else:
                 missing.append(name)
         if missing:
-            answer |= await self._look_up(tenant_id, sorted(missing), now, register=register)
+            found = await self._refresh(tenant_id, missing, now, register=register)
+            answer |= {name: found[name] for name in missing}
         return answer
+
+    async def _refresh(
+        self, tenant_id: UUID, missing: Sequence[str], now: datetime, *, register: bool
+    ) -> dict[str, Resolved]:
+        """Look up what is missing, and with it what will be soon: one read for a tenant, not one for each agent."""
+        if tenant_id in self._refreshing:
+            return await self._look_up(tenant_id, sorted(missing), now, register=register)
+        old = microseconds(now) - CACHE_US // 2
+        aging = [name for name, ref in self._known.get(tenant_id, {}).items() if ref.read_us < old]
+        self._refreshing.add(tenant_id)
+        try:
+            # Those that are known exist: registering them again cannot come about unless they were erased.
+            found = await self._look_up(tenant_id, sorted({*missing, *aging[:TOGETHER]}), now, register=False)
+            new = [name for name in missing if found[name] == UNKNOWN]
+            if new and register:
+                found |= await self._look_up(tenant_id, sorted(new), now, register=True)
+        finally:
+            self._refreshing.discard(tenant_id)
+        return found
 
     async def _look_up(
         self, tenant_id: UUID, names: Sequence[str], now: datetime, *, register: bool
@@ -81,7 +108,9 @@ class Registry:
                     await _insert(connection, tenant_id, allowed, now)
                     found |= await self._read(connection, tenant_id, allowed, now)
             elif unknown:
-                found |= dict.fromkeys(unknown, "there is no such agent")
+                for name in unknown:
+                    self._forget(tenant_id, name)
+                found |= dict.fromkeys(unknown, UNKNOWN)
         return found
 
     async def _read(
@@ -97,7 +126,7 @@ class Registry:
         bare: list[UUID] = []
         for row in await connection.execute(query):
             if row.deleted_at is not None:
-                self._known.pop((tenant_id, row.external_id), None)
+                self._forget(tenant_id, row.external_id)
                 found[row.external_id] = "the agent was deleted"
                 continue
             if row.live is None:
@@ -108,15 +137,21 @@ class Registry:
         return found
 
     def _remember(self, tenant_id: UUID, ref: AgentRef) -> AgentRef:
-        key = (tenant_id, ref.external_id)
-        before = self._known.get(key)
+        known = self._known.setdefault(tenant_id, {})
+        before = known.get(ref.external_id)
         if before is not None and before.id == ref.id:
             before.read_us = ref.read_us
             return before
-        self._known[key] = ref
-        while len(self._known) > self._size:
-            self._known.popitem(last=False)
+        if self._count >= self._size:
+            self._known, self._count = {}, 0
+            known = self._known.setdefault(tenant_id, {})
+        self._count += ref.external_id not in known
+        known[ref.external_id] = ref
         return ref
+
+    def _forget(self, tenant_id: UUID, name: str) -> None:
+        if self._known.get(tenant_id, {}).pop(name, None) is not None:
+            self._count -= 1
 
     async def _judge(
         self, connection: AsyncConnection, tenant_id: UUID, names: Sequence[str]

@@ -65,6 +65,7 @@ class Authenticator:
         self._db = db
         self._clock = clock
         self._known: dict[str, _Known] = {}
+        self._looking: dict[str, asyncio.Task[_Known]] = {}
         # itsdangerous takes the newest last.
         ring = list(reversed(secret_keys)) or [secrets.token_urlsafe(32)]
         self._sessions = URLSafeTimedSerializer(ring, salt="session")
@@ -76,7 +77,12 @@ class Authenticator:
         known = self._known.get(hashed)
         elapsed = asyncio.get_running_loop().time()
         if known is None or elapsed - known.read_at > CACHE_SECONDS:
-            known = await self._look_up(hashed, elapsed)
+            # One look-up for all requests that wait for it: a busy key has many of them in flight.
+            looking = self._looking.get(hashed)
+            if looking is None:
+                looking = self._looking[hashed] = asyncio.create_task(self._look_up(hashed, elapsed))
+                looking.add_done_callback(lambda _: self._looking.pop(hashed, None))
+            known = await asyncio.shield(looking)
         if known.expires_at is not None and known.expires_at <= self._clock():
             raise Unauthenticated("this API key has expired")
         return known.principal

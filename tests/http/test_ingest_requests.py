@@ -3,7 +3,7 @@
 import asyncio
 import gzip
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -208,7 +208,8 @@ async def test_another_method_is_not_allowed(api: Collector) -> None:
 
 
 async def test_a_client_that_goes_away_leaves_nothing_behind(api: Collector) -> None:
-    messages = iter([{"type": "http.request", "body": b"[   ", "more_body": True}, {"type": "http.disconnect"}])
+    begun: Message = {"type": "http.request", "body": b"[   ", "more_body": True}
+    messages: Iterator[Message] = iter([begun, {"type": "http.disconnect"}])
     sent: list[Message] = []
 
     async def receive() -> Message:
