@@ -1,5 +1,6 @@
 """One reading for the rules of many agents of many tenants at once, as the alerter."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -43,7 +44,7 @@ async def reduce(
         counters=np.array([row[3] == Kind.COUNTER for row in rows], np.bool_),
         exact=is_exact(span, widths),
     )
-    made = answer(found, shape)
+    made = await asyncio.to_thread(answer, found, shape)
     columns = zip(made.line.tolist(), made.value.tolist(), made.count.tolist(), made.last_at.tolist(), strict=True)
     answers: list[Reduced] = []
     for line, value, count, at in columns:

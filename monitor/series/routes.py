@@ -52,11 +52,11 @@ def parse_time(text: str, *, now: datetime, path: str) -> datetime:
         if re.fullmatch(r"-?\d{1,12}(\.\d+)?", text, re.ASCII):
             return datetime.fromtimestamp(float(text), UTC)
         at = datetime.fromisoformat(text)
+        if at.tzinfo is None:
+            raise InvalidInput("must have a time zone, as in 2026-03-01T12:00:00Z", path=path)
+        return at.astimezone(UTC)
     except (ValueError, OverflowError, OSError):
         raise InvalidInput(_SOME_TIME, path=path) from None
-    if at.tzinfo is None:
-        raise InvalidInput("must have a time zone, as in 2026-03-01T12:00:00Z", path=path)
-    return at.astimezone(UTC)
 
 
 def _where(given: list[str]) -> dict[str, str]:
