@@ -21,13 +21,17 @@ _TAKE_NEWS = text("""
     DELETE FROM touched WHERE ctid = ANY (ARRAY(SELECT ctid FROM touched LIMIT :at_most))
     RETURNING tenant_id, agent_ids, kinds
 """)
-_MATCH = """
-        a.deleted_at IS NULL AND a.retired_at IS NULL AND a.status <> 'archived'
-        AND (c.agent_id IS NULL OR a.id = c.agent_id)
-        AND (c.selector IS NULL OR (
-            coalesce(a.agent_type = c.selector->>'agent_type', c.selector->>'agent_type' IS NULL)
-            AND a.tags @> coalesce(c.selector->'tags', '{}')))
+# Not `deleted_at IS NULL`: while the tables are young the planner would take the partial index on status for it,
+# and look through all of a tenant's agents for each one.
+_ALIVE = "coalesce(a.deleted_at, a.retired_at) IS NULL AND a.status <> 'archived'"
+_SELECTED = """
+    (c.selector IS NULL OR (
+        coalesce(a.agent_type = c.selector->>'agent_type', c.selector->>'agent_type' IS NULL)
+        AND a.tags @> coalesce(c.selector->'tags', '{}')))
 """
+_LIVE_RULE = "c.enabled AND c.deleted_at IS NULL"
+_CHANGED = "unnest(CAST(:tenants AS uuid[]), CAST(:ids AS uuid[])) AS changed (tenant_id, id)"
+_NEW = "SELECT c.tenant_id, c.id, a.id, c.reads, CAST(:now AS timestamptz), CAST(:now AS timestamptz)"
 _CHANGED_RULES = text("""
     UPDATE alert_configs SET targets_version = version
     WHERE (tenant_id, id) IN (
@@ -35,42 +39,50 @@ _CHANGED_RULES = text("""
         ORDER BY tenant_id, id FOR NO KEY UPDATE SKIP LOCKED)
     RETURNING tenant_id, id
 """)
-_CHANGED_AGENTS = """
-    FROM unnest(CAST(:tenants AS uuid[]), CAST(:ids AS uuid[])) AS changed (tenant_id, id)
-    JOIN agents a ON a.tenant_id = changed.tenant_id AND a.id = changed.id
-"""
+# Rules that name an agent and rules that select some are two branches, and what changed is read first: left to the
+# planner on tables that it does not know yet, every rule meets every agent of its tenant.
 _ADD_FOR_RULES = text(f"""
+    WITH c AS MATERIALIZED (
+        SELECT c.tenant_id, c.id, c.agent_id, c.selector, c.reads
+        FROM {_CHANGED} JOIN alert_configs c ON c.tenant_id = changed.tenant_id AND c.id = changed.id
+        WHERE {_LIVE_RULE})
     INSERT INTO alert_targets AS t (tenant_id, config_id, agent_id, reads, due_at, created_at)
-    SELECT c.tenant_id, c.id, a.id, c.reads, :now, :now
-    FROM unnest(CAST(:tenants AS uuid[]), CAST(:ids AS uuid[])) AS changed (tenant_id, id)
-    JOIN alert_configs c ON c.tenant_id = changed.tenant_id AND c.id = changed.id
-    JOIN agents a ON a.tenant_id = c.tenant_id AND {_MATCH}
-    WHERE c.enabled AND c.deleted_at IS NULL
+    {_NEW} FROM c JOIN agents a ON a.tenant_id = c.tenant_id AND a.id = c.agent_id WHERE {_ALIVE}
+    UNION ALL
+    {_NEW} FROM c JOIN agents a ON a.tenant_id = c.tenant_id WHERE c.agent_id IS NULL AND {_ALIVE} AND {_SELECTED}
     ON CONFLICT (tenant_id, config_id, agent_id) DO UPDATE SET reads = EXCLUDED.reads, due_at = EXCLUDED.due_at
 """)
-_DROP_FOR_RULES = text(f"""
-    DELETE FROM alert_targets t
-    USING unnest(CAST(:tenants AS uuid[]), CAST(:ids AS uuid[])) AS changed (tenant_id, id)
-    WHERE t.tenant_id = changed.tenant_id AND t.config_id = changed.id AND NOT EXISTS (
-        SELECT 1 FROM alert_configs c JOIN agents a ON a.tenant_id = c.tenant_id AND {_MATCH}
-        WHERE c.tenant_id = t.tenant_id AND c.id = t.config_id AND a.id = t.agent_id
-          AND c.enabled AND c.deleted_at IS NULL)
-    RETURNING t.tenant_id, t.config_id, t.agent_id
-""")
 _ADD_FOR_AGENTS = text(f"""
+    WITH a AS MATERIALIZED (
+        SELECT a.tenant_id, a.id, a.agent_type, a.tags
+        FROM {_CHANGED} JOIN agents a ON a.tenant_id = changed.tenant_id AND a.id = changed.id
+        WHERE {_ALIVE})
     INSERT INTO alert_targets (tenant_id, config_id, agent_id, reads, due_at, created_at)
-    SELECT c.tenant_id, c.id, a.id, c.reads, :now, :now
-    {_CHANGED_AGENTS}
-    JOIN alert_configs c ON c.tenant_id = a.tenant_id AND {_MATCH}
-    WHERE c.enabled AND c.deleted_at IS NULL
+    {_NEW} FROM a JOIN alert_configs c ON c.tenant_id = a.tenant_id AND c.agent_id = a.id WHERE {_LIVE_RULE}
+    UNION ALL
+    {_NEW} FROM a JOIN alert_configs c ON c.tenant_id = a.tenant_id AND c.agent_id IS NULL
+    WHERE {_LIVE_RULE} AND {_SELECTED}
     ON CONFLICT (tenant_id, config_id, agent_id) DO NOTHING
 """)
-_DROP_FOR_AGENTS = text(f"""
+_WRONG = f"""
     DELETE FROM alert_targets t
-    USING (SELECT a.* {_CHANGED_AGENTS}) a, alert_configs c
-    WHERE t.tenant_id = a.tenant_id AND t.agent_id = a.id
-      AND c.tenant_id = t.tenant_id AND c.id = t.config_id AND NOT ({_MATCH})
+    USING had, alert_configs c, agents a
+    WHERE t.tenant_id = had.tenant_id AND t.config_id = had.config_id AND t.agent_id = had.agent_id
+      AND c.tenant_id = had.tenant_id AND c.id = had.config_id AND a.tenant_id = had.tenant_id AND a.id = had.agent_id
+      AND NOT ({_LIVE_RULE} AND {_ALIVE} AND (c.agent_id IS NULL OR c.agent_id = a.id) AND {_SELECTED})
     RETURNING t.tenant_id, t.config_id, t.agent_id
+"""
+_DROP_FOR_RULES = text(f"""
+    WITH had AS MATERIALIZED (
+        SELECT t.tenant_id, t.config_id, t.agent_id
+        FROM {_CHANGED} JOIN alert_targets t ON t.tenant_id = changed.tenant_id AND t.config_id = changed.id)
+    {_WRONG}
+""")
+_DROP_FOR_AGENTS = text(f"""
+    WITH had AS MATERIALIZED (
+        SELECT t.tenant_id, t.config_id, t.agent_id
+        FROM {_CHANGED} JOIN alert_targets t ON t.tenant_id = changed.tenant_id AND t.agent_id = changed.id)
+    {_WRONG}
 """)
 _GONE = text("""
     SELECT a.tenant_id, a.id
