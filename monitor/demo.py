@@ -139,14 +139,14 @@ class Demo:
             ]
 
     async def stop(self) -> None:
-        """Stop all, with a last word from each."""
+        """Stop all, with a last word from each. Reporting ends first: a run that is cut off has not failed."""
+        for monitor in self._monitors:
+            monitor.heartbeat("stopped")
+        await asyncio.gather(*(monitor.close(2.0) for monitor in self._monitors))
         for task in self._tasks:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
-        for monitor in self._monitors:
-            monitor.heartbeat("stopped")
-        await asyncio.gather(*(monitor.close(2.0) for monitor in self._monitors))
 
     @property
     def _headers(self) -> dict[str, str]:

@@ -71,8 +71,12 @@ async def read_board(connection: AsyncConnection, tenant_id: UUID, now: datetime
     """Read all of it, in the caller's transaction."""
     fleet = await agents.list_agents(connection, tenant_id, now, limit=SHOWN_AGENTS)
     more = len(fleet) > SHOWN_AGENTS
-    fleet = sorted(fleet[:SHOWN_AGENTS], key=lambda agent: (_URGENCY[agent.state], agent.external_id))
     open_alerts = await store.list_open(connection, tenant_id, limit=SHOWN_ALERTS)
+    alerting = {alert.agent for alert in open_alerts}
+    fleet = sorted(
+        fleet[:SHOWN_AGENTS],
+        key=lambda agent: (agent.external_id not in alerting, _URGENCY[agent.state], agent.external_id),
+    )
     total = await store.count_open(connection, tenant_id)
     runs = await store.list_runs(connection, tenant_id, [agent.id for agent in fleet], since=now - RECENT, count=RUNS)
     headline, explanation, mood = summary(fleet, open_alerts, total, now)
@@ -96,7 +100,8 @@ def summary(
     fleet: Sequence[AgentRow], open_alerts: Sequence[AlertView], total: int, now: datetime
 ) -> tuple[str, str, str]:
     """Headline, the sentence below it, and the mood: `critical`, `warning` or `calm`."""
-    well = sum(agent.state not in (State.DEAD, State.ERROR) for agent in fleet)
+    alerting = {alert.agent for alert in open_alerts}
+    well = sum(agent.state not in (State.DEAD, State.ERROR) and agent.external_id not in alerting for agent in fleet)
     agents_said = f"{well} of {plural(len(fleet), 'agent')} well" if fleet else "no agents yet"
     if not open_alerts:
         return "All quiet", f"No alert is open; {agents_said}.", "calm"

@@ -141,7 +141,7 @@ async def list_messages(
     connection: AsyncConnection, tenant_id: UUID, *, limit: int, alert_id: UUID | None = None
 ) -> list[MessageView]:
     """The latest messages, the newest first; of one alert, where it is given."""
-    query = (
+    query: Select[*tuple[Any, ...]] = (
         select(
             Notification.id, Notification.created_at, Notification.channel, Notification.target, Notification.reason,
             Notification.why, Notification.status, Notification.attempts, Notification.last_error,
