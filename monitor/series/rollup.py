@@ -27,7 +27,7 @@ from monitor.series.summaries import Points, Summaries, merge, summarise
 from monitor.series.upserts import Batch, write_points, write_rollups
 
 GRACE = timedelta(minutes=5)
-BATCH_POINTS = 500_000
+BATCH_POINTS = 250_000
 _LOCK = 0x5E121E5
 _LOCK_WAIT = "SET LOCAL lock_timeout = '300ms'"
 _MEMORY = "SET LOCAL work_mem = '64MB'"

@@ -84,8 +84,9 @@ class Prepared:
 class Query:
     """Lines over time. `start` inclusive, `end` exclusive; `step` None: one value for the whole span.
 
-    `where`: tags that must be equal; besides tags, `agent` (external id) is understood by `where` and `by`.
-    `agent_ids` None: all agents. A line per distinct values of the tags in `by`.
+    Steps begin at multiples of their length since 1970 (UTC); the first may be cut by `start`. `where`: tags that must
+    be equal; besides tags, `agent` (external id) and `agent_type` are understood by `where` and `by`. `agent_ids`
+    None: all agents. A line per distinct values of the tags in `by`; a tag that a series lacks is the empty string.
     """
 
     metric: str
