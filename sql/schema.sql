@@ -2,6 +2,19 @@
 
 ALTER SCHEMA public OWNER TO agent_monitor_owner;
 
+CREATE FUNCTION public.errors_after(tenant uuid, agent uuid, after uuid) RETURNS bigint
+    LANGUAGE plpgsql STABLE PARALLEL SAFE
+    AS $$
+    BEGIN
+        RETURN (
+            SELECT count(*) FROM agent_logs
+            WHERE tenant_id = tenant AND agent_id = agent AND id > after AND kind = 'execution' AND status = 'error'
+        );
+    END
+    $$;
+
+ALTER FUNCTION public.errors_after(tenant uuid, agent uuid, after uuid) OWNER TO agent_monitor_owner;
+
 CREATE FUNCTION public.refuse_change() RETURNS trigger
     LANGUAGE plpgsql
     AS $$

@@ -24,6 +24,8 @@ _LOCK = "SELECT 1 FROM agent_live WHERE agent_id = ANY(%b) ORDER BY agent_id FOR
 
 # The count of stored errors sees what was committed before this statement began, and this statement began after
 # the agent's row was locked; the rows that it inserts itself are not among them and are counted from `news`.
+# The count is a function of its own because it is seldom needed, and a plan that names agent_logs opens every
+# partition each time it starts.
 # Null where nothing was stored: then it is not newer either.
 _NEWER = "news.id > coalesce(l.last_execution_id, '00000000-0000-0000-0000-000000000000'::uuid)"
 _LOGS = f"""
@@ -72,11 +74,8 @@ WITH n AS MATERIALIZED (
         consecutive_failures = CASE
             WHEN news.ok_id > l.last_ok_id OR (news.ok_id IS NOT NULL AND l.last_ok_id IS NULL) THEN
                 (SELECT count(*) FROM unnest(news.errors) AS e (id) WHERE e.id > news.ok_id)
-                + CASE WHEN l.last_execution_id > news.ok_id THEN (
-                    SELECT count(*) FROM agent_logs g
-                    WHERE g.tenant_id = %(tenant)b AND g.agent_id = l.agent_id AND g.id > news.ok_id
-                      AND g.kind = 'execution' AND g.status = 'error'
-                  ) ELSE 0 END
+                + CASE WHEN l.last_execution_id > news.ok_id
+                       THEN errors_after(%(tenant)b, l.agent_id, news.ok_id) ELSE 0 END
             ELSE l.consecutive_failures + (
                 SELECT count(*) FROM unnest(news.errors) AS e (id) WHERE l.last_ok_id IS NULL OR e.id > l.last_ok_id
             )

@@ -65,6 +65,20 @@ TABLES = (
     """,
 )
 
+# STABLE: it sees what the statement that calls it sees, and nothing of what that statement inserts. In PL/pgSQL, so
+# that it is not inlined: its plan is made when it is first called, which most statements never do.
+ERRORS_AFTER = """
+    CREATE FUNCTION errors_after(tenant uuid, agent uuid, after uuid) RETURNS bigint
+    LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+    BEGIN
+        RETURN (
+            SELECT count(*) FROM agent_logs
+            WHERE tenant_id = tenant AND agent_id = agent AND id > after AND kind = 'execution' AND status = 'error'
+        );
+    END
+    $$
+"""
+
 
 def upgrade() -> None:
     """Make the tables, force row-level security on them, grant each role its verbs."""
@@ -78,10 +92,12 @@ def upgrade() -> None:
         op.execute(statement)
     for statement in protect("touched", app="SELECT, INSERT", alerter="SELECT, DELETE"):
         op.execute(statement)
+    op.execute(ERRORS_AFTER)
 
 
 def downgrade() -> None:
     """Undo `upgrade`."""
+    op.execute("DROP FUNCTION errors_after(uuid, uuid, uuid)")
     op.execute("DROP TABLE touched")
     op.execute("DROP TABLE idempotency_keys")
     op.execute("DROP TABLE agent_log_ids")
