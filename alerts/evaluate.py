@@ -90,6 +90,8 @@ class Evaluator:
         if work.due:
             facts = await self._sources.read(self._wanted(work), now=now, guard=self._guard)
             done = await self._save(work, facts, now)
+        waited = now - work.due[0].due_at if work.due else timedelta(0)
+        self._meters.lag_seconds.set(max(0.0, waited.total_seconds()))
         self._meters.tick_seconds.observe(time.perf_counter() - started)
         self._meters.evaluated.inc(done.evaluated)
         self._meters.events.labels("fired").inc(done.fired)

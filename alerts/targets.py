@@ -97,7 +97,7 @@ _WAKE = text("""
       AND (t.due_at IS NULL OR t.due_at > :now)
 """)
 _DUE = text("""
-    SELECT t.tenant_id, t.config_id, t.agent_id, c.version, greatest(c.created_at, a.created_at) AS since
+    SELECT t.tenant_id, t.config_id, t.agent_id, t.due_at, c.version, greatest(c.created_at, a.created_at) AS since
     FROM alert_targets t
     JOIN alert_configs c ON c.tenant_id = t.tenant_id AND c.id = t.config_id
     JOIN agents a ON a.tenant_id = t.tenant_id AND a.id = t.agent_id
@@ -123,11 +123,12 @@ class TargetKey:
 
 @dataclass(frozen=True, slots=True)
 class DueTarget:
-    """A target to be judged now. `since` is the later of the rule's and the agent's creation."""
+    """A target to be judged now, due at `due_at`. `since` is the later of the rule's and the agent's creation."""
 
     key: TargetKey
     version: int
     since: datetime
+    due_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +191,10 @@ async def wake(connection: AsyncConnection, news: News, *, now: datetime) -> Non
 async def list_due(connection: AsyncConnection, *, now: datetime, at_most: int) -> list[DueTarget]:
     """The targets that are due, longest waiting first."""
     rows = await connection.execute(_DUE, {"now": now, "at_most": at_most})
-    return [DueTarget(TargetKey(row.tenant_id, row.config_id, row.agent_id), row.version, row.since) for row in rows]
+    return [
+        DueTarget(TargetKey(row.tenant_id, row.config_id, row.agent_id), row.version, row.since, row.due_at)
+        for row in rows
+    ]
 
 
 async def save_due(connection: AsyncConnection, due: Sequence[tuple[TargetKey, datetime | None]]) -> None:
