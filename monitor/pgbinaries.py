@@ -153,9 +153,7 @@ def _add_account() -> None:
     if not Path(tool).exists():
         raise ConfigError("PostgreSQL refuses to run as root, and there is no useradd: start as another user")
     options = ["--system", "--user-group", "--no-create-home", "--home-dir", "/nonexistent"]
-    subprocess.run(
-        [tool, *options, "--shell", "/usr/sbin/nologin", SERVER_ACCOUNT], check=False, capture_output=True
-    )
+    subprocess.run([tool, *options, "--shell", "/usr/sbin/nologin", SERVER_ACCOUNT], check=False, capture_output=True)
 
 
 def private_directory(path: Path, account: Account | None) -> None:
@@ -179,9 +177,7 @@ def usable(binaries: Binaries, *, account: Account | None, copies: Path) -> Bina
     if not prefix.exists():
         partial = copies / f"bin-{binaries.version}.partial"
         shutil.rmtree(partial, ignore_errors=True)
-        shutil.copytree(
-            binaries.folder.parent, partial, symlinks=True, ignore=shutil.ignore_patterns("include")
-        )
+        shutil.copytree(binaries.folder.parent, partial, symlinks=True, ignore=shutil.ignore_patterns("include"))
         partial.rename(prefix)
     return Binaries(binaries.version, prefix / "bin")
 
@@ -190,11 +186,7 @@ def _closed(path: Path, account: Account) -> Iterator[Path]:
     for directory in [*reversed(path.parents), path]:
         held = directory.stat()
         bit = (
-            stat.S_IXUSR
-            if held.st_uid == account.uid
-            else stat.S_IXGRP
-            if held.st_gid == account.gid
-            else stat.S_IXOTH
+            stat.S_IXUSR if held.st_uid == account.uid else stat.S_IXGRP if held.st_gid == account.gid else stat.S_IXOTH
         )
         if not held.st_mode & bit:
             yield directory

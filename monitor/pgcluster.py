@@ -135,9 +135,7 @@ def end(process: psutil.Process, binaries: Binaries) -> None:
     for name, seconds in PATIENCE:
         with contextlib.suppress(psutil.NoSuchProcess):
             if sys.platform == "win32":
-                run(
-                    [binaries.program("pg_ctl"), "kill", name, str(process.pid)], account=None, cwd=Path.cwd()
-                )
+                run([binaries.program("pg_ctl"), "kill", name, str(process.pid)], account=None, cwd=Path.cwd())
             else:
                 process.send_signal(signal.Signals[f"SIG{name}"])
         if not _outlast([process], seconds):
@@ -166,9 +164,7 @@ def clear(cluster: Cluster, binaries: Binaries) -> None:
 
     The caller holds the data directory's lock, so whatever runs here has lost its owner.
     """
-    orphans = [
-        process for process in psutil.process_iter(["name", "cwd"]) if _runs_on(process, cluster.pgdata)
-    ]
+    orphans = [process for process in psutil.process_iter(["name", "cwd"]) if _runs_on(process, cluster.pgdata)]
     pids = {process.pid for process in orphans}
     for process in orphans:
         with contextlib.suppress(psutil.NoSuchProcess):

@@ -76,9 +76,7 @@ def socket_directory(root: Path, account: Account | None) -> Path:
         return link
     if link.is_symlink():
         again = link.readlink()
-        with contextlib.suppress(
-            OSError
-        ):  # made anew, never shared: in a public place it may be someone else's
+        with contextlib.suppress(OSError):  # made anew, never shared: in a public place it may be someone else's
             again.mkdir(mode=0o700)
             private_directory(again, account)
             return again
@@ -104,9 +102,7 @@ def free_port(path: Path) -> int:
     known = path.read_text().strip() if path.exists() else ""
     for wanted in ([int(known)] if known.isdecimal() else []) + [0]:
         with socket.socket() as probe, contextlib.suppress(OSError):
-            if (
-                sys.platform != "win32"
-            ):  # as PostgreSQL does: connections that linger from last time do not count
+            if sys.platform != "win32":  # as PostgreSQL does: connections that linger from last time do not count
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(("127.0.0.1", wanted))
             port: int = probe.getsockname()[1]
