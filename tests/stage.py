@@ -8,13 +8,14 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
 import httpx
 import psutil
+import psycopg
 
 from monitor import clock as wall
 from monitor import partitions
@@ -40,6 +41,16 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+async def until(check: Callable[[], bool | Awaitable[bool]], *, seconds: float = 60.0, every: float = 0.02) -> None:
+    """Wait for something to become true; TimeoutError when it does not."""
+    async with asyncio.timeout(seconds):
+        while True:
+            found = check()
+            if found if isinstance(found, bool) else await found:
+                return
+            await asyncio.sleep(every)
 
 
 @dataclass
@@ -173,6 +184,12 @@ class Stage:
         made = Program(words, self.environment(**more), log, url)
         self._programs.append(made)
         return made
+
+    async def vacuum(self) -> None:
+        """What autovacuum does in time, at once."""
+        url = self.urls[Role.OWNER]
+        async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+            await connection.execute("VACUUM (ANALYZE)")
 
     async def close(self) -> None:
         """End every program that still runs, and the connections."""

@@ -4,11 +4,9 @@ import json
 import random
 from datetime import datetime, timedelta
 
-import psycopg
 from sqlalchemy import text
 
 from monitor import clock as wall
-from monitor.db import Role
 from monitor.series import rollup
 from tests.bench.client import closed, request
 from tests.bench.figure import Figure
@@ -90,7 +88,7 @@ async def run(stage: Stage, *, quick: bool) -> list[Figure]:
         pass
     async with stage.db.owner() as owner:
         await owner.execute(text("DELETE FROM touched"))
-    await vacuum(stage)
+    await stage.vacuum()
     after = await sizes(stage)
     count = hours * AGENTS * TASKS_AN_HOUR
     grown = {name: (after[name] - before.get(name, 0)) / count for name in after}
@@ -98,9 +96,3 @@ async def run(stage: Stage, *, quick: bool) -> list[Figure]:
         Figure(f"of which {name}", size, "B") for name, size in sorted(grown.items(), key=lambda g: -g[1]) if size > 5
     ]
     return [Figure("a task", sum(grown.values()), "B", most=1200), *parts, Figure("tasks", count)]
-
-
-async def vacuum(stage: Stage) -> None:
-    """What autovacuum does in time, at once."""
-    async with await psycopg.AsyncConnection.connect(stage.urls[Role.OWNER], autocommit=True) as connection:
-        await connection.execute("VACUUM (ANALYZE)")

@@ -8,7 +8,6 @@ from uuid import UUID
 import httpx
 import numpy as np
 import numpy.typing as npt
-import psycopg
 
 from monitor import clock as wall
 from monitor.db import Role
@@ -80,8 +79,7 @@ async def fill(stage: Stage, tenant_id: UUID, ids: npt.NDArray[np.int64], end: d
                 whole = Points.join(hours)
                 made = summarise(whole, runs(whole.series))
                 await write_rollups(cur, "rollups_day", Batch(who, counter, day_us), at_us=day_us, made=made)
-    async with await psycopg.AsyncConnection.connect(stage.urls[Role.OWNER], autocommit=True) as plain:
-        await plain.execute("VACUUM (ANALYZE)")
+    await stage.vacuum()
 
 
 def points_of(chance: np.random.Generator, hour_us: int) -> Points:

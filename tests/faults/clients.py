@@ -136,7 +136,8 @@ _POINTS = text("""
 """)
 _STREAKS = text("""
     WITH ordered AS (
-        SELECT agent_id, id, status, max(id) FILTER (WHERE status <> 'error') OVER (PARTITION BY agent_id) AS last_ok
+        SELECT agent_id, id, status,
+               (max(id::text) FILTER (WHERE status <> 'error') OVER (PARTITION BY agent_id))::uuid AS last_ok
         FROM (SELECT tenant_id, agent_id, id, status FROM agent_logs WHERE tenant_id = :tenant AND kind = 'execution') l
     ), streaks AS (
         SELECT agent_id, count(*) FILTER (WHERE last_ok IS NULL OR id > last_ok) AS streak,
