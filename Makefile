@@ -8,7 +8,7 @@ CANDIDATES := python3.13 python3.12 python3.11 python3
 USABLE := import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench accept schema dashboards
+.PHONY: help run test check bench accept schema
 
 help: ## these lines
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile | expand -t 18
@@ -34,9 +34,6 @@ bench: $(READY) ## speed and memory, as ratios within one run
 
 schema: $(READY) ## write sql/schema.sql anew from the migrations
 	$(PY) -m sql.dump
-
-dashboards: $(READY) ## write the Grafana dashboards' JSON anew
-	$(VENV)/bin/agent-monitor dashboards build
 
 # The environment: made once, brought up to date whenever what it depends on has changed.
 $(READY): pyproject.toml constraints.txt

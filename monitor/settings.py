@@ -113,7 +113,7 @@ class Settings:
     evaluation_interval: float = _setting(_duration, 10.0, "time between two passes over the rules")
     log_level: str = _setting(lambda text: _one_of("debug", "info", "warning", "error")(text).upper(), "INFO", "least")
     log_format: str = _setting(_one_of("json", "text"), "text", "shape of the logs")
-    rate_limit: str = _setting(_rate, "1000000/minute", "requests per key, as <count>/<second|minute|hour>")
+    rate_limit: str = _setting(_rate, "1000000/minute", "requests per key, as count/second, /minute or /hour")
     body_limit: int = _setting(_size, 64 << 20, "largest body after decompression")
     inflight_limit: int = _setting(_size, 96 << 20, "bytes of bodies in work at one time; more is answered 503")
     disk_reserve: int = _setting(_size, 1 << 30, "free bytes on the data directory's disk below which ingest stops")
