@@ -14,6 +14,10 @@ from alerts.core.vocabulary import CloseReason
 NEWS_AT_MOST = 20_000
 """Rows of `touched` that one tick takes; after a long stop the next ticks take the rest."""
 
+RULES_AT_MOST = 5_000
+"""Changed rules that one tick resolves. The limit also makes the planner take the index of changed rules, which is
+empty as a rule: it cannot know how few they are, and would read every rule in each tick."""
+
 News = dict[tuple[UUID, UUID], Touched]
 """What was touched, by (tenant, agent)."""
 
@@ -36,7 +40,7 @@ _CHANGED_RULES = text("""
     UPDATE alert_configs SET targets_version = version
     WHERE (tenant_id, id) IN (
         SELECT tenant_id, id FROM alert_configs WHERE targets_version <> version
-        ORDER BY tenant_id, id FOR NO KEY UPDATE SKIP LOCKED)
+        ORDER BY tenant_id, id LIMIT :at_most FOR NO KEY UPDATE SKIP LOCKED)
     RETURNING tenant_id, id
 """)
 # Rules that name an agent and rules that select some are two branches, and what changed is read first: left to the
@@ -96,13 +100,19 @@ _WAKE = text("""
     WHERE t.tenant_id = news.tenant_id AND t.agent_id = news.id AND t.reads & news.kinds <> 0
       AND (t.due_at IS NULL OR t.due_at > :now)
 """)
+# The due ones first, by their index: on tables that it does not know yet, the planner would begin with every rule and
+# every agent of a tenant.
 _DUE = text("""
-    SELECT t.tenant_id, t.config_id, t.agent_id, t.due_at, c.version, greatest(c.created_at, a.created_at) AS since
-    FROM alert_targets t
-    JOIN alert_configs c ON c.tenant_id = t.tenant_id AND c.id = t.config_id
-    JOIN agents a ON a.tenant_id = t.tenant_id AND a.id = t.agent_id
-    WHERE t.due_at <= :now AND c.enabled AND c.deleted_at IS NULL
-    ORDER BY t.due_at LIMIT :at_most
+    WITH due AS MATERIALIZED (
+        SELECT t.tenant_id, t.config_id, t.agent_id, t.due_at
+        FROM alert_targets t WHERE t.due_at <= :now ORDER BY t.due_at LIMIT :at_most)
+    SELECT due.tenant_id, due.config_id, due.agent_id, due.due_at, c.version,
+           greatest(c.created_at, a.created_at) AS since
+    FROM due
+    JOIN alert_configs c ON c.tenant_id = due.tenant_id AND c.id = due.config_id
+    JOIN agents a ON a.tenant_id = due.tenant_id AND a.id = due.agent_id
+    WHERE c.enabled AND c.deleted_at IS NULL
+    ORDER BY due.due_at
 """)
 _SAVE_DUE = text("""
     UPDATE alert_targets t SET due_at = d.due_at
@@ -155,7 +165,7 @@ async def refresh(connection: AsyncConnection, news: News, *, now: datetime) -> 
     New targets and those of changed rules are due now. Returns the targets that are no more.
     """
     gone: list[tuple[TargetKey, CloseReason]] = []
-    rules = (await connection.execute(_CHANGED_RULES)).all()
+    rules = (await connection.execute(_CHANGED_RULES, {"at_most": RULES_AT_MOST})).all()
     if rules:
         named = {"tenants": [row.tenant_id for row in rules], "ids": [row.id for row in rules]}
         await connection.execute(_ADD_FOR_RULES, named | {"now": now})
