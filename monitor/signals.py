@@ -2,7 +2,6 @@
 
 from enum import IntFlag
 
-
 FAREWELLS = frozenset({"stopped", "shutdown", "offline"})
 """Statuses of a heartbeat that say goodbye, in lower case: nobody waits for the next one."""
 
