@@ -107,7 +107,8 @@ async def test_tenants_share_a_commit_and_see_nothing_of_each_other(
 
 
 async def test_a_cancelled_request_does_not_break_the_others(api: Collector, clock: SettableClock) -> None:
-    tasks = [asyncio.create_task(api.ingest.batcher.submit(await job(api, clock))) for _ in range(5)]
+    jobs = [await job(api, clock) for _ in range(5)]
+    tasks = [asyncio.create_task(api.ingest.batcher.submit(one)) for one in jobs]
     await asyncio.sleep(0)
     tasks[2].cancel()
     found = await asyncio.gather(*tasks, return_exceptions=True)
