@@ -1,11 +1,13 @@
-"""Fixtures of the fault tests: a durable PostgreSQL on disk, a tenant."""
+"""Fixtures of the fault tests: a durable PostgreSQL on disk, a tenant, where messages go."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.channels.servers import serving
 from tests.factories import TenantMade, make_tenant
+from tests.faults.receivers import HeldMailbox, HeldSlack
 from tests.stage import Stage, open_stage
 
 
@@ -20,3 +22,22 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
 async def tenant(stage: Stage) -> TenantMade:
     """Whose agents send."""
     return await make_tenant(stage.db)
+
+
+@pytest.fixture
+def mailbox() -> Iterator[HeldMailbox]:
+    """A mail server."""
+    made = HeldMailbox()
+    made.controller.start()  # type: ignore[no-untyped-call]
+    yield made
+    made.hold.on = False
+    made.controller.stop()  # type: ignore[no-untyped-call]
+
+
+@pytest.fixture
+async def slack() -> AsyncIterator[HeldSlack]:
+    """Slack's Web API, as far as it is used."""
+    async with serving(HeldSlack()) as made:
+        assert isinstance(made, HeldSlack)
+        yield made
+        made.hold.on = False

@@ -2,13 +2,12 @@
 
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 
 import aiohttp
 import pytest
 from sqlalchemy import text
 
-from tests.channels.servers import serving
 from tests.factories import TenantMade
 from tests.faults.receivers import HeldMailbox, HeldSlack
 from tests.stage import Program, Stage, until
@@ -27,25 +26,6 @@ _COUNT = text("SELECT count(*) FROM notifications")
 _UNSENT = text("SELECT reason, channel, status, last_error FROM notifications WHERE status <> 'sent'")
 # What a dead process holds expires by itself after two minutes at most: as if they had gone by.
 _LATER = (text("UPDATE leases SET expires_at = now()"), text("UPDATE notifications SET claimed_until = now()"))
-
-
-@pytest.fixture
-def mailbox() -> Iterator[HeldMailbox]:
-    """A mail server."""
-    made = HeldMailbox()
-    made.controller.start()  # type: ignore[no-untyped-call]
-    yield made
-    made.hold.on = False
-    made.controller.stop()  # type: ignore[no-untyped-call]
-
-
-@pytest.fixture
-async def slack() -> AsyncIterator[HeldSlack]:
-    """Slack's Web API, as far as it is used."""
-    async with serving(HeldSlack()) as made:
-        assert isinstance(made, HeldSlack)
-        yield made
-        made.hold.on = False
 
 
 class Watch:

@@ -7,9 +7,9 @@ import aiohttp
 import pytest
 from sqlalchemy import text
 
-from tests.channels.servers import Mailbox
 from tests.factories import TenantMade
 from tests.faults.clients import Fleet, check_all_kept_once
+from tests.faults.receivers import HeldMailbox
 from tests.faults.test_alerter_killed import post, report
 from tests.stage import Stage, until
 
@@ -47,9 +47,7 @@ async def alerts(stage: Stage) -> list[tuple[str, str]]:
         return [(row.rule, row.status) for row in await connection.execute(_ALERTS)]
 
 
-async def test_half_a_minute_without_a_database(stage: Stage, tenant: TenantMade) -> None:
-    mailbox = Mailbox()
-    mailbox.controller.start()  # type: ignore[no-untyped-call]
+async def test_half_a_minute_without_a_database(stage: Stage, tenant: TenantMade, mailbox: HeldMailbox) -> None:
     collector = await stage.collector().start()
     alerter = await stage.alerter(evaluation_interval="1s", smtp_url=mailbox.url).start()
     pids = (collector.pid, alerter.pid)
@@ -68,6 +66,9 @@ async def test_half_a_minute_without_a_database(stage: Stage, tenant: TenantMade
             assert await alerts(stage) == [("Fails", "open")]
             await report(session, "failing", "success", 1)
             await until_alerts(stage, [("Fails", "resolved")])
+    await until(lambda: len(mailbox.mails) >= 2)
+    await asyncio.sleep(3)
+    assert len(mailbox.mails) == 2, "one mail for the failure, one for its end"
     assert (collector.pid, alerter.pid) == pids
     collector.check()
     alerter.check()
@@ -75,8 +76,6 @@ async def test_half_a_minute_without_a_database(stage: Stage, tenant: TenantMade
     assert refused > 10
     assert accepted < 10, f"accepted again only {accepted:.1f} s after the database was back"
     assert (ledger.odd, ledger.refused_without_when, ledger.broken) == ([], 0, 0)
-    assert len(mailbox.mails) == 2, "one mail for the failure, one for its end"
-    mailbox.controller.stop()  # type: ignore[no-untyped-call]
     await check_all_kept_once(stage.db, tenant.id, ledger)
 
 
