@@ -123,7 +123,10 @@ class Fleet:
             await asyncio.sleep(RETRY_SECONDS)
 
 
-_LOGS = text("SELECT external_id, count(*) AS copies FROM agent_logs WHERE tenant_id = :tenant GROUP BY 1")
+_LOGS = text("""
+    SELECT external_id, count(*) AS copies FROM agent_logs
+    WHERE tenant_id = :tenant AND external_id IS NOT NULL GROUP BY 1
+""")
 _POINTS = text("""
     SELECT a.external_id, (extract(epoch FROM p.at) * 1000)::bigint AS ms, count(*)
     FROM (SELECT tenant_id, series_id, at FROM samples

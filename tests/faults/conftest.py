@@ -28,10 +28,10 @@ async def tenant(stage: Stage) -> TenantMade:
 def mailbox() -> Iterator[HeldMailbox]:
     """A mail server."""
     made = HeldMailbox()
-    made.controller.start()  # type: ignore[no-untyped-call]
+    made.controller.start()
     yield made
     made.hold.on = False
-    made.controller.stop()  # type: ignore[no-untyped-call]
+    made.controller.stop()
 
 
 @pytest.fixture
