@@ -6,7 +6,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from monitor.app import create_app
-from monitor.compose import configure_logs, make_deps, open_database
+from monitor.compose import UVICORN, configure_logs, make_deps, open_database
 from monitor.ingest import Ingest
 from monitor.ingest.batcher import Batcher
 from monitor.ingest.commit import Job
@@ -38,8 +38,5 @@ if __name__ == "__main__":
         factory=True,
         host="127.0.0.1",
         port=int(sys.argv[1]),
-        http="httptools",
-        log_config=None,
-        access_log=False,
-        server_header=False,
+        **UVICORN,
     )
