@@ -62,11 +62,8 @@ def serve(
         host=host,
         port=port,
         workers=workers,
-        http="httptools",
-        log_config=None,
-        access_log=False,
-        server_header=False,
         timeout_graceful_shutdown=10,
+        **compose.UVICORN,
     )
 
 

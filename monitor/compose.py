@@ -7,11 +7,12 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from random import SystemRandom
+from types import MappingProxyType
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -40,6 +41,20 @@ from monitor.series.retention import retention_of
 from monitor.settings import Settings, load
 
 T = TypeVar("T")
+
+UVICORN: Mapping[str, Any] = MappingProxyType(
+    {
+        "http": "httptools",
+        "ws": "none",
+        "lifespan": "on",
+        "log_config": None,
+        "access_log": False,
+        "server_header": False,
+        # Nothing here asks for the client's address or scheme; looking for them costs each request.
+        "proxy_headers": False,
+    }
+)
+"""How every collector is served."""
 ROLLUP_EVERY = timedelta(minutes=1)
 PARTITIONS_EVERY = timedelta(hours=1)
 SWEEP_EVERY = timedelta(hours=1)

@@ -179,11 +179,8 @@ def _listen(options: Options) -> socket.socket:
 async def _serving(app: FastAPI, listening: socket.socket) -> AsyncIterator[asyncio.Task[None]]:
     config = uvicorn.Config(
         app,
-        http="httptools",
-        log_config=None,
-        access_log=False,
-        server_header=False,
         timeout_graceful_shutdown=STOP_SECONDS,
+        **compose.UVICORN,
     )
     server = QuietServer(config)
     task = asyncio.create_task(server.serve(sockets=[listening]), name="http")

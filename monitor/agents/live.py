@@ -10,13 +10,12 @@ after the newest success or warning. What an agent is doing is not stored: statu
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import psycopg
 
 from monitor import arrays
-from monitor.signals import Touch
 
 Connection = psycopg.AsyncConnection[Any]
 
@@ -124,8 +123,7 @@ WHERE l.tenant_id = %(tenant)b AND l.agent_id = s.agent_id
 _TOUCHED = "INSERT INTO touched (tenant_id, agent_ids, kinds) VALUES (%b, %b, %b)"
 
 
-@dataclass(frozen=True, slots=True)
-class LogRow:
+class LogRow(NamedTuple):
     """One log, ready to store. Times are microseconds since the epoch, `duration` milliseconds, `details` JSON."""
 
     agent_id: UUID
@@ -213,7 +211,7 @@ async def write_seen(connection: Connection, tenant_id: UUID, seen: Mapping[UUID
     await connection.execute(_SEEN, columns, prepare=True)
 
 
-async def touch(connection: Connection, tenant_id: UUID, news: Mapping[UUID, Touch]) -> None:
-    """Tell the alerter which agents have news of which kinds."""
+async def touch(connection: Connection, tenant_id: UUID, news: Mapping[UUID, int]) -> None:
+    """Tell the alerter which agents have news of which kinds: bits of `monitor.signals.Touch`."""
     values = (tenant_id, arrays.uuids(list(news)), arrays.int2s(news.values()))
     await connection.execute(_TOUCHED, values, prepare=True)

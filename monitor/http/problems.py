@@ -1,6 +1,6 @@
 """Errors become answers here and nowhere else: RFC 9457 problem+json on the native API."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -9,6 +9,8 @@ import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from monitor.errors import InvalidInput, MonitorError, TenantMissing
 
@@ -57,10 +59,8 @@ def install(app: FastAPI) -> None:
     """Register the handlers."""
 
     @app.exception_handler(MonitorError)
-    async def _ours(request: Request, error: MonitorError) -> Response:
-        if isinstance(error, TenantMissing) or error.status == 500:
-            return _unexpected(request, error)
-        return of_error(error)
+    async def _known(request: Request, error: MonitorError) -> Response:
+        return _ours(request, error)
 
     @app.exception_handler(RequestValidationError)
     async def _pydantic(_: Request, error: RequestValidationError) -> Response:
@@ -82,6 +82,33 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def _bug(request: Request, error: Exception) -> Response:
         return _unexpected(request, error)
+
+
+def guarded(endpoint: Callable[[Request], Awaitable[Response]]) -> ASGIApp:
+    """An endpoint as an application of its own, with no framework around it; its errors are answered as all are.
+
+    A client that went away is not answered.
+    """
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        try:
+            response = await endpoint(request)
+        except ClientDisconnect:
+            return
+        except MonitorError as error:
+            response = _ours(request, error)
+        except Exception as error:  # noqa: BLE001 - one of the three places: what the framework does for the others
+            response = _unexpected(request, error)
+        await response(scope, receive, send)
+
+    return app
+
+
+def _ours(request: Request, error: MonitorError) -> Response:
+    if isinstance(error, TenantMissing) or error.status == 500:
+        return _unexpected(request, error)
+    return of_error(error)
 
 
 def _unexpected(request: Request, error: Exception) -> Response:

@@ -4,6 +4,7 @@ import zlib
 from types import TracebackType
 from typing import Protocol
 
+from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive
 
 from monitor.errors import Full, TooLarge, Unreadable, UnsupportedMedia
@@ -13,7 +14,7 @@ _PIECE = 256 * 1024
 _GZIP, _ZLIB, _RAW = 31, 15, -15
 
 
-class Disconnected(Exception):
+class Disconnected(ClientDisconnect):
     """The client went away before its body was complete: there is nobody to answer."""
 
 

@@ -66,7 +66,7 @@ class Decoder(Generic[Row]):
         raise Unreadable("the body is not JSON: an object or an array is expected")
 
     def _single(self, body: bytes) -> Rows[Row]:
-        made = Rows[Row]([])
+        made: Rows[Row] = Rows([])
         self._add(made, body.strip(_BLANK), unreadable=True)
         return made
 
@@ -78,7 +78,7 @@ class Decoder(Generic[Row]):
                 pass
             else:
                 return Rows(_bounded(rows))
-        made = Rows[Row]([])
+        made: Rows[Row] = Rows([])
         for part in split(body):
             self._add(made, part)
         return made
@@ -91,7 +91,7 @@ class Decoder(Generic[Row]):
                 pass
             else:
                 return Rows(_bounded(rows))
-        made = Rows[Row]([])
+        made: Rows[Row] = Rows([])
         for line in _each_line(body):
             self._add(made, line)
         return made

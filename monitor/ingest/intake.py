@@ -18,6 +18,8 @@ from monitor.signals import Touch
 
 # A metric brings `last_seen_at` up to date when it is older than this: not for every batch.
 SEEN_US = 1_000_000
+_RUN, _LINE, _METRIC = int(Touch.EXECUTION | Touch.METRIC), int(Touch.LINE), int(Touch.METRIC)
+_BEAT = int(Touch.HEARTBEAT)
 
 
 @dataclass(slots=True)
@@ -38,11 +40,11 @@ class Intake:
         for draft in drafts:
             ref = refs[draft.agent]
             if isinstance(ref, str):
-                outcome.reject(draft.index, ref)
+                outcome.reject(draft.row_index, ref)
                 continue
             log = draft.row(ref.id, now_us)
             job.logs.append(log)
-            job.touch(ref.id, Touch.EXECUTION | Touch.METRIC if draft.kind == LogKind.EXECUTION else Touch.LINE)
+            job.touch(ref.id, _RUN if draft.kind == LogKind.EXECUTION else _LINE)
             made = draft.points(ref.id)
             if draft.external_id is None:
                 plain += made
@@ -86,7 +88,7 @@ class Intake:
                 outcome.reject(draft.index, ref)
                 continue
             job.beats.append(draft.beats(ref.id, now_us))
-            job.touch(ref.id, Touch.HEARTBEAT)
+            job.touch(ref.id, _BEAT)
         outcome.accepted = len(job.beats)
         points = [point for draft in drafts for point in draft.points if not isinstance(refs[draft.agent], str)]
         await self._points(job, points, refs, outcome)
@@ -116,7 +118,7 @@ class Intake:
         if len(prepared.values):
             job.points.append(prepared)
             for agent_id in touched:
-                job.touch(agent_id, Touch.METRIC)
+                job.touch(agent_id, _METRIC)
         return len(prepared.values)
 
     async def _agents(self, principal: Principal, names: Iterable[str], now: datetime) -> dict[str, AgentRef | str]:

@@ -1,8 +1,7 @@
 """Rows of POST /api/v1/logs: checked, their times completed, ready to store."""
 
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from monitor.agents.live import LogRow
@@ -27,15 +26,15 @@ class LogKind(StrEnum):
     LINE = "line"
 
 
+_EXECUTION = LogKind.EXECUTION.value
 _KINDS = {kind.value for kind in LogKind}
 _LEVELS = {"error": "error", "critical": "error", "fatal": "error", "warning": "warning", "warn": "warning"}
 
 
-@dataclass(frozen=True, slots=True)
-class LogDraft:
+class LogDraft(NamedTuple):
     """A good log whose agent is still a name. `at_us` is the event's time, which its id will carry."""
 
-    index: int
+    row_index: int
     agent: str
     at_us: int
     started_us: int | None
@@ -59,7 +58,7 @@ class LogDraft:
     def points(self, agent_id: UUID) -> list[Point]:
         """An execution's own points: `execution_duration_ms`, and `execution_status` (success 1, warning 0.5,
         error 0), at the event's time."""
-        if self.kind != LogKind.EXECUTION:
+        if self.kind != _EXECUTION:
             return []
         made = [Point(agent_id, STATUS_METRIC, (), self.at_us, _STATUS_VALUE[self.status], Kind.GAUGE, None)]
         if self.duration is not None:
@@ -96,27 +95,19 @@ class _Warn:
 
 def _draft(index: int, row: LogIn, extra: dict[str, Any] | None, window: Window, warn: Warn) -> LogDraft:
     agent = values.name(row.agent, "agent")
-    kind = LogKind.EXECUTION.value if row.kind is None else row.kind
+    kind = _EXECUTION if row.kind is None else row.kind
     if type(kind) is not str or kind not in _KINDS:
         raise Fault("kind: one of execution, line is expected")
     level = None if row.level is None else values.name(row.level, "level", limit=_LEVEL_LIMIT)
     started, completed, duration = _times(row, window)
     # Rows without a time are a microsecond apart: they keep their order.
-    at_us = next((at for at in (completed, started) if at is not None), window.now_us + index)
+    at_us = completed if completed is not None else started if started is not None else window.now_us + index
     return LogDraft(
-        index=index,
-        agent=agent,
-        at_us=window.check(at_us, "completed_at" if completed is not None else "started_at"),
-        started_us=started,
-        completed_us=completed,
-        duration=duration,
-        kind=kind,
-        status=_status(row.status, kind, level),
-        level=level,
-        external_id=_own_id(row.id),
-        message=None if row.message is None else values.text(row.message, "message", warn),
-        details=_details(row.details, extra, warn),
-    )
+        index, agent, window.check(at_us, "completed_at" if completed is not None else "started_at"),
+        started, completed, duration, kind, _status(row.status, kind, level), level, _own_id(row.id),
+        None if row.message is None else values.text(row.message, "message", warn),
+        _details(row.details, extra, warn),
+    )  # fmt: skip
 
 
 def _status(status: object, kind: str, level: str | None) -> str:

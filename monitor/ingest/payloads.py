@@ -63,10 +63,8 @@ class Outcome:
 
     def body(self) -> dict[str, Any]:
         """The answer; `warnings` only where there are some."""
-        answer: dict[str, Any] = {
-            "accepted": self.accepted,
-            "rejected": [{"index": index, "error": error} for index, error in sorted(self.rejected)],
-        }
+        rejected = [{"index": index, "error": error} for index, error in sorted(self.rejected)] if self.rejected else []
+        answer: dict[str, Any] = {"accepted": self.accepted, "rejected": rejected}
         if self.warnings:
             answer["warnings"] = [{"index": index, "warning": text} for index, text in self.warnings]
         return answer

@@ -107,7 +107,7 @@ def _endpoint(ingest: Ingest, tokens: Tokens) -> Callable[[Request], Awaitable[R
         known = await tokens.find(request.path_params["token"])
         known.principal.require(Scope.INGEST)
         now = ingest.deps.clock()
-        await ingest.gate.enter(str(known.principal.agent_id), now=now)
+        await ingest.gate.enter(known.principal.agent_id, now=now)
         ingest.disk.check()
         signal = request.path_params.get("signal", "0")
         code = _exit_code(signal)

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from monitor.errors import UnsupportedMedia
 from monitor.http import problems
@@ -67,6 +67,15 @@ def router(ingest: Ingest) -> APIRouter:
     return routes
 
 
+def hot(routes: APIRouter) -> dict[tuple[str, str], ASGIApp]:
+    """The posts among the routes, by method and path, to be called without the framework around them."""
+    return {
+        ("POST", route.path): problems.guarded(route.endpoint)
+        for route in routes.routes
+        if isinstance(route, BareRoute) and "{" not in route.path
+    }
+
+
 def _endpoint(ingest: Ingest, take: Take) -> Callable[[Request], Awaitable[Response]]:
     # The usual answer, everything kept, is the same bytes over and over.
     plain = [_plain(count) for count in range(_PLAIN_ANSWERS)]
@@ -84,7 +93,7 @@ def _endpoint(ingest: Ingest, take: Take) -> Callable[[Request], Awaitable[Respo
                 length=headers.get("content-length"),
             )
             answer = await take(
-                service.Request(principal, request.url.path, raw, lines, sniff, headers.get("idempotency-key"))
+                service.Request(principal, request.scope["path"], raw, lines, sniff, headers.get("idempotency-key"))
             )
         if answer.status == NONE_KEPT:
             return problems.problem(NONE_KEPT, "invalid_input", "no row is kept: each is named", **answer.body)
@@ -105,7 +114,7 @@ async def admit(ingest: Ingest, request: Request) -> Principal:
     """Who is asking, if it may send rows now: a valid key with the scope, within its rate, and room on the disk."""
     principal = await ingest.deps.authenticate(request)
     principal.require(KeyScope.INGEST)
-    await ingest.gate.enter(str(principal.key_id or principal.user_id), now=ingest.deps.clock())
+    await ingest.gate.enter(principal.key_id or principal.user_id, now=ingest.deps.clock())
     ingest.disk.check()
     return principal
 

@@ -2,9 +2,8 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -31,8 +30,7 @@ THREAD_BYTES = 512 * 1024
 TAKEN, NONE_KEPT = 202, 422
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """One request to take rows in, its body read."""
 
     principal: Principal
@@ -43,8 +41,7 @@ class Request:
     key: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Checked:
+class Checked(NamedTuple):
     """Good rows of a request, of one of the three kinds, and what is known of the others."""
 
     drafts: Sequence[Any]

@@ -7,9 +7,8 @@ A value that cannot be kept raises `Fault` with words that name it. What is kept
 import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -41,8 +40,7 @@ class Fault(ValueError):
     """Why a row or a part of it is not kept. The text names the field."""
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(NamedTuple):
     """When the request came in, and which times it may speak of. All in microseconds since the epoch."""
 
     now_us: int

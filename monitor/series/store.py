@@ -71,8 +71,7 @@ class Refused:
     error: str
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
+class Prepared(NamedTuple):
     """Points with their series known, in columns of one length: what `write` takes. Not deduplicated, not sorted."""
 
     series_ids: npt.NDArray[np.int64]

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -45,7 +44,7 @@ async def job(api: Collector, clock: SettableClock, **fields: Any) -> Job:
     row = LogRow(
         await api.agent_id(), uuid7(clock()), now_us, None, None, None, "execution", "error", None, None, None, None
     )
-    made.logs.append(replace(row, **fields))
+    made.logs.append(row._replace(**fields))
     return made
 
 
