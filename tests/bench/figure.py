@@ -22,6 +22,8 @@ class Figure:
     @property
     def target(self) -> str:
         """Its targets in words; empty where it has none."""
+        if self.least is not None and self.most is not None:
+            return f"{number(self.least)} to {number(self.most)}"
         if self.least is not None:
             return f"≥ {number(self.least)}"
         return "" if self.most is None else f"≤ {number(self.most)}"

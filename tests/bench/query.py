@@ -13,7 +13,7 @@ from monitor import clock as wall
 from monitor.db import Role
 from monitor.ids import microseconds
 from monitor.series.columns import cursor, runs
-from monitor.series.store import Point
+from monitor.series.store import Point, SeriesName
 from monitor.series.stored import HOUR_US, Who
 from monitor.series.summaries import Points, summarise
 from monitor.series.upserts import Batch, write_rollups
@@ -33,7 +33,7 @@ async def run(stage: Stage, *, quick: bool) -> list[Figure]:
     tenant = await make_tenant(stage.db)
     agents = [await make_agent(stage.db, tenant.id, f"agent-{number:03d}") for number in range(AGENTS)]
     prepared, _refused = await SeriesWriter(stage.db).prepare(
-        tenant.id, [Point(agent, "latency_ms", (), 0, 0.0, None, "ms") for agent in agents]
+        tenant.id, [Point(SeriesName(agent, "latency_ms", (), None, "ms"), 0, 0.0) for agent in agents]
     )
     end = wall.now().replace(hour=0, minute=0, second=0, microsecond=0)
     await fill(stage, tenant.id, np.sort(prepared.series_ids), end)

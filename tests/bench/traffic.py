@@ -8,7 +8,7 @@ from uuid import UUID
 import numpy as np
 
 from monitor.ids import microseconds
-from monitor.series.store import Point, Prepared
+from monitor.series.store import Point, Prepared, SeriesName
 from monitor.series.write import SeriesWriter
 
 AGENTS, METRICS, STEPS = 10, 10, 10
@@ -72,7 +72,7 @@ async def series_columns(writer: SeriesWriter, tenant_id: UUID, agents: dict[str
     columns = []
     for group in range(GROUPS):
         points = [
-            Point(agents[agent], metric, tuple(TAGS.items()), step, number + step / 8 + 0.5, None, None)
+            Point(SeriesName(agents[agent], metric, tuple(TAGS.items()), None, None), step, number + step / 8 + 0.5)
             for number, (agent, metric) in enumerate(_names(group))
             for step in range(STEPS)
         ]

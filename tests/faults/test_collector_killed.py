@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import signal
 
 import pytest
 
@@ -38,7 +39,8 @@ async def test_a_clean_stop_under_load_answers_what_it_took(stage: Stage, tenant
     async with Fleet(collector.url, tenant.key) as fleet:
         for _ in range(3):
             await asyncio.sleep(1)
-            assert await collector.stop() == 0
+            # uvicorn ends in order and then by the signal that asked for it.
+            assert await collector.stop() in {0, -signal.SIGTERM}
             await collector.start()
         await fleet.finish()
     assert fleet.ledger.odd == []
