@@ -144,9 +144,7 @@ def layout(message: Message, *, full: int = FULL_LINES, size: int) -> Layout:
     told_full: list[AlertLine] = []
     told_brief: list[AlertLine] = []
     for index, line in enumerate(lines):
-        long = (
-            sum(map(len, _listed(line, message.at))) + len(headline(line)) + 20 if index < full else size + 1
-        )
+        long = sum(map(len, _listed(line, message.at))) + len(headline(line)) + 20 if index < full else size + 1
         short = len(brief(line, message.at)) + 1
         if not told_brief and (long <= size or index == 0):
             told_full.append(line)
@@ -157,9 +155,7 @@ def layout(message: Message, *, full: int = FULL_LINES, size: int) -> Layout:
         else:
             break
     told = len(told_full) + len(told_brief)
-    return Layout(
-        tuple(told_full), tuple(told_brief), max(message.firing + message.resolved, len(lines)) - told
-    )
+    return Layout(tuple(told_full), tuple(told_brief), max(message.firing + message.resolved, len(lines)) - told)
 
 
 def facts(line: AlertLine, at: datetime) -> Iterator[Fact]:

@@ -7,9 +7,7 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
 # Characters that turn the direction of writing or cannot be seen: with them a name can pose as another one.
-_INVISIBLE = frozenset(
-    [0x061C, 0x200B, 0x200E, 0x200F, 0xFEFF, *range(0x202A, 0x202F), *range(0x2060, 0x2070)]
-)
+_INVISIBLE = frozenset([0x061C, 0x200B, 0x200E, 0x200F, 0xFEFF, *range(0x202A, 0x202F), *range(0x2060, 0x2070)])
 _LINK_LIMIT = 2000
 
 
@@ -22,9 +20,7 @@ def one_line(given: str, limit: int) -> str:
 def paragraph(given: str, limit: int) -> str:
     """Foreign text on several lines: as `one_line`, but line ends and indentation are kept."""
     lines = given[: limit * 4].replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    return _cut(
-        "\n".join(_clean(line).rstrip() for line in lines).strip("\n"), limit, cut=len(given) > limit * 4
-    )
+    return _cut("\n".join(_clean(line).rstrip() for line in lines).strip("\n"), limit, cut=len(given) > limit * 4)
 
 
 def number(value: float) -> str:

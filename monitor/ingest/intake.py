@@ -13,7 +13,7 @@ from monitor.ingest.logs import LogDraft, LogKind
 from monitor.ingest.payloads import Outcome
 from monitor.ingest.points import PointDraft
 from monitor.principal import Principal
-from monitor.series.store import Point, SeriesStore
+from monitor.series.store import Point, SeriesName, SeriesStore
 from monitor.signals import Touch
 
 # A metric brings `last_seen_at` up to date when it is older than this: not for every batch.
@@ -101,15 +101,19 @@ class Intake:
         points: list[Point] = []
         rows: list[int] = []
         touched: set[UUID] = set()
+        # By identity: rows of the same shape share the object.
+        names: dict[int, SeriesName] = {}
         for row, shape, at_us, value in drafts:
-            agent, metric, tags, kind, unit = shape
-            ref = refs[agent]
-            if isinstance(ref, str):
-                outcome.reject(row, ref)
-                continue
-            points.append(Point(ref.id, metric, tags, at_us, value, kind, unit))
+            name = names.get(id(shape))
+            if name is None:
+                ref = refs[shape.agent]
+                if isinstance(ref, str):
+                    outcome.reject(row, ref)
+                    continue
+                name = names[id(shape)] = SeriesName(ref.id, shape.metric, shape.tags, shape.kind, shape.unit)
+                touched.add(ref.id)
+            points.append(Point(name, at_us, value))
             rows.append(row)
-            touched.add(ref.id)
         if not points:
             return 0
         prepared, refused = await self.series.prepare(job.tenant_id, points)

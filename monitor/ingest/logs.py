@@ -10,7 +10,7 @@ from monitor.ingest import values
 from monitor.ingest.decode import Rows
 from monitor.ingest.payloads import LogIn, Outcome
 from monitor.ingest.values import Fault, Warn, Window
-from monitor.series.store import Kind, Point
+from monitor.series.store import Kind, Point, SeriesName
 
 DURATION_METRIC = "execution_duration_ms"
 STATUS_METRIC = "execution_status"
@@ -60,10 +60,12 @@ class LogDraft(NamedTuple):
         error 0), at the event's time."""
         if self.kind != _EXECUTION:
             return []
-        made = [Point(agent_id, STATUS_METRIC, (), self.at_us, _STATUS_VALUE[self.status], Kind.GAUGE, None)]
+        made = [
+            Point(SeriesName(agent_id, STATUS_METRIC, (), Kind.GAUGE, None), self.at_us, _STATUS_VALUE[self.status])
+        ]
         if self.duration is not None:
-            duration = float(self.duration)
-            made.append(Point(agent_id, DURATION_METRIC, (), self.at_us, duration, Kind.GAUGE, "ms"))
+            name = SeriesName(agent_id, DURATION_METRIC, (), Kind.GAUGE, "ms")
+            made.append(Point(name, self.at_us, float(self.duration)))
         return made
 
 

@@ -51,16 +51,25 @@ class Reducer(StrEnum):
     STDDEV = "stddev"
 
 
-class Point(NamedTuple):
-    """One value. `at_us` is microseconds since the epoch. `kind` and `unit` are None where the caller said nothing."""
+class SeriesName(NamedTuple):
+    """What a caller calls a series. `kind` and `unit` are None where the caller said nothing.
+
+    Points of one series should share the object: then it is looked up once for all of them.
+    """
 
     agent_id: UUID
     metric: str
     tags: Tags
-    at_us: int
-    value: float
     kind: Kind | None
     unit: str | None
+
+
+class Point(NamedTuple):
+    """One value. `at_us` is microseconds since the epoch."""
+
+    series: SeriesName
+    at_us: int
+    value: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from sqlalchemy.types import Text
 from monitor import arrays
 from monitor.db import Database
 from monitor.errors import DatabaseDown, SeriesDown
-from monitor.series.store import Kind, Point, Prepared, Refused, Tags
+from monitor.series.store import Kind, Point, Prepared, Refused, SeriesName, Tags
 
 CACHE_SIZE = 200_000
 
@@ -80,31 +80,40 @@ class SeriesWriter:
 
     async def prepare(self, tenant_id: UUID, points: Sequence[Point]) -> tuple[Prepared, list[Refused]]:
         """Find or make the series of each point, in short transactions of its own, and check kind and unit."""
-        keys: list[_Key] = [(tenant_id, point.agent_id, point.metric, point.tags) for point in points]
-        found = [self._known.get(key) for key in keys]
-        wanted: dict[_Key, Point] = {}
-        if None in found:
-            for key, point, series in zip(keys, points, found, strict=True):
-                if series is None:
-                    # The first point of a series decides its kind and unit.
-                    wanted.setdefault(key, point)
+        # By identity, which costs less than comparing names; equal ones meet in the cache.
+        names = {id(point.series): point.series for point in points}
+        ids, faults = await self._resolve(tenant_id, names)
+        if not faults:
+            return _columns([ids[id(point.series)] for point in points], points), []
+        kept = [point for point in points if id(point.series) in ids]
+        refused = [
+            Refused(index, faults[id(point.series)]) for index, point in enumerate(points) if id(point.series) in faults
+        ]
+        return _columns([ids[id(point.series)] for point in kept], kept), refused
+
+    async def _resolve(self, tenant_id: UUID, names: dict[int, SeriesName]) -> tuple[dict[int, int], dict[int, str]]:
+        """The series' id, or why the name is refused, for each entry."""
+        keys: dict[int, _Key] = {one: (tenant_id, name.agent_id, name.metric, name.tags) for one, name in names.items()}
+        found = {one: self._known.get(key) for one, key in keys.items()}
+        wanted: dict[_Key, SeriesName] = {}
+        for one, series in found.items():
+            if series is None:
+                # The first point of a series decides its kind and unit.
+                wanted.setdefault(keys[one], names[one])
         # Held apart from the cache, which may drop some of them before they are used.
         fresh = await self._register(tenant_id, wanted) if wanted else {}
-        ids: list[int] = []
-        kept: list[Point] = []
-        refused: list[Refused] = []
-        for index, (point, series) in enumerate(zip(points, found, strict=True)):
-            if series is None:
-                series = fresh[keys[index]]
-            if point.unit is not None and series.unit is None:
-                series = await self._adopt(tenant_id, keys[index], series, point.unit)
-            fault = _mismatch(point, series)
+        ids: dict[int, int] = {}
+        faults: dict[int, str] = {}
+        for one, name in names.items():
+            series = found[one] or fresh[keys[one]]
+            if name.unit is not None and series.unit is None:
+                series = await self._adopt(tenant_id, keys[one], series, name.unit)
+            fault = _mismatch(name, series)
             if fault is None:
-                ids.append(series.id)
-                kept.append(point)
+                ids[one] = series.id
             else:
-                refused.append(Refused(index, fault))
-        return _columns(ids, kept), refused
+                faults[one] = fault
+        return ids, faults
 
     def _remember(self, key: _Key, series: _Known) -> None:
         self._known[key] = series
@@ -112,7 +121,7 @@ class SeriesWriter:
         while len(self._known) > self._size:
             self._known.popitem(last=False)
 
-    async def _register(self, tenant_id: UUID, wanted: dict[_Key, Point]) -> dict[_Key, _Known]:
+    async def _register(self, tenant_id: UUID, wanted: dict[_Key, SeriesName]) -> dict[_Key, _Known]:
         """Series that are not in the cache: looked up, made where missing, in one transaction."""
         keys = list(wanted)
         hashes = {key: tags_hash(key[3]) for key in keys}
@@ -171,15 +180,15 @@ class SeriesWriter:
         )
 
 
-def _mismatch(point: Point, series: _Known) -> str | None:
-    if point.kind is not None and point.kind is not series.kind:
-        return f"kind: {point.metric} is a {series.kind}, not a {point.kind}"
-    if point.unit is not None and point.unit != series.unit:
-        return f"unit: {point.metric} is in {series.unit}, not in {point.unit}"
+def _mismatch(name: SeriesName, series: _Known) -> str | None:
+    if name.kind is not None and name.kind is not series.kind:
+        return f"kind: {name.metric} is a {series.kind}, not a {name.kind}"
+    if name.unit is not None and name.unit != series.unit:
+        return f"unit: {name.metric} is in {series.unit}, not in {name.unit}"
     return None
 
 
-def _columns(ids: list[int], points: list[Point]) -> Prepared:
+def _columns(ids: list[int], points: Sequence[Point]) -> Prepared:
     return Prepared(
         np.array(ids, dtype=np.int64),
         np.array([point.at_us for point in points], dtype=np.int64),

@@ -11,7 +11,7 @@ from monitor.db import Database, Role
 from monitor.ids import microseconds
 from monitor.series import rollup
 from monitor.series.postgres import PostgresSeriesStore
-from monitor.series.store import Kind, Point, Refused, SeriesStore, Tags
+from monitor.series.store import Kind, Point, Refused, SeriesName, SeriesStore, Tags
 
 
 @dataclass
@@ -52,4 +52,4 @@ def point(
     agent_id: UUID, at: datetime, value: float, *, metric: str = "m", tags: Tags = (), kind: Kind | None = None
 ) -> Point:
     """A point with defaults."""
-    return Point(agent_id, metric, tags, microseconds(at), value, kind, None)
+    return Point(SeriesName(agent_id, metric, tags, kind, None), microseconds(at), value)

@@ -28,7 +28,7 @@ def distinct(points: Iterable[Point]) -> dict[Series, dict[int, float]]:
     """Points by series, the last one written at a time wins."""
     series: dict[Series, dict[int, float]] = {}
     for point in points:
-        series.setdefault((point.agent_id, point.metric, point.tags), {})[point.at_us] = point.value
+        series.setdefault(point.series[:3], {})[point.at_us] = point.value
     return series
 
 
@@ -68,7 +68,7 @@ def answer(
 ) -> dict[tuple[Key, datetime], Expected]:
     """Value for each line and step of a query whose metric and filters all `points` meet."""
     kept = [p for p in points if microseconds(wanted.start) <= p.at_us < microseconds(wanted.end)]
-    line_of = {(p.agent_id, p.metric, p.tags): line(p) for p in kept}
+    line_of = {p.series[:3]: line(p) for p in kept}
     found: dict[tuple[Key, int], list[tuple[int, float]]] = {}
     rises: dict[tuple[Key, int], list[float]] = {}
     for key, values in distinct(kept).items():

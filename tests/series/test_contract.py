@@ -10,7 +10,7 @@ import pytest
 
 from monitor.errors import InvalidInput
 from monitor.ids import from_microseconds, microseconds
-from monitor.series.store import Kind, Point, Query, Reduced, Reducer, Reduction
+from monitor.series.store import Kind, Point, Query, Reduced, Reducer, Reduction, SeriesName
 from tests.factories import make_agent, make_tenant
 from tests.series import reference
 from tests.series.conftest import History, point
@@ -47,13 +47,13 @@ def random_points(agents: Sequence[UUID], day: datetime, *, seed: int, kind: Kin
             value *= random.choice((-1, 0, 1, 1, 1), len(at))
         tags = (("model", model),) if model else ()
         for one, number in zip(at.tolist(), value.tolist(), strict=True):
-            made.append(Point(agent_id, "m", tags, microseconds(day) + one, number, kind, None))
+            made.append(Point(SeriesName(agent_id, "m", tags, kind, None), microseconds(day) + one, number))
     return made
 
 
 def model_of(given: Point) -> Key:
     """The label `model`."""
-    return (dict(given.tags).get("model", ""),)
+    return (dict(given.series.tags).get("model", ""),)
 
 
 async def check_query(history: History, tenant_id: UUID, points: list[Point], wanted: Query, kind: Kind) -> None:
@@ -123,7 +123,7 @@ async def test_reductions_equal_the_reference(history: History, day: datetime, w
                 (tenant_id, *key): want
                 for tenant_id, given in points.items()
                 for (key, _), want in reference.answer(
-                    given, wanted, line=lambda one: (one.agent_id, model_of(one))
+                    given, wanted, line=lambda one: (one.series.agent_id, model_of(one))
                 ).items()
             }
             assert found.keys() == expected.keys()
@@ -252,7 +252,7 @@ async def test_last_values(history: History, day: datetime) -> None:
             point(agent_id, day + HOUR, 1.0, metric="cpu"),
             point(agent_id, day + 2 * HOUR, 2.0, metric="cpu"),
             point(agent_id, day, 3.0, metric="cpu", tags=prod),
-            Point(agent_id, "latency", (), microseconds(day), 9.5, None, "ms"),
+            Point(SeriesName(agent_id, "latency", (), None, "ms"), microseconds(day), 9.5),
         ],
     )
     expected = [

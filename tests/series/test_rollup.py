@@ -128,7 +128,7 @@ async def test_points_written_beside_compaction_are_never_lost(history: History,
         for turn in range(40):
             batch = [point(one, day + ((turn * 7 + i) % 90) * MINUTE, float(turn)) for i, one in enumerate(agents)]
             await history.write(tenant.id, batch)
-            expected.update({(one.agent_id, one.at_us): one.value for one in batch})
+            expected.update({(one.series.agent_id, one.at_us): one.value for one in batch})
 
     async def settle() -> None:
         for _ in range(15):
@@ -144,8 +144,8 @@ async def test_a_late_point_renews_its_day(history: History, day: datetime) -> N
     tenant_id, points = await filled(history, day, agents=1)
     await history.settle(day + 30 * HOUR)
     assert await rows(history.db, "SELECT count, max FROM rollups_day") == [(18, 17.0)]
-    await history.write(tenant_id, [point(points[0].agent_id, day + 20 * HOUR, 99.0)])
-    await history.write(tenant_id, [point(points[0].agent_id, day, 50.0)])
+    await history.write(tenant_id, [point(points[0].series.agent_id, day + 20 * HOUR, 99.0)])
+    await history.write(tenant_id, [point(points[0].series.agent_id, day, 50.0)])
     assert await total(history, tenant_id, day) == (19.0, sum(range(18)) + 149.0)
     report = await history.settle(day + 30 * HOUR)
     assert (report.points, report.chunks) == (2, 2)
@@ -172,7 +172,7 @@ async def test_space_of_past_days_is_given_back(history: History, day: datetime)
     assert report.truncated == (name,)
     assert await rows(history.db, "SELECT pg_relation_size(:name)", name=name) == [(0,)]
     assert (await history.settle(day + 25 * HOUR)).truncated == ()
-    await history.write(tenant_id, [point(points[0].agent_id, day, 1.0)])
+    await history.write(tenant_id, [point(points[0].series.agent_id, day, 1.0)])
     assert (await history.settle(day + 25 * HOUR)).truncated == (name,)
 
 
