@@ -11,7 +11,7 @@ from uuid import UUID
 
 import msgspec
 import psycopg
-from sqlalchemy import delete, select
+from sqlalchemy import select
 
 from monitor import arrays
 from monitor.db import Database
@@ -128,10 +128,3 @@ class Idempotency:
         async with self._db.tenant(tenant_id) as connection:
             row = (await connection.execute(query)).one_or_none()
         return None if row is None else Answered(bytes(row.body_hash), row.answer["status"], row.answer["body"])
-
-
-async def purge(db: Database, *, now: datetime) -> int:
-    """Delete the keys of all tenants that have expired; returns how many."""
-    async with db.owner() as connection:
-        done = await connection.execute(delete(IdempotencyKey).where(IdempotencyKey.created_at <= now - KEPT))
-        return done.rowcount

@@ -25,7 +25,7 @@ ENVIRONMENT = {
 NOW = {"datetime.now", "datetime.utcnow", "datetime.today", "date.today", "time.time", "time.time_ns"}
 CHECKS = ("assert", "expect", "check", "raises", "fail", "until", "wait_until")
 UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|NotImplementedError)\b")
-MACHINE = re.compile(r"/work/|/tmp/venv|/root/|/home/\w+/")
+MACHINE = re.compile(r"/(?:work|root)/|/tmp/venv|/home/\w+/")
 
 
 def _broad(node: ast.AST) -> bool:
