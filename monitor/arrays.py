@@ -30,7 +30,7 @@ _WIDE = np.dtype([("length", ">i4"), ("bits", ">u8")])
 _EPOCH = microseconds(datetime(2000, 1, 1, tzinfo=UTC))
 
 
-class _Array:
+class Array:
     """One encoded array."""
 
     __slots__ = ("data",)
@@ -39,35 +39,35 @@ class _Array:
         self.data = data
 
 
-class Int2s(_Array):
+class Int2s(Array):
     """smallint[]"""
 
 
-class Int4s(_Array):
+class Int4s(Array):
     """integer[]"""
 
 
-class Int8s(_Array):
+class Int8s(Array):
     """bigint[]"""
 
 
-class Float8s(_Array):
+class Float8s(Array):
     """double precision[]"""
 
 
-class Times(_Array):
+class Times(Array):
     """timestamptz[]"""
 
 
-class Uuids(_Array):
+class Uuids(Array):
     """uuid[]"""
 
 
-class Texts(_Array):
+class Texts(Array):
     """text[]"""
 
 
-class Jsonbs(_Array):
+class Jsonbs(Array):
     """jsonb[]"""
 
 
@@ -84,7 +84,7 @@ def _dumper(array_oid: int) -> type[_ArrayDumper]:
 
 
 # Type numbers are fixed in PostgreSQL's pg_type.dat.
-_DUMPERS: tuple[tuple[type[_Array], type[_ArrayDumper]], ...] = (
+_DUMPERS: tuple[tuple[type[Array], type[_ArrayDumper]], ...] = (
     (Int2s, _dumper(1005)),
     (Int4s, _dumper(1007)),
     (Int8s, _dumper(1016)),

@@ -1,8 +1,7 @@
 """Logs and what is known of an agent right now, written together: the SQL of the hot path.
 
-Everything here runs inside the caller's transaction, whose tenant is set, on a psycopg connection that may be in
-pipeline mode. Whoever writes for an agent holds its `agent_live` row first, so two collectors take turns; rows are
-locked in order of their ids, so they cannot deadlock.
+Everything here is added to the caller's transaction, whose tenant is set. Whoever writes for an agent holds its
+`agent_live` row first, so two collectors take turns; rows are locked in order of their ids, so they cannot deadlock.
 
 An agent's streak is defined by its executions in order of their ids, which carry event time: the number of errors
 after the newest success or warning. What an agent is doing is not stored: status.py computes it from this.
@@ -10,16 +9,13 @@ after the newest success or warning. What an agent is doing is not stored: statu
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
-import psycopg
-
 from monitor import arrays
+from monitor.pipeline import Pipeline, Statement
 
-Connection = psycopg.AsyncConnection[Any]
-
-_LOCK = "SELECT 1 FROM agent_live WHERE agent_id = ANY(%b) ORDER BY agent_id FOR NO KEY UPDATE"
+_LOCK = Statement("SELECT 1 FROM agent_live WHERE agent_id = ANY(:agents::uuid[]) ORDER BY agent_id FOR NO KEY UPDATE")
 
 # The count of stored errors sees what was committed before this statement began, and this statement began after
 # the agent's row was locked; the rows that it inserts itself are not among them and are counted from `news`.
@@ -27,22 +23,23 @@ _LOCK = "SELECT 1 FROM agent_live WHERE agent_id = ANY(%b) ORDER BY agent_id FOR
 # partition each time it starts.
 # Null where nothing was stored: then it is not newer either.
 _NEWER = "news.id > coalesce(l.last_execution_id, '00000000-0000-0000-0000-000000000000'::uuid)"
-_LOGS = f"""
+_LOGS = Statement(f"""
 WITH n AS MATERIALIZED (
     SELECT * FROM unnest(
-        %(agents)b, %(ids)b, %(received)b, %(started)b, %(completed)b, %(durations)b,
-        %(kinds)b, %(statuses)b, %(levels)b, %(names)b, %(messages)b, %(details)b
+        :agents::uuid[], :ids::uuid[], :received::timestamptz[], :started::timestamptz[], :completed::timestamptz[],
+        :durations::bigint[], :kinds::text[], :statuses::text[], :levels::text[], :names::text[], :messages::text[],
+        :details::jsonb[]
     ) AS n (agent_id, id, received_at, started_at, completed_at, duration,
             kind, status, level, external_id, message, details)
 ), named AS (
     INSERT INTO agent_log_ids (tenant_id, agent_id, external_id, log_id)
-    SELECT %(tenant)b, agent_id, external_id, id FROM n WHERE external_id IS NOT NULL
+    SELECT :tenant::uuid, agent_id, external_id, id FROM n WHERE external_id IS NOT NULL
     ON CONFLICT DO NOTHING
     RETURNING agent_id, external_id, log_id
 ), stored AS (
     INSERT INTO agent_logs (tenant_id, agent_id, id, received_at, started_at, completed_at, duration,
                             kind, status, level, external_id, message, details)
-    SELECT %(tenant)b, n.* FROM n
+    SELECT :tenant::uuid, n.* FROM n
     WHERE n.external_id IS NULL OR EXISTS (
         SELECT FROM named
         WHERE named.agent_id = n.agent_id AND named.external_id = n.external_id AND named.log_id = n.id
@@ -74,20 +71,20 @@ WITH n AS MATERIALIZED (
             WHEN news.ok_id > l.last_ok_id OR (news.ok_id IS NOT NULL AND l.last_ok_id IS NULL) THEN
                 (SELECT count(*) FROM unnest(news.errors) AS e (id) WHERE e.id > news.ok_id)
                 + CASE WHEN l.last_execution_id > news.ok_id
-                       THEN errors_after(%(tenant)b, l.agent_id, news.ok_id) ELSE 0 END
+                       THEN errors_after(:tenant::uuid, l.agent_id, news.ok_id) ELSE 0 END
             ELSE l.consecutive_failures + (
                 SELECT count(*) FROM unnest(news.errors) AS e (id) WHERE l.last_ok_id IS NULL OR e.id > l.last_ok_id
             )
         END
     FROM news
-    WHERE l.tenant_id = %(tenant)b AND l.agent_id = news.agent_id
+    WHERE l.tenant_id = :tenant::uuid AND l.agent_id = news.agent_id
 )
 SELECT log_id FROM named
-"""
+""")
 
 # The interval is learned from the times of receipt: a moving average in which one long gap counts as four at most.
 _GAP = "(extract(epoch FROM b.at - l.last_heartbeat_at) / b.count)"
-_BEATS = f"""
+_BEATS = Statement(f"""
 UPDATE agent_live l SET
     last_seen_at = greatest(l.last_seen_at, b.at),
     last_heartbeat_at = greatest(l.last_heartbeat_at, b.at),
@@ -108,19 +105,20 @@ UPDATE agent_live l SET
         WHEN pg_column_size(l.metrics) > 16384 THEN b.metrics
         ELSE l.metrics || b.metrics
     END
-FROM unnest(%(agents)b, %(at)b, %(counts)b, %(statuses)b, %(intervals)b, %(farewells)b, %(metrics)b)
+FROM unnest(:agents::uuid[], :at::timestamptz[], :counts::bigint[], :statuses::text[], :intervals::bigint[],
+            :farewells::smallint[], :metrics::jsonb[])
          AS b (agent_id, at, count, status, interval_us, farewell, metrics)
-JOIN agents a ON a.tenant_id = %(tenant)b AND a.id = b.agent_id
-WHERE l.tenant_id = %(tenant)b AND l.agent_id = b.agent_id
-"""
+JOIN agents a ON a.tenant_id = :tenant::uuid AND a.id = b.agent_id
+WHERE l.tenant_id = :tenant::uuid AND l.agent_id = b.agent_id
+""")
 
-_SEEN = """
+_SEEN = Statement("""
 UPDATE agent_live l SET last_seen_at = greatest(l.last_seen_at, s.at)
-FROM unnest(%(agents)b, %(at)b) AS s (agent_id, at)
-WHERE l.tenant_id = %(tenant)b AND l.agent_id = s.agent_id
-"""
+FROM unnest(:agents::uuid[], :at::timestamptz[]) AS s (agent_id, at)
+WHERE l.tenant_id = :tenant::uuid AND l.agent_id = s.agent_id
+""")
 
-_TOUCHED = "INSERT INTO touched (tenant_id, agent_ids, kinds) VALUES (%b, %b, %b)"
+_TOUCHED = Statement("INSERT INTO touched (tenant_id, agent_ids, kinds) VALUES (:tenant, :agents, :kinds)")
 
 
 class LogRow(NamedTuple):
@@ -157,61 +155,57 @@ class Beats:
     metrics: bytes | None
 
 
-async def lock(connection: Connection, agent_ids: Sequence[UUID]) -> None:
+def lock(pipeline: Pipeline, agent_ids: Sequence[UUID]) -> None:
     """Take turns with everybody else who writes for these agents. `agent_ids` in any order, without repeats."""
-    await connection.execute(_LOCK, (arrays.uuids(sorted(agent_ids)),), prepare=True)
+    pipeline.add(_LOCK, agents=arrays.uuids(sorted(agent_ids)))
 
 
-async def write_logs(connection: Connection, tenant_id: UUID, logs: Sequence[LogRow]) -> psycopg.AsyncCursor[Any]:
+def write_logs(pipeline: Pipeline, tenant_id: UUID, logs: Sequence[LogRow]) -> None:
     """Store logs and bring their agents' rows, locked by the caller, up to date with what was really new.
 
-    A log whose id (the caller's, or the row's own) is stored already changes nothing but `last_seen_at`. The cursor
-    holds one row, the log's id, for each log with a caller's id that was new.
+    A log whose id (the caller's, or the row's own) is stored already changes nothing but `last_seen_at`. To be
+    fetched: the id of each log with a caller's id that was new.
     """
-    columns = {
-        "tenant": tenant_id,
-        "agents": arrays.uuids([log.agent_id for log in logs]),
-        "ids": arrays.uuids([log.id for log in logs]),
-        "received": arrays.times_or_null([log.received_us for log in logs]),
-        "started": arrays.times_or_null([log.started_us for log in logs]),
-        "completed": arrays.times_or_null([log.completed_us for log in logs]),
-        "durations": arrays.int8s_or_null([log.duration for log in logs]),
-        "kinds": arrays.texts([log.kind for log in logs]),
-        "statuses": arrays.texts([log.status for log in logs]),
-        "levels": arrays.texts([log.level for log in logs]),
-        "names": arrays.texts([log.external_id for log in logs]),
-        "messages": arrays.texts([log.message for log in logs]),
-        "details": arrays.jsonbs([log.details for log in logs]),
-    }
-    return await connection.execute(_LOGS, columns, prepare=True)
+    pipeline.add(
+        _LOGS,
+        tenant=tenant_id,
+        agents=arrays.uuids([log.agent_id for log in logs]),
+        ids=arrays.uuids([log.id for log in logs]),
+        received=arrays.times_or_null([log.received_us for log in logs]),
+        started=arrays.times_or_null([log.started_us for log in logs]),
+        completed=arrays.times_or_null([log.completed_us for log in logs]),
+        durations=arrays.int8s_or_null([log.duration for log in logs]),
+        kinds=arrays.texts([log.kind for log in logs]),
+        statuses=arrays.texts([log.status for log in logs]),
+        levels=arrays.texts([log.level for log in logs]),
+        names=arrays.texts([log.external_id for log in logs]),
+        messages=arrays.texts([log.message for log in logs]),
+        details=arrays.jsonbs([log.details for log in logs]),
+    )
 
 
-async def write_beats(connection: Connection, tenant_id: UUID, beats: Sequence[Beats]) -> None:
+def write_beats(pipeline: Pipeline, tenant_id: UUID, beats: Sequence[Beats]) -> None:
     """Store heartbeats, one entry for each agent, whose rows the caller has locked."""
-    columns = {
-        "tenant": tenant_id,
-        "agents": arrays.uuids([beat.agent_id for beat in beats]),
-        "at": arrays.times_or_null([beat.at_us for beat in beats]),
-        "counts": arrays.int8s_or_null([beat.count for beat in beats]),
-        "statuses": arrays.texts([beat.status for beat in beats]),
-        "intervals": arrays.int8s_or_null([beat.interval_us for beat in beats]),
-        "farewells": arrays.int2s([int(beat.farewell) for beat in beats]),
-        "metrics": arrays.jsonbs([beat.metrics for beat in beats]),
-    }
-    await connection.execute(_BEATS, columns, prepare=True)
+    pipeline.add(
+        _BEATS,
+        tenant=tenant_id,
+        agents=arrays.uuids([beat.agent_id for beat in beats]),
+        at=arrays.times_or_null([beat.at_us for beat in beats]),
+        counts=arrays.int8s_or_null([beat.count for beat in beats]),
+        statuses=arrays.texts([beat.status for beat in beats]),
+        intervals=arrays.int8s_or_null([beat.interval_us for beat in beats]),
+        farewells=arrays.int2s([int(beat.farewell) for beat in beats]),
+        metrics=arrays.jsonbs([beat.metrics for beat in beats]),
+    )
 
 
-async def write_seen(connection: Connection, tenant_id: UUID, seen: Mapping[UUID, int]) -> None:
+def write_seen(pipeline: Pipeline, tenant_id: UUID, seen: Mapping[UUID, int]) -> None:
     """Note when agents were last heard of: microseconds of receipt by agent, whose rows the caller has locked."""
-    columns = {
-        "tenant": tenant_id,
-        "agents": arrays.uuids(list(seen)),
-        "at": arrays.times_or_null(list(seen.values())),
-    }
-    await connection.execute(_SEEN, columns, prepare=True)
+    agents, at = arrays.uuids(list(seen)), arrays.times_or_null(list(seen.values()))
+    pipeline.add(_SEEN, tenant=tenant_id, agents=agents, at=at)
 
 
-async def touch(connection: Connection, tenant_id: UUID, news: Mapping[UUID, int]) -> None:
+def touch(pipeline: Pipeline, tenant_id: UUID, news: Mapping[UUID, int]) -> None:
     """Tell the alerter which agents have news of which kinds: bits of `monitor.signals.Touch`."""
-    values = (tenant_id, arrays.uuids(list(news)), arrays.int2s(news.values()))
-    await connection.execute(_TOUCHED, values, prepare=True)
+    agents, kinds = arrays.uuids(list(news)), arrays.int2s(news.values())
+    pipeline.add(_TOUCHED, tenant=tenant_id, agents=agents, kinds=kinds)

@@ -14,12 +14,12 @@ import psycopg
 import structlog
 from psycopg.pq import TransactionStatus
 
-from monitor import arrays
 from monitor.db import Database, Role, translated
 from monitor.errors import DatabaseDown, Full, InvalidInput, MonitorError, Unavailable
 from monitor.ingest.commit import Job, commit
 from monitor.ingest.idempotency import Repeated
 from monitor.ingest.metrics import IngestMetrics
+from monitor.pipeline import Pipeline
 from monitor.series.store import SeriesStore
 
 # One: while its transaction is on its way, all that comes gathers for the next. A second one halves the gathering:
@@ -103,7 +103,7 @@ class Batcher:
                 async with self._db.driver(Role.APP) as connection:
                     await _prove(connection)
                     failures = 0
-                    await self._serve(connection)
+                    await self._serve(connection, Pipeline(connection))
             except DatabaseDown as fault:
                 since = since if failures else time.monotonic()
                 failures += 1
@@ -120,7 +120,7 @@ class Batcher:
             await self._ready.wait()
         return True
 
-    async def _serve(self, connection: Connection) -> None:
+    async def _serve(self, connection: Connection, pipeline: Pipeline) -> None:
         """Commit batch after batch on one connection. Raises DatabaseDown when it is lost."""
         used = time.monotonic()
         while await self._some():
@@ -132,7 +132,7 @@ class Batcher:
             await asyncio.sleep(0)
             batch = self._take()
             if batch:
-                await self._settle(connection, batch)
+                await self._settle(connection, pipeline, batch)
 
     def _take(self, *, everything: bool = False) -> list[Job]:
         batch: list[Job] = []
@@ -144,15 +144,15 @@ class Batcher:
         self._count(-total)
         return batch
 
-    async def _settle(self, connection: Connection, batch: list[Job]) -> None:
+    async def _settle(self, connection: Connection, pipeline: Pipeline, batch: list[Job]) -> None:
         """Commit a batch and tell its requests; after a failure each by itself."""
         try:
-            fault = await self._try(connection, batch)
+            fault = await self._try(connection, pipeline, batch)
             if fault is None:
                 return
             if len(batch) > 1 or _is_busy(fault):
                 for job in batch:
-                    fault = await self._try(connection, [job])
+                    fault = await self._try(connection, pipeline, [job])
                     if fault is not None:
                         self._metrics.poisoned.inc()
                         self._fail([job], fault)
@@ -162,13 +162,13 @@ class Batcher:
             # Reached with open futures only through a fault of ours, which the supervisor reports.
             self._fail(batch, MonitorError("the rows could not be stored"))
 
-    async def _try(self, connection: Connection, batch: list[Job]) -> Exception | None:
+    async def _try(self, connection: Connection, pipeline: Pipeline, batch: list[Job]) -> Exception | None:
         """Commit: None when it is done, else what to tell. Raises DatabaseDown after telling, when the connection
         is lost: then nobody knows whether the commit took place."""
         started = time.perf_counter()
         try:
             with translated():
-                await commit(connection, self._series, batch)
+                await commit(pipeline, self._series, batch)
         except (MonitorError, Repeated, psycopg.Error) as fault:
             if connection.closed or connection.pgconn.transaction_status != TransactionStatus.IDLE:
                 lost = DatabaseDown("the database went away while the rows were being stored")
@@ -193,7 +193,6 @@ async def _prove(connection: Connection) -> None:
     with translated():
         await connection.execute("SELECT 1")
         await connection.rollback()
-    arrays.register(connection)
 
 
 def _is_busy(fault: Exception) -> bool:

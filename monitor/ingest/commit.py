@@ -8,24 +8,17 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any
 from uuid import UUID
 
 import numpy as np
-import psycopg
 
 from monitor.agents import live
 from monitor.agents.live import Beats, LogRow
 from monitor.ingest import beats as heartbeats
 from monitor.ingest import idempotency
 from monitor.ingest.idempotency import Stamp
+from monitor.pipeline import SET_TENANT, Pipeline
 from monitor.series.store import Prepared, SeriesStore
-
-# Generic plans: planning the statement that stores logs for its values, partition by partition, costs as much as
-# running it, and the plans do not differ.
-_SET_TENANT = (
-    "SELECT set_config('app.current_tenant_id', %b, true), set_config('plan_cache_mode', 'force_generic_plan', true)"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,18 +66,16 @@ class Job:
         self.touches[agent_id] = self.touches.get(agent_id, 0) | news
 
 
-async def commit(connection: psycopg.AsyncConnection[Any], series: SeriesStore, jobs: Iterable[Job]) -> None:
+async def commit(pipeline: Pipeline, series: SeriesStore, jobs: Iterable[Job]) -> None:
     """Write all of the jobs in one transaction, or none: then it raises what the driver raises, or Repeated."""
     ordered = sorted(jobs, key=lambda job: job.tenant_id.int)
-    async with connection.pipeline(), connection.transaction():
+    async with pipeline:
         for tenant_id, group in groupby(ordered, key=lambda job: job.tenant_id):
-            await _write_tenant(connection, series, tenant_id, list(group))
+            await _write_tenant(pipeline, series, tenant_id, list(group))
 
 
-async def _write_tenant(
-    connection: psycopg.AsyncConnection[Any], series: SeriesStore, tenant_id: UUID, jobs: Sequence[Job]
-) -> None:
-    await connection.execute(_SET_TENANT, (str(tenant_id),), prepare=True)
+async def _write_tenant(pipeline: Pipeline, series: SeriesStore, tenant_id: UUID, jobs: Sequence[Job]) -> None:
+    pipeline.add(SET_TENANT, tenant=str(tenant_id))
     logs = [log for job in jobs for log in job.logs]
     beats = heartbeats.together(beat for job in jobs for beat in job.beats)
     seen: dict[UUID, int] = {}
@@ -96,22 +87,22 @@ async def _write_tenant(
             touches[agent_id] = touches.get(agent_id, 0) | news
     locked = {log.agent_id for log in logs} | {beat.agent_id for beat in beats} | seen.keys()
     if locked:
-        await live.lock(connection, list(locked))
+        live.lock(pipeline, list(locked))
     points = [part for job in jobs for part in job.points]
     if logs:
-        cursor = await live.write_logs(connection, tenant_id, logs)
+        live.write_logs(pipeline, tenant_id, logs)
         named = [job.named for job in jobs if job.named is not None]
         if named:
-            new = frozenset([row[0] for row in await cursor.fetchall()])
+            new = frozenset([UUID(bytes=made) for made in await pipeline.fetch() if made is not None])
             points += [part.of(new) for part in named]
     if beats:
-        await live.write_beats(connection, tenant_id, beats)
+        live.write_beats(pipeline, tenant_id, beats)
     if seen:
-        await live.write_seen(connection, tenant_id, seen)
+        live.write_seen(pipeline, tenant_id, seen)
     if points:
-        await series.write(connection, tenant_id, points)
+        series.write(pipeline, tenant_id, points)
     if touches:
-        await live.touch(connection, tenant_id, touches)
+        live.touch(pipeline, tenant_id, touches)
     stamps = [job.stamp for job in jobs if job.stamp is not None]
     if stamps:
-        await idempotency.store(connection, tenant_id, stamps)
+        await idempotency.store(pipeline, tenant_id, stamps)

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
-import psycopg
 from sqlalchemy import select
 
 from monitor import arrays
@@ -18,21 +17,22 @@ from monitor.db import Database
 from monitor.errors import Conflict, InvalidInput
 from monitor.ids import microseconds
 from monitor.ingest.tables import IdempotencyKey
+from monitor.pipeline import Pipeline, Statement
 
 KEPT = timedelta(hours=24)
 KEY_LIMIT = 200
 
 # A key that has expired and is still there is taken over; one that is good returns no row.
-_INSERT = """
+_INSERT = Statement("""
 INSERT INTO idempotency_keys AS k (tenant_id, key, body_hash, answer, created_at)
-SELECT %(tenant)b, n.key, decode(n.hash, 'hex'), n.answer, n.at
-FROM unnest(%(keys)b, %(hashes)b, %(answers)b, %(at)b) AS n (key, hash, answer, at)
+SELECT :tenant::uuid, n.key, decode(n.hash, 'hex'), n.answer, n.at
+FROM unnest(:keys::text[], :hashes::text[], :answers::jsonb[], :at::timestamptz[]) AS n (key, hash, answer, at)
 ORDER BY n.key
 ON CONFLICT (tenant_id, key) DO UPDATE
 SET body_hash = excluded.body_hash, answer = excluded.answer, created_at = excluded.created_at
 WHERE k.created_at <= excluded.created_at - interval '24 hours'
 RETURNING 1
-"""
+""")
 
 
 class Repeated(Exception):
@@ -76,17 +76,17 @@ def checked_key(key: str) -> str:
     return key
 
 
-async def store(connection: psycopg.AsyncConnection[Any], tenant_id: UUID, stamps: Sequence[Stamp]) -> None:
+async def store(pipeline: Pipeline, tenant_id: UUID, stamps: Sequence[Stamp]) -> None:
     """Write keys within the caller's transaction. Raises Repeated when one of them is there already."""
-    columns = {
-        "tenant": tenant_id,
-        "keys": arrays.texts([stamp.key for stamp in stamps]),
-        "hashes": arrays.texts([stamp.digest.hex() for stamp in stamps]),
-        "answers": arrays.jsonbs([msgspec.json.encode({"status": s.status, "body": s.body}) for s in stamps]),
-        "at": arrays.times_or_null([microseconds(stamp.at) for stamp in stamps]),
-    }
-    cursor = await connection.execute(_INSERT, columns, prepare=True)
-    if len(await cursor.fetchall()) < len(stamps):
+    pipeline.add(
+        _INSERT,
+        tenant=tenant_id,
+        keys=arrays.texts([stamp.key for stamp in stamps]),
+        hashes=arrays.texts([stamp.digest.hex() for stamp in stamps]),
+        answers=arrays.jsonbs([msgspec.json.encode({"status": s.status, "body": s.body}) for s in stamps]),
+        at=arrays.times_or_null([microseconds(stamp.at) for stamp in stamps]),
+    )
+    if len(await pipeline.fetch()) < len(stamps):
         raise Repeated
 
 

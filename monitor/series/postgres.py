@@ -3,13 +3,11 @@
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any
 from uuid import UUID
-
-import psycopg
 
 from monitor.db import Database
 from monitor.errors import DatabaseDown, SeriesDown
+from monitor.pipeline import Pipeline
 from monitor.series import read, reduce
 from monitor.series.store import Line, Point, Prepared, Query, Reduced, Reduction, Refused, Tags
 from monitor.series.write import SeriesWriter
@@ -35,9 +33,9 @@ class PostgresSeriesStore:
         """Find or make the series of each point."""
         return await self._writer.prepare(tenant_id, points)
 
-    async def write(self, connection: psycopg.AsyncConnection[Any], tenant_id: UUID, batch: Sequence[Prepared]) -> None:
-        """Write within the caller's transaction."""
-        await self._writer.write(connection, tenant_id, batch)
+    def write(self, pipeline: Pipeline, tenant_id: UUID, batch: Sequence[Prepared]) -> None:
+        """Add to the caller's transaction."""
+        self._writer.write(pipeline, tenant_id, batch)
 
     async def query(self, tenant_id: UUID, query: Query) -> list[Line]:
         """Lines over time."""

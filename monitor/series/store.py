@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 from uuid import UUID
 
 import numpy as np
 import numpy.typing as npt
-import psycopg
+
+from monitor.pipeline import Pipeline
 
 Tags = tuple[tuple[str, str], ...]
 """Tags of a series: pairs sorted by name, no empty values."""
@@ -145,8 +146,8 @@ class SeriesStore(Protocol):
         """Find or make the series of each point, in short transactions of its own, and check kind and unit."""
         ...
 
-    async def write(self, connection: psycopg.AsyncConnection[Any], tenant_id: UUID, batch: Sequence[Prepared]) -> None:
-        """Write within the caller's transaction, whose tenant is set. The same (series, time) overwrites; the last
+    def write(self, pipeline: Pipeline, tenant_id: UUID, batch: Sequence[Prepared]) -> None:
+        """Add to the caller's transaction, whose tenant is set. The same (series, time) overwrites; the last
         of a batch wins. Rows go in key order, so that two collectors cannot deadlock."""
         ...
 

@@ -8,7 +8,6 @@ from uuid import UUID
 
 import msgspec
 import numpy as np
-import psycopg
 from sqlalchemy import LargeBinary, bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.dialects.postgresql import UUID as PG_UUID
@@ -17,6 +16,7 @@ from sqlalchemy.types import Text
 from monitor import arrays
 from monitor.db import Database
 from monitor.errors import DatabaseDown, SeriesDown
+from monitor.pipeline import Pipeline, Statement
 from monitor.series.store import Kind, Point, Prepared, Refused, SeriesName, Tags
 
 CACHE_SIZE = 200_000
@@ -48,9 +48,10 @@ _SELECT = text(
 )
 _SET_UNIT = text("UPDATE series SET unit = :unit WHERE id = :id AND unit IS NULL RETURNING unit")
 _GET_UNIT = text("SELECT unit FROM series WHERE id = :id")
-UPSERT = (
+UPSERT = Statement(
     "INSERT INTO samples (tenant_id, series_id, at, value) "
-    "SELECT %b, n.series_id, n.at, n.value FROM unnest(%b, %b, %b) AS n (series_id, at, value) "
+    "SELECT :tenant::uuid, n.series_id, n.at, n.value "
+    "FROM unnest(:series::bigint[], :at::timestamptz[], :values::float8[]) AS n (series_id, at, value) "
     "ON CONFLICT (tenant_id, series_id, at) DO UPDATE SET value = excluded.value"
 )
 
@@ -168,16 +169,14 @@ class SeriesWriter:
         self._remember(key, series)
         return series
 
-    async def write(self, connection: psycopg.AsyncConnection[Any], tenant_id: UUID, batch: Sequence[Prepared]) -> None:
-        """Write within the caller's transaction, whose tenant is set. The same (series, time) overwrites; the last
+    def write(self, pipeline: Pipeline, tenant_id: UUID, batch: Sequence[Prepared]) -> None:
+        """Add to the caller's transaction, whose tenant is set. The same (series, time) overwrites; the last
         of a batch wins. Rows go in key order, so that two collectors cannot deadlock."""
         series, at, values = unique_in_order(batch)
         if len(series) == 0:
             return
-        arrays.register(connection)
-        await connection.execute(
-            UPSERT, (tenant_id, arrays.int8s(series), arrays.times(at), arrays.float8s(values)), prepare=True
-        )
+        columns = {"series": arrays.int8s(series), "at": arrays.times(at), "values": arrays.float8s(values)}
+        pipeline.add(UPSERT, tenant=tenant_id, **columns)
 
 
 def _mismatch(name: SeriesName, series: _Known) -> str | None:

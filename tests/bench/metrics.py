@@ -5,12 +5,15 @@ import time
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+import psycopg
 from sqlalchemy import select
 
+from monitor import arrays
 from monitor.agents.tables import Agent
 from monitor.db import Role
+from monitor.pipeline import SET_TENANT
 from monitor.series.store import Prepared
-from monitor.series.write import SeriesWriter
+from monitor.series.write import UPSERT, SeriesWriter, unique_in_order
 from tests.bench.client import Load, closed, lasting, request
 from tests.bench.figure import Figure
 from tests.bench.traffic import POINTS, Batches, series_columns
@@ -37,15 +40,18 @@ async def by_psycopg(
     stage: Stage, tenant: TenantMade, batches: Batches, columns: list[Prepared], seconds: float
 ) -> float:
     """Points a second through the product's own statement on one connection, a transaction for four batches."""
-    writer = SeriesWriter(stage.db)
     async with stage.db.driver(Role.APP) as connection:
         await connection.commit()
+        arrays.register(connection)
+        cursor = psycopg.AsyncRawCursor(connection)
         started = time.perf_counter()
         until = lasting(seconds)
         for number in itertools.count(1):
+            rows = unique_in_order([batches.prepared(columns) for _ in range(GATHERED)])
+            arrayed = (arrays.int8s(rows[0]), arrays.times(rows[1]), arrays.float8s(rows[2]))
             async with connection.pipeline(), connection.transaction():
-                await connection.execute("SELECT set_config('app.current_tenant_id', %s, true)", [str(tenant.id)])
-                await writer.write(connection, tenant.id, [batches.prepared(columns) for _ in range(GATHERED)])
+                await cursor.execute(SET_TENANT.sql, [str(tenant.id)], prepare=True)
+                await cursor.execute(UPSERT.sql, [tenant.id, *arrayed], prepare=True)
             if until(number):
                 return number * GATHERED * POINTS / (time.perf_counter() - started)
     raise AssertionError

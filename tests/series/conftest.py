@@ -9,6 +9,7 @@ import pytest
 
 from monitor.db import Database, Role
 from monitor.ids import microseconds
+from monitor.pipeline import SET_TENANT, Pipeline
 from monitor.series import rollup
 from monitor.series.postgres import PostgresSeriesStore
 from monitor.series.store import Kind, Point, Refused, SeriesName, SeriesStore, Tags
@@ -24,9 +25,9 @@ class History:
     async def write(self, tenant_id: UUID, points: Sequence[Point]) -> list[Refused]:
         """Write points in one transaction, as the batcher does."""
         prepared, refused = await self.store.prepare(tenant_id, points)
-        async with self.db.driver(Role.APP) as connection, connection.transaction():
-            await connection.execute("SELECT set_config('app.current_tenant_id', %s, true)", [str(tenant_id)])
-            await self.store.write(connection, tenant_id, [prepared])
+        async with self.db.driver(Role.APP) as connection, Pipeline(connection) as pipeline:
+            pipeline.add(SET_TENANT, tenant=str(tenant_id))
+            self.store.write(pipeline, tenant_id, [prepared])
         return refused
 
     async def settle(self, now: datetime) -> rollup.Report:
