@@ -4,6 +4,7 @@
 
     MonitorError(code, status)
       InvalidInput 422        some value is wrong; `path` names it
+        SeriesRefused         the history store will never take some points
       Unreadable 400          the body or the request cannot be read at all
       Unauthenticated 401     no key, or not a valid one
       Forbidden 403           a valid key that may not do this
@@ -22,6 +23,8 @@
 
 Driver errors are translated in `db.py`, `series/*` and `live.py`, nowhere else.
 """
+
+from collections.abc import Mapping
 
 
 class MonitorError(Exception):
@@ -47,6 +50,15 @@ class InvalidInput(MonitorError):
         """`path` is the dotted way to the fault in the request's body, if there is one."""
         super().__init__(f"{path}: {message}" if path else message)
         self.path = path
+
+
+class SeriesRefused(InvalidInput):
+    """The history store will never take points of these series. `refused`: why, by the series' id."""
+
+    def __init__(self, refused: Mapping[int, str]) -> None:
+        """`refused` is not empty."""
+        super().__init__(next(iter(refused.values())))
+        self.refused = refused
 
 
 class Unreadable(MonitorError):

@@ -401,6 +401,25 @@ ALTER TABLE ONLY public.notifications FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.notifications OWNER TO agent_monitor_owner;
 
+CREATE TABLE public.rollup_dirty (
+    tenant_id uuid NOT NULL,
+    series_id bigint NOT NULL,
+    hour timestamp with time zone NOT NULL,
+    marks bigint DEFAULT 1 NOT NULL
+);
+
+ALTER TABLE ONLY public.rollup_dirty FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.rollup_dirty OWNER TO agent_monitor_owner;
+
+CREATE TABLE public.rollup_progress (
+    level text NOT NULL,
+    until timestamp with time zone NOT NULL,
+    CONSTRAINT rollup_progress_level_check CHECK ((level = ANY (ARRAY['hour'::text, 'day'::text])))
+);
+
+ALTER TABLE public.rollup_progress OWNER TO agent_monitor_owner;
+
 CREATE TABLE public.rollups_day (
     tenant_id uuid NOT NULL,
     series_id bigint NOT NULL,
@@ -501,8 +520,41 @@ ALTER TABLE ONLY public.series FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.series OWNER TO agent_monitor_owner;
 
+CREATE TABLE public.series_copies (
+    tenant_id uuid NOT NULL,
+    source text NOT NULL,
+    day timestamp with time zone NOT NULL
+);
+
+ALTER TABLE ONLY public.series_copies FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.series_copies OWNER TO agent_monitor_owner;
+
 ALTER TABLE public.series ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.series_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.spool (
+    tenant_id uuid NOT NULL,
+    id bigint NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    points bigint NOT NULL,
+    series_ids bigint[] NOT NULL,
+    at timestamp with time zone[] NOT NULL,
+    "values" double precision[] NOT NULL
+);
+
+ALTER TABLE ONLY public.spool FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.spool OWNER TO agent_monitor_owner;
+
+ALTER TABLE public.spool ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.spool_id_seq
     START WITH 1
     INCREMENT BY 1
     NO MINVALUE
@@ -640,6 +692,12 @@ ALTER TABLE ONLY public.notification_groups
 ALTER TABLE ONLY public.notifications
     ADD CONSTRAINT notifications_pkey PRIMARY KEY (tenant_id, id);
 
+ALTER TABLE ONLY public.rollup_dirty
+    ADD CONSTRAINT rollup_dirty_pkey PRIMARY KEY (tenant_id, series_id, hour);
+
+ALTER TABLE ONLY public.rollup_progress
+    ADD CONSTRAINT rollup_progress_pkey PRIMARY KEY (level);
+
 ALTER TABLE ONLY public.rollups_day
     ADD CONSTRAINT rollups_day_pkey PRIMARY KEY (tenant_id, series_id, at);
 
@@ -655,11 +713,17 @@ ALTER TABLE ONLY public.sample_chunks
 ALTER TABLE ONLY public.samples
     ADD CONSTRAINT samples_pkey PRIMARY KEY (tenant_id, series_id, at);
 
+ALTER TABLE ONLY public.series_copies
+    ADD CONSTRAINT series_copies_pkey PRIMARY KEY (tenant_id, source, day);
+
 ALTER TABLE ONLY public.series
     ADD CONSTRAINT series_pkey PRIMARY KEY (tenant_id, id);
 
 ALTER TABLE ONLY public.series
     ADD CONSTRAINT series_tenant_id_agent_id_metric_tags_hash_key UNIQUE (tenant_id, agent_id, metric, tags_hash);
+
+ALTER TABLE ONLY public.spool
+    ADD CONSTRAINT spool_pkey PRIMARY KEY (tenant_id, id);
 
 ALTER TABLE ONLY public.tenants
     ADD CONSTRAINT tenants_pkey PRIMARY KEY (id);
@@ -722,6 +786,8 @@ CREATE INDEX notifications_unsent_idx ON public.notifications USING btree (next_
 CREATE INDEX samples_at_idx ON ONLY public.samples USING brin (at) WITH (pages_per_range='32', autosummarize='true');
 
 CREATE INDEX series_tenant_id_metric_idx ON public.series USING btree (tenant_id, metric);
+
+CREATE INDEX spool_id_idx ON public.spool USING btree (id);
 
 CREATE INDEX tenants_status_idx ON public.tenants USING btree (status);
 
@@ -888,6 +954,8 @@ CREATE POLICY alerter ON public.notification_groups TO agent_monitor_alerter USI
 
 CREATE POLICY alerter ON public.notifications TO agent_monitor_alerter USING (true) WITH CHECK (true);
 
+CREATE POLICY alerter ON public.rollup_dirty TO agent_monitor_alerter USING (true) WITH CHECK (true);
+
 CREATE POLICY alerter ON public.rollups_day TO agent_monitor_alerter USING (true) WITH CHECK (true);
 
 CREATE POLICY alerter ON public.rollups_hour TO agent_monitor_alerter USING (true) WITH CHECK (true);
@@ -899,6 +967,8 @@ CREATE POLICY alerter ON public.sample_chunks TO agent_monitor_alerter USING (tr
 CREATE POLICY alerter ON public.samples TO agent_monitor_alerter USING (true) WITH CHECK (true);
 
 CREATE POLICY alerter ON public.series TO agent_monitor_alerter USING (true) WITH CHECK (true);
+
+CREATE POLICY alerter ON public.spool TO agent_monitor_alerter USING (true) WITH CHECK (true);
 
 CREATE POLICY alerter ON public.tenants TO agent_monitor_alerter USING (true) WITH CHECK (true);
 
@@ -962,6 +1032,8 @@ CREATE POLICY owner ON public.notification_groups TO agent_monitor_owner USING (
 
 CREATE POLICY owner ON public.notifications TO agent_monitor_owner USING (true) WITH CHECK (true);
 
+CREATE POLICY owner ON public.rollup_dirty TO agent_monitor_owner USING (true) WITH CHECK (true);
+
 CREATE POLICY owner ON public.rollups_day TO agent_monitor_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner ON public.rollups_hour TO agent_monitor_owner USING (true) WITH CHECK (true);
@@ -974,6 +1046,10 @@ CREATE POLICY owner ON public.samples TO agent_monitor_owner USING (true) WITH C
 
 CREATE POLICY owner ON public.series TO agent_monitor_owner USING (true) WITH CHECK (true);
 
+CREATE POLICY owner ON public.series_copies TO agent_monitor_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY owner ON public.spool TO agent_monitor_owner USING (true) WITH CHECK (true);
+
 CREATE POLICY owner ON public.tenants TO agent_monitor_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner ON public.touched TO agent_monitor_owner USING (true) WITH CHECK (true);
@@ -981,6 +1057,8 @@ CREATE POLICY owner ON public.touched TO agent_monitor_owner USING (true) WITH C
 CREATE POLICY owner ON public.users TO agent_monitor_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY predefined ON public.agent_types FOR SELECT TO agent_monitor_app USING ((tenant_id = '00000000-0000-7000-8000-000000000000'::uuid));
+
+ALTER TABLE public.rollup_dirty ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.rollups_day ENABLE ROW LEVEL SECURITY;
 
@@ -993,6 +1071,10 @@ ALTER TABLE public.sample_chunks ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.samples ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.series ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.series_copies ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.spool ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY tenant ON public.agent_live TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
@@ -1030,6 +1112,8 @@ CREATE POLICY tenant ON public.notification_groups TO agent_monitor_app USING ((
 
 CREATE POLICY tenant ON public.notifications TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
+CREATE POLICY tenant ON public.rollup_dirty TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
+
 CREATE POLICY tenant ON public.rollups_day TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
 CREATE POLICY tenant ON public.rollups_hour TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
@@ -1041,6 +1125,10 @@ CREATE POLICY tenant ON public.sample_chunks TO agent_monitor_app USING ((tenant
 CREATE POLICY tenant ON public.samples TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
 CREATE POLICY tenant ON public.series TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
+
+CREATE POLICY tenant ON public.series_copies TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
+
+CREATE POLICY tenant ON public.spool TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
 CREATE POLICY tenant ON public.tenants TO agent_monitor_app USING ((id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((id = (current_setting('app.current_tenant_id'::text))::uuid));
 
@@ -1141,6 +1229,12 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.notification_groups TO agent_monitor_
 GRANT SELECT,INSERT,UPDATE ON TABLE public.notifications TO agent_monitor_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.notifications TO agent_monitor_alerter;
 
+GRANT SELECT,INSERT,UPDATE ON TABLE public.rollup_dirty TO agent_monitor_app;
+GRANT SELECT ON TABLE public.rollup_dirty TO agent_monitor_alerter;
+
+GRANT SELECT ON TABLE public.rollup_progress TO agent_monitor_app;
+GRANT SELECT ON TABLE public.rollup_progress TO agent_monitor_alerter;
+
 GRANT SELECT ON TABLE public.rollups_day TO agent_monitor_app;
 GRANT SELECT ON TABLE public.rollups_day TO agent_monitor_alerter;
 
@@ -1158,6 +1252,11 @@ GRANT SELECT ON TABLE public.samples TO agent_monitor_alerter;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.series TO agent_monitor_app;
 GRANT SELECT ON TABLE public.series TO agent_monitor_alerter;
+
+GRANT SELECT ON TABLE public.series_copies TO agent_monitor_app;
+
+GRANT SELECT,INSERT ON TABLE public.spool TO agent_monitor_app;
+GRANT SELECT ON TABLE public.spool TO agent_monitor_alerter;
 
 GRANT SELECT,UPDATE ON TABLE public.tenants TO agent_monitor_app;
 GRANT SELECT ON TABLE public.tenants TO agent_monitor_alerter;

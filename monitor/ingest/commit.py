@@ -100,7 +100,7 @@ async def _write_tenant(pipeline: Pipeline, series: SeriesStore, tenant_id: UUID
     if seen:
         live.write_seen(pipeline, tenant_id, seen)
     if points:
-        series.write(pipeline, tenant_id, points)
+        await series.write(pipeline, tenant_id, points)
     if touches:
         live.touch(pipeline, tenant_id, touches)
     stamps = [job.stamp for job in jobs if job.stamp is not None]

@@ -33,7 +33,7 @@ class PostgresSeriesStore:
         """Find or make the series of each point."""
         return await self._writer.prepare(tenant_id, points)
 
-    def write(self, pipeline: Pipeline, tenant_id: UUID, batch: Sequence[Prepared]) -> None:
+    async def write(self, pipeline: Pipeline, tenant_id: UUID, batch: Sequence[Prepared]) -> None:
         """Add to the caller's transaction."""
         self._writer.write(pipeline, tenant_id, batch)
 

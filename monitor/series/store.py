@@ -146,9 +146,12 @@ class SeriesStore(Protocol):
         """Find or make the series of each point, in short transactions of its own, and check kind and unit."""
         ...
 
-    def write(self, pipeline: Pipeline, tenant_id: UUID, batch: Sequence[Prepared]) -> None:
-        """Add to the caller's transaction, whose tenant is set. The same (series, time) overwrites; the last
-        of a batch wins. Rows go in key order, so that two collectors cannot deadlock."""
+    async def write(self, pipeline: Pipeline, tenant_id: UUID, batch: Sequence[Prepared]) -> None:
+        """Write with the caller's transaction, whose tenant is set: what is to be kept is kept once it commits.
+
+        The same (series, time) overwrites; the last of a batch wins. Rows go in key order, so that two collectors
+        cannot deadlock. Raises SeriesRefused when the store will never take some of them.
+        """
         ...
 
     async def query(self, tenant_id: UUID, query: Query) -> list[Line]:

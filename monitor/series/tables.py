@@ -1,4 +1,5 @@
-"""Tables of history on PostgreSQL: series, samples, sample_chunks and the three levels of rollups."""
+"""Tables of history: series on every store; samples, chunks and rollups where PostgreSQL is the store; where
+InfluxDB is, points that wait for it and what of it must be rolled up."""
 
 from datetime import datetime
 from uuid import UUID
@@ -12,8 +13,9 @@ from sqlalchemy import (
     LargeBinary,
     SmallInteger,
     UniqueConstraint,
+    text,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, DOUBLE_PRECISION
+from sqlalchemy.dialects.postgresql import ARRAY, DOUBLE_PRECISION, TIMESTAMP
 from sqlalchemy.orm import Mapped, mapped_column
 
 from monitor.tables import EMPTY_OBJECT, NOW, Base, HotTenantMixin, Json, TenantMixin
@@ -21,6 +23,7 @@ from monitor.tables import EMPTY_OBJECT, NOW, Base, HotTenantMixin, Json, Tenant
 _INT2 = ARRAY(SmallInteger)
 _INT4 = ARRAY(Integer)
 _FLOAT8 = ARRAY(DOUBLE_PRECISION)
+_TIMES = ARRAY(TIMESTAMP(timezone=True))
 
 
 class Series(TenantMixin, Base):
@@ -129,3 +132,55 @@ class RollupDay(_Rollup, Base):
 
     __tablename__ = "rollups_day"
     __table_args__ = ({"postgresql_partition_by": "RANGE (at)"},)
+
+
+class Spool(HotTenantMixin, Base):
+    """Points that were taken in while InfluxDB could not take them: one transaction's, in columns of one length.
+
+    They go there in order of `id`. A tenant's rows here are older than whatever it sends next: until the last one is
+    gone, new points queue behind them.
+    """
+
+    __tablename__ = "spool"
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    points: Mapped[int]
+    series_ids: Mapped[list[int]]
+    at: Mapped[list[datetime]] = mapped_column(_TIMES)
+    values: Mapped[list[float]] = mapped_column(_FLOAT8)
+    __table_args__ = (Index(None, "id"),)
+
+
+class RollupDirty(HotTenantMixin, Base):
+    """An hour of a series to which points in InfluxDB were added when it was over: its rollups may lack them.
+
+    `marks` counts how often: what has been rolled up is taken off the list only if nothing came meanwhile.
+    """
+
+    __tablename__ = "rollup_dirty"
+    series_id: Mapped[int] = mapped_column(primary_key=True)
+    hour: Mapped[datetime] = mapped_column(primary_key=True)
+    marks: Mapped[int] = mapped_column(server_default=text("1"))
+
+
+class RollupProgress(Base):
+    """How far the points in InfluxDB are rolled up: everything before `until`, but for what is dirty. No tenant's.
+
+    `level`: `hour` stands for minutes too, which are written with their hour; `day`.
+    """
+
+    __tablename__ = "rollup_progress"
+    level: Mapped[str] = mapped_column(primary_key=True)
+    until: Mapped[datetime]
+    __table_args__ = (CheckConstraint("level IN ('hour', 'day')", name="level"),)
+
+
+class SeriesCopy(HotTenantMixin, Base):
+    """A day of a tenant that `agent-monitor series copy` has copied: an interrupted copy goes on behind it.
+
+    Taken away when the copy is complete. `source`: the store that is copied from.
+    """
+
+    __tablename__ = "series_copies"
+    source: Mapped[str] = mapped_column(primary_key=True)
+    day: Mapped[datetime] = mapped_column(primary_key=True)

@@ -27,7 +27,7 @@ class History:
         prepared, refused = await self.store.prepare(tenant_id, points)
         async with self.db.driver(Role.APP) as connection, Pipeline(connection) as pipeline:
             pipeline.add(SET_TENANT, tenant=str(tenant_id))
-            self.store.write(pipeline, tenant_id, [prepared])
+            await self.store.write(pipeline, tenant_id, [prepared])
         return refused
 
     async def settle(self, now: datetime) -> rollup.Report:

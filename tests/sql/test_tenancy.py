@@ -8,7 +8,7 @@ from monitor.errors import TenantMissing
 from sql.models import metadata
 from tests.factories import make_agent, make_tenant
 
-NOBODYS = {"leases"}
+NOBODYS = {"leases", "rollup_progress"}
 TENANTS_TABLES = sorted(set(metadata.tables) - NOBODYS)
 
 
@@ -54,7 +54,7 @@ async def test_every_key_of_a_tenants_table_is_led_by_the_tenant(db: Database) -
         "JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = c.conkey[1] "
         "JOIN pg_class t ON t.oid = c.conrelid "
         "WHERE c.contype IN ('p', 'u', 'f') AND NOT t.relispartition AND t.relnamespace = 'public'::regnamespace "
-        "AND t.relname NOT IN ('tenants', 'users', 'leases', 'alembic_version')"
+        "AND t.relname NOT IN ('tenants', 'users', 'leases', 'rollup_progress', 'alembic_version')"
     )
     async with db.owner() as owner:
         first = {row.conname: row.attname for row in await owner.execute(query)}
@@ -73,7 +73,7 @@ async def test_row_level_security_is_forced_and_partitions_are_granted_to_nobody
         "WHERE c.relispartition AND g.grantee <> 'agent_monitor_owner'::regrole"
     )
     async with db.owner() as owner:
-        assert set((await owner.execute(query)).scalars()) == {"leases", "alembic_version"}
+        assert set((await owner.execute(query)).scalars()) == {*NOBODYS, "alembic_version"}
         assert list((await owner.execute(grants)).scalars()) == []
 
 
