@@ -36,6 +36,7 @@ from monitor.identity.keys import Authenticator
 from monitor.ingest import Ingest
 from monitor.ingest.disk import DiskGuard
 from monitor.series import rollup
+from monitor.live import Live
 from monitor.series.postgres import PostgresSeriesStore
 from monitor.series.retention import retention_of
 from monitor.settings import Settings, load
@@ -135,7 +136,7 @@ def make_authenticator(settings: Settings, db: Database) -> Authenticator:
 
 
 def make_deps(settings: Settings, db: Database, authenticator: Authenticator | None = None) -> Deps:
-    """What every route is made with."""
+    """What every route is made with. Raises ConfigError for an address of Redis that cannot be read."""
     registry = CollectorRegistry()
     for collector in (ProcessCollector, PlatformCollector, GCCollector):
         collector(registry=registry)
@@ -152,6 +153,7 @@ def make_deps(settings: Settings, db: Database, authenticator: Authenticator | N
 
 @contextlib.asynccontextmanager
 async def alerting(deps: Deps, *, disk: DiskGuard | None = None) -> AsyncIterator[None]:
+        live=Live(settings.redis_url, registry=registry),
     """The alerter's jobs on this loop. `disk`: the collector's guard, where it watches the database's disk."""
     settings, db = deps.settings, deps.db
     holder = f"{socket.gethostname()}:{os.getpid()}"
@@ -230,7 +232,7 @@ async def alert_until_stopped(settings: Settings) -> None:
         async with alerting(make_deps(settings, db)):
             await stop_signal()
     finally:
-        await db.close()
+        await deps.close()
 
 
 async def stop_signal() -> None:
@@ -254,6 +256,5 @@ def serve_app() -> FastAPI:
     """The collector's application from the environment alone: what each worker of `serve` runs."""
     settings = check_serving()
     configure_logs(settings)
-    db = open_database(settings)
-    deps = make_deps(settings, db)
-    return create_app(deps, Ingest(deps), closing=db.close)
+    deps = make_deps(settings, open_database(settings))
+    return create_app(deps, Ingest(deps), closing=deps.close)

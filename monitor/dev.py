@@ -107,6 +107,7 @@ async def running(options: Options, settings: Settings) -> AsyncIterator[asyncio
         await partitions.apply(db, clock.now(), retention=retention_of(settings))
         authenticator = compose.make_authenticator(settings, db)
         deps = compose.make_deps(settings, db, authenticator)
+        stack.push_async_callback(deps.live.close)
         owner = await firsttime.prepare(deps, known_key=directory.read().get("api_key"))
         ingest = Ingest(deps)
         server = await stack.enter_async_context(_serving(create_app(deps, ingest), listening))
@@ -131,13 +132,15 @@ async def running(options: Options, settings: Settings) -> AsyncIterator[asyncio
 
 
 def _completed(settings: Settings, directory: DevDir, url: str) -> Settings:
-    """Settings with what `dev` brings by itself: the address, a key ring, a folder in the place of a mail server."""
+    """Settings with what `dev` brings by itself: the address, a key ring, a folder in the place of a mail server,
+    and webhooks to programs on this machine."""
     default = Settings()
     return replace(
         settings,
         data_dir=directory.path,
         public_url=url if settings.public_url == default.public_url else settings.public_url,
         secret_keys=settings.secret_keys or directory.secret_keys(),
+        webhook_allow=settings.webhook_allow or LOOPBACK,
         smtp_url=settings.smtp_url or f"maildir://{directory.mail.as_posix()}",
     )
 

@@ -133,6 +133,7 @@ class Settings:
             "agent_monitor_owner": self.database_owner_url,
         }.get(role)
         return own or with_user(self.database_url, role)
+    redis_url: str | None = _setting(_url("redis", "rediss", "unix"), None, "Redis, a cache of live state; optional")
 
 
 def with_user(url: str, user: str) -> str:

@@ -8,7 +8,7 @@ principal who asks, authenticated and holding that scope.
 import base64
 import binascii
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Protocol
 
 from fastapi import Depends, Request
@@ -19,6 +19,7 @@ from starlette.datastructures import Headers
 from monitor.clock import Clock
 from monitor.db import Database
 from monitor.errors import Unauthenticated
+from monitor.live import Live
 from monitor.principal import Principal, Scope
 from monitor.series.store import SeriesStore
 from monitor.settings import Settings
@@ -88,6 +89,12 @@ class Deps:
     audit: Audit
     clock: Clock
     registry: CollectorRegistry
+    live: Live = field(default_factory=Live)
+
+    async def close(self) -> None:
+        """Close the connections, when nobody needs them any more."""
+        await self.live.close()
+        await self.db.close()
 
     async def authenticate(self, request: Request) -> Principal:
         """Who is asking: an API key first, else a session cookie. Raises Unauthenticated."""
