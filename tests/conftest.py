@@ -16,7 +16,7 @@ from monitor.db import Database, Role
 from monitor.embedded import EmbeddedPostgres
 from sql import migrate
 
-pytest_plugins = ("tests.parts",)
+pytest_plugins = ("tests.parts", "tests.servers.fixtures")
 
 TEMPLATE = "agent_monitor_template"
 ENOUGH_MEMORY = 6 << 30

@@ -1,25 +1,57 @@
-"""Real parts that a test needs and a machine may lack: a browser, a load generator.
+"""Real parts that a test needs and a machine may lack: a server, a browser, a load generator.
 
-Without its part a test is left out, and the end of the run says which and why. Where
-AGENT_MONITOR_TEST_REQUIRE_ALL is set, as in `.ci/run`, it fails instead.
+A server is looked for at an address in the environment, as a program on this machine, and in a container. Without
+its part a test is left out, and the end of the run says which and why. Where AGENT_MONITOR_TEST_REQUIRE_ALL is set,
+as in `.ci/run`, it fails instead.
 """
 
 import os
 import shutil
+import subprocess
+import sys
+from functools import cache
+from typing import NoReturn
 
 import pytest
 
 LEFT_OUT = "no real part: "
+PREFIX = "AGENT_MONITOR_TEST_"
+IMAGES = {
+    "INFLUX": "influxdb:2",
+    "POSTGRES": "pgvector/pgvector:pg17",
+    "REDIS": "redis:7",
+}
+"""What containers are made of, unless AGENT_MONITOR_TEST_<NAME>_IMAGE says otherwise."""
+
+
+def setting(name: str, default: str = "") -> str:
+    """What the environment says about the parts: AGENT_MONITOR_TEST_<name>."""
+    return os.environ.get(PREFIX + name) or default
+
+
+def image(name: str) -> str:
+    """The image that a container of INFLUX, POSTGRES or REDIS is made of."""
+    return setting(f"{name}_IMAGE", IMAGES[name])
+
+
+def leave_out(reason: str) -> NoReturn:
+    """The end of this test: left out, or failed where all parts are required."""
+    if setting("REQUIRE_ALL"):
+        pytest.fail(f"{reason}, and {PREFIX}REQUIRE_ALL is set")
+    pytest.skip(f"{LEFT_OUT}{reason}")
 
 
 def program(name: str) -> str:
-    """The path of a program on PATH, or the end of this test: left out, or failed where all parts are required."""
-    path = shutil.which(name)
-    if path is not None:
-        return path
-    if os.environ.get("AGENT_MONITOR_TEST_REQUIRE_ALL"):
-        pytest.fail(f"{name} is not on PATH, and AGENT_MONITOR_TEST_REQUIRE_ALL is set")
-    pytest.skip(f"{LEFT_OUT}{name} is not on PATH")
+    """The path of a program on PATH, or the end of this test."""
+    return shutil.which(name) or leave_out(f"{name} is not on PATH")
+
+
+@cache
+def docker_runs() -> bool:
+    """Whether a Docker engine answers here."""
+    # In a process of its own: docker's client leaves sockets open when nobody answers.
+    ask = [sys.executable, "-c", "import docker; docker.from_env(timeout=5).ping()"]
+    return subprocess.run(ask, capture_output=True, check=False).returncode == 0
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
