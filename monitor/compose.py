@@ -35,8 +35,8 @@ from monitor.http.deps import Deps
 from monitor.identity.keys import Authenticator
 from monitor.ingest import Ingest
 from monitor.ingest.disk import DiskGuard
-from monitor.series import rollup
 from monitor.live import Live
+from monitor.series import rollup
 from monitor.series.postgres import PostgresSeriesStore
 from monitor.series.retention import retention_of
 from monitor.settings import Settings, load
@@ -148,12 +148,12 @@ def make_deps(settings: Settings, db: Database, authenticator: Authenticator | N
         audit=Recorder(clock.now),
         clock=clock.now,
         registry=registry,
+        live=Live(settings.redis_url, registry=registry),
     )
 
 
 @contextlib.asynccontextmanager
 async def alerting(deps: Deps, *, disk: DiskGuard | None = None) -> AsyncIterator[None]:
-        live=Live(settings.redis_url, registry=registry),
     """The alerter's jobs on this loop. `disk`: the collector's guard, where it watches the database's disk."""
     settings, db = deps.settings, deps.db
     holder = f"{socket.gethostname()}:{os.getpid()}"
@@ -227,9 +227,9 @@ def _disk_watch(db: Database, settings: Settings, disk: DiskGuard) -> Callable[[
 
 async def alert_until_stopped(settings: Settings) -> None:
     """The alerter alone, until SIGTERM or Ctrl-C."""
-    db = open_database(settings)
+    deps = make_deps(settings, open_database(settings))
     try:
-        async with alerting(make_deps(settings, db)):
+        async with alerting(deps):
             await stop_signal()
     finally:
         await deps.close()
