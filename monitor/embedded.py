@@ -21,7 +21,8 @@ from monitor.pgbinaries import Binaries, choose, environment, let_through, serve
 from monitor.pgcluster import SUPERUSER, Cluster
 
 OWNER = "agent_monitor_owner"
-LOGIN_ROLES = (OWNER, "agent_monitor_app", "agent_monitor_alerter", "agent_monitor_doorman")
+GRAFANA = "agent_monitor_grafana"
+LOGIN_ROLES = (OWNER, "agent_monitor_app", "agent_monitor_alerter", "agent_monitor_doorman", GRAFANA)
 DATABASE = "agent_monitor"
 ROLES_SQL = Path(__file__).parent.parent / "sql" / "roles.sql"
 RECOVERY_SECONDS = 300.0
