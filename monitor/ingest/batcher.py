@@ -78,8 +78,8 @@ class Batcher:
         self._queue.append(job)
         self._count(weight)
         self._ready.set()
-        # A client that goes away cancels its own waiting only: the batch must not lose its future to that.
-        await asyncio.shield(job.done)
+        # A client that goes away cancels its future, which the batch then passes over; its rows are stored.
+        await job.done
 
     def _count(self, change: int) -> None:
         self._queued += change
