@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -41,6 +42,12 @@ def _positive(text: str) -> int:
     return value
 
 
+def _name(text: str) -> str:
+    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", text) is None:
+        raise ValueError("letters, digits, _, . and - are expected")
+    return text
+
+
 def _flag(text: str) -> bool:
     if text.lower() in {"1", "true", "yes", "on"}:
         return True
@@ -60,6 +67,16 @@ def _rate(text: str) -> str:
     if re.fullmatch(r"[1-9]\d*/(second|minute|hour|day)", text) is None:
         raise ValueError("a rate such as 1000/second is expected")
     return text
+
+
+def _hosts(text: str) -> tuple[str, ...]:
+    entries = tuple(part for part in re.split(r"[,\s]+", text) if part)
+    for entry in entries:
+        if "/" in entry or ":" in entry:
+            ip_network(entry, strict=False)
+        elif re.fullmatch(r"[\w.-]+", entry) is None:
+            raise ValueError("comma-separated networks (10.0.0.0/8), addresses and host names are expected")
+    return entries
 
 
 def _one_of(*words: str) -> Callable[[str], str]:
@@ -97,8 +114,26 @@ class Settings:
     database_alerter_url: str | None = _setting(_POSTGRES, None, "the same as agent_monitor_alerter")
     database_doorman_url: str | None = _setting(_POSTGRES, None, "the same as agent_monitor_doorman")
     database_owner_url: str | None = _setting(_POSTGRES, None, "the same as agent_monitor_owner")
-    database_pool_size: int = _setting(_positive, 20, "connections an instance, for each role at most")
+    database_grafana_url: str | None = _setting(_POSTGRES, None, "the same as agent_monitor_grafana, for `migrate`")
+    database_admin_url: str | None = _setting(
+        _POSTGRES, None, "a superuser: with it `migrate` makes roles, passwords and database"
+    )
+    database_pool_size: int = _setting(_positive, 20, "connections that a process holds at most, all roles together")
+    database_prepare: bool = _setting(
+        _flag, True, "prepare repeated statements; false behind PgBouncer in transaction mode"
+    )
+    instances: int = _setting(_positive, 3, "collectors' workers and alerters that share the database, for `doctor`")
+    influx_url: str | None = _setting(_HTTP, None, "InfluxDB 2; history is there and not in PostgreSQL when it is set")
+    influx_token: str | None = _setting(
+        str, None, "token for InfluxDB: reads and writes its buckets; `migrate` makes them"
+    )
+    influx_org: str | None = _setting(str, None, "organization in InfluxDB")
+    influx_bucket: str = _setting(
+        _name, "agent_monitor", "first part of the buckets' names: …_raw, _minute, _hour, _day"
+    )
+    series_limit: int = _setting(_positive, 100_000, "series a tenant may have; further ones are refused by name")
     data_dir: Path = _setting(Path, Path("~/.local/share/agent-monitor"), "where `dev` keeps everything")
+    redis_url: str | None = _setting(_url("redis", "rediss", "unix"), None, "Redis, a cache of live state; optional")
     public_url: str = _setting(_HTTP, "http://127.0.0.1:4318", "the address that links in messages carry")
     secret_keys: tuple[str, ...] = _setting(_ring, (), "key ring for signed links and cookies, newest first")
     smtp_url: str | None = _setting(
@@ -110,6 +145,10 @@ class Settings:
     slack_bot_token: str | None = _setting(str, None, "bot token of the Slack app")
     slack_api_url: str = _setting(_HTTP, "https://slack.com/api/", "base address of Slack's Web API")
     webhook_secret: str | None = _setting(str, None, "signs outgoing webhooks that have no secret of their own")
+    webhook_allow: tuple[str, ...] = _setting(
+        _hosts, (), "networks, addresses and host names that webhooks may reach although they are not public"
+    )
+    run_timeout: float = _setting(_duration, 10.0, "how long the webhook of a scheduled agent may take to answer")
     evaluation_interval: float = _setting(_duration, 10.0, "time between two passes over the rules")
     log_level: str = _setting(lambda text: _one_of("debug", "info", "warning", "error")(text).upper(), "INFO", "least")
     log_format: str = _setting(_one_of("json", "text"), "text", "shape of the logs")
@@ -133,7 +172,6 @@ class Settings:
             "agent_monitor_owner": self.database_owner_url,
         }.get(role)
         return own or with_user(self.database_url, role)
-    redis_url: str | None = _setting(_url("redis", "rediss", "unix"), None, "Redis, a cache of live state; optional")
 
 
 def with_user(url: str, user: str) -> str:

@@ -9,8 +9,9 @@ from monitor.db import Database
 from monitor.errors import DatabaseDown, SeriesDown
 from monitor.pipeline import Pipeline
 from monitor.series import read, reduce
+from monitor.series.catalogue import Catalogue
 from monitor.series.store import Line, Point, Prepared, Query, Reduced, Reduction, Refused, Tags
-from monitor.series.write import SeriesWriter
+from monitor.series.write import upsert
 
 
 @contextlib.contextmanager
@@ -24,18 +25,18 @@ def _series_down() -> Iterator[None]:
 class PostgresSeriesStore:
     """See SeriesStore. One for each process: it remembers the ids of series."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, catalogue: Catalogue | None = None) -> None:
         """Uses the doors tenant and alerter."""
         self._db = db
-        self._writer = SeriesWriter(db)
+        self._catalogue = catalogue or Catalogue(db)
 
     async def prepare(self, tenant_id: UUID, points: Sequence[Point]) -> tuple[Prepared, list[Refused]]:
         """Find or make the series of each point."""
-        return await self._writer.prepare(tenant_id, points)
+        return await self._catalogue.prepare(tenant_id, points)
 
     async def write(self, pipeline: Pipeline, tenant_id: UUID, batch: Sequence[Prepared]) -> None:
         """Add to the caller's transaction."""
-        self._writer.write(pipeline, tenant_id, batch)
+        upsert(pipeline, tenant_id, batch)
 
     async def query(self, tenant_id: UUID, query: Query) -> list[Line]:
         """Lines over time."""

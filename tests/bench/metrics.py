@@ -12,8 +12,9 @@ from monitor import arrays
 from monitor.agents.tables import Agent
 from monitor.db import Role
 from monitor.pipeline import SET_TENANT
+from monitor.series.catalogue import Catalogue
 from monitor.series.store import Prepared
-from monitor.series.write import UPSERT, SeriesWriter, unique_in_order
+from monitor.series.write import UPSERT, unique_in_order
 from tests.bench.client import Load, closed, lasting, request
 from tests.bench.figure import Figure
 from tests.bench.traffic import POINTS, Batches, series_columns
@@ -72,8 +73,8 @@ async def run(stage: Stage, *, quick: bool) -> list[Figure]:
     now = datetime.now(UTC)
     http, alone = Batches(now - timedelta(minutes=2)), Batches(now - timedelta(minutes=4))
     await over_http(collector, tenant, http, 1.0)
-    writer = SeriesWriter(stage.db)
-    columns = await series_columns(writer, tenant.id, await agents_of(stage, tenant))
+    catalogue = Catalogue(stage.db)
+    columns = await series_columns(catalogue, tenant.id, await agents_of(stage, tenant))
     ours, psycopgs, latencies = [], [], []
     for _ in range(rounds):
         load = await over_http(collector, tenant, http, seconds)

@@ -12,12 +12,12 @@ import numpy.typing as npt
 from monitor import clock as wall
 from monitor.db import Role
 from monitor.ids import microseconds
+from monitor.series.catalogue import Catalogue
 from monitor.series.columns import cursor, runs
 from monitor.series.store import Point, SeriesName
 from monitor.series.stored import HOUR_US, Who
 from monitor.series.summaries import Points, summarise
 from monitor.series.upserts import Batch, write_rollups
-from monitor.series.write import SeriesWriter
 from tests.bench.figure import Figure
 from tests.factories import make_agent, make_tenant
 from tests.stage import Stage
@@ -32,7 +32,7 @@ async def run(stage: Stage, *, quick: bool) -> list[Figure]:
     times = 5 if quick else 20
     tenant = await make_tenant(stage.db)
     agents = [await make_agent(stage.db, tenant.id, f"agent-{number:03d}") for number in range(AGENTS)]
-    prepared, _refused = await SeriesWriter(stage.db).prepare(
+    prepared, _refused = await Catalogue(stage.db).prepare(
         tenant.id, [Point(SeriesName(agent, "latency_ms", (), None, "ms"), 0, 0.0) for agent in agents]
     )
     end = wall.now().replace(hour=0, minute=0, second=0, microsecond=0)

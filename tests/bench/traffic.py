@@ -8,8 +8,8 @@ from uuid import UUID
 import numpy as np
 
 from monitor.ids import microseconds
+from monitor.series.catalogue import Catalogue
 from monitor.series.store import Point, Prepared, SeriesName
-from monitor.series.write import SeriesWriter
 
 AGENTS, METRICS, STEPS = 10, 10, 10
 POINTS = AGENTS * METRICS * STEPS
@@ -67,7 +67,7 @@ def _body(group: int) -> bytes:
     return f"[{','.join(rows)}]".encode()
 
 
-async def series_columns(writer: SeriesWriter, tenant_id: UUID, agents: dict[str, UUID]) -> list[Prepared]:
+async def series_columns(catalogue: Catalogue, tenant_id: UUID, agents: dict[str, UUID]) -> list[Prepared]:
     """Ids and values of each group's batch, the series found by the product's own code."""
     columns = []
     for group in range(GROUPS):
@@ -76,7 +76,7 @@ async def series_columns(writer: SeriesWriter, tenant_id: UUID, agents: dict[str
             for number, (agent, metric) in enumerate(_names(group))
             for step in range(STEPS)
         ]
-        prepared, refused = await writer.prepare(tenant_id, points)
+        prepared, refused = await catalogue.prepare(tenant_id, points)
         assert refused == []
         columns.append(prepared)
     return columns
