@@ -32,6 +32,7 @@ from monitor.db import Database, Role
 from monitor.devdir import DevDir
 from monitor.errors import ConfigError
 from monitor.http.deps import Deps
+from monitor.http.outbound import Allowed
 from monitor.identity.keys import Authenticator
 from monitor.ingest import Ingest
 from monitor.ingest.disk import DiskGuard
@@ -173,6 +174,7 @@ async def alerting(deps: Deps, *, disk: DiskGuard | None = None) -> AsyncIterato
         deliverer = Deliverer(
             db,
             channels,
+        allowed=Allowed.of(settings.webhook_allow),
             holder=holder,
             clock=deps.clock,
             rng=SystemRandom(),

@@ -32,6 +32,7 @@ from monitor.settings import Settings
 from sql import migrate
 
 STOP_SECONDS = 3
+LOOPBACK = ("127.0.0.0/8", "::1", "localhost")
 _log = structlog.get_logger(__name__)
 
 
@@ -133,7 +134,8 @@ async def running(options: Options, settings: Settings) -> AsyncIterator[asyncio
 
 def _completed(settings: Settings, directory: DevDir, url: str) -> Settings:
     """Settings with what `dev` brings by itself: the address, a key ring, a folder in the place of a mail server,
-    and webhooks to programs on this machine."""
+    and webhooks to programs on this machine.
+    """
     default = Settings()
     return replace(
         settings,

@@ -6,6 +6,7 @@ from email.utils import parsedate_to_datetime
 
 from alerts.core.wording import one_line
 from monitor.errors import ChannelError
+from monitor.http.outbound import refusal
 
 TIMEOUT = 20.0
 """Seconds for one exchange with a mail server, Slack or a webhook."""
@@ -22,7 +23,9 @@ def failure(who: str, status: int, *, said: str, headers: Mapping[str, str], now
 
 
 def unreachable(who: str, error: BaseException) -> ChannelError:
-    """The error for an exchange that broke or timed out: it passes."""
+    """The error for an exchange that broke or timed out: it passes. One with a refused address is permanent."""
+    if (refused := refusal(error)) is not None:
+        return ChannelError(f"{who} is not called: {refused}", permanent=True)
     return ChannelError(f"{who} cannot be reached: {one_line(str(error), 200) or type(error).__name__}")
 
 

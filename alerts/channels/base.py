@@ -10,6 +10,7 @@ from alerts.channels.webhook import WebhookChannel
 from alerts.core.message import Message, Reference
 from alerts.core.vocabulary import ChannelKind
 from monitor.clock import Clock
+from monitor.http.outbound import NOTHING, Allowed
 
 __all__ = ["Channel", "Channels", "Reference", "open_channels"]
 
@@ -46,15 +47,17 @@ async def open_channels(
     slack_api_url: str = "https://slack.com/api/",
     webhook_secret: str | None = None,
     public_url: str = "",
+    allowed: Allowed = NOTHING,
 ) -> AsyncIterator[Channels]:
     """Every channel by its kind, closed on exit. A channel that is not set up refuses to send and says why.
 
+    `allowed`: addresses that are not public and may be sent to all the same.
     Raises ConfigError for settings that cannot be used.
     """
     opened: list[Channel] = [
         EmailChannel(smtp_url, mail_from),
-        SlackChannel(slack_bot_token, slack_api_url, now=now),
-        WebhookChannel(webhook_secret, public_url, now=now),
+        SlackChannel(slack_bot_token, slack_api_url, now=now, allowed=allowed),
+        WebhookChannel(webhook_secret, public_url, now=now, allowed=allowed),
     ]
     try:
         yield {channel.kind: channel for channel in opened}

@@ -17,6 +17,7 @@ from alerts.core.vocabulary import ChannelKind, Reason
 from alerts.core.wording import is_link, one_line
 from monitor.clock import Clock
 from monitor.errors import ChannelError
+from monitor.http.outbound import NOTHING, Allowed, Outbound
 
 _PERMANENT = frozenset(
     [
@@ -65,12 +66,14 @@ class SlackChannel:
 
     kind = ChannelKind.SLACK
 
-    def __init__(self, token: str | None, api_url: str, *, now: Clock) -> None:
-        """`token` is the bot's; without one only incoming webhooks work."""
+    def __init__(self, token: str | None, api_url: str, *, now: Clock, allowed: Allowed = NOTHING) -> None:
+        """`token` is the bot's; without one only incoming webhooks work, whose addresses `allowed` may widen."""
         self._token = token
         self._api_url = api_url
         self._now = now
         self._session: aiohttp.ClientSession | None = None
+        # Only the addresses of incoming webhooks come from callers.
+        self._hooks = Outbound(allowed, seconds=TIMEOUT)
 
     async def send(self, target: str, message: Message, previous: Reference | None) -> Reference:
         """Post, or edit what was posted before. Returns where the group's message is: {"channel", "ts"}.
@@ -99,13 +102,14 @@ class SlackChannel:
 
     async def close(self) -> None:
         """Close idle connections."""
+        await self._hooks.close()
         if self._session is not None:
             await self._session.close()
 
     async def _send_to_hook(self, url: str, message: Message) -> Reference:
         if not is_link(url):
             raise ChannelError("the Slack target is not a usable URL", permanent=True)
-        hook = AsyncWebhookClient(url, timeout=int(TIMEOUT), session=self._open(), retry_handlers=[])
+        hook = AsyncWebhookClient(url, timeout=int(TIMEOUT), session=self._hooks.session, retry_handlers=[])
         answer = await hook.send(text=escape(title(message), 3000), blocks=blocks(message), unfurl_links=False)
         if answer.status_code == 400 and answer.body.strip() in _TOO_RICH:
             answer = await hook.send(text=fallback(message), unfurl_links=False)

@@ -1,14 +1,10 @@
 """Webhooks in Alertmanager's payload version 4, signed, so that its receivers work unchanged."""
 
 import hashlib
-import hmac
-import io
 import json
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
-
-import aiohttp
 
 from alerts.channels.answers import TIMEOUT, failure, unreachable
 from alerts.core.message import AlertLine, Message, Reference, closed_because, reading, title
@@ -16,9 +12,9 @@ from alerts.core.vocabulary import ChannelKind
 from alerts.core.wording import is_link, number, one_line, paragraph
 from monitor.clock import Clock
 from monitor.errors import ChannelError
+from monitor.http.outbound import FAILURES, NOTHING, Allowed, Outbound
 
 _NEVER = "0001-01-01T00:00:00Z"  # Alertmanager's `endsAt` of an alert that still fires
-_EXCERPT = 2048
 _MOST = 1000  # alerts in one body; the others are counted
 
 
@@ -27,55 +23,31 @@ class WebhookChannel:
 
     kind = ChannelKind.WEBHOOK
 
-    def __init__(self, secret: str | None, public_url: str, *, now: Clock) -> None:
-        """`secret` signs the bodies; `public_url` is the payload's `externalURL`."""
+    def __init__(self, secret: str | None, public_url: str, *, now: Clock, allowed: Allowed = NOTHING) -> None:
+        """`secret` signs the bodies; `public_url` is the payload's `externalURL`; `allowed`: what is not public."""
         self._secret = secret.encode() if secret else None
         self._public_url = public_url
         self._now = now
-        self._session: aiohttp.ClientSession | None = None
+        self._outbound = Outbound(allowed, seconds=TIMEOUT)
 
     async def send(self, target: str, message: Message, previous: Reference | None) -> Reference:
         """POST the message; 2xx is success. Receivers recognise a repeat by `Idempotency-Key`."""
         if not is_link(target):
             raise ChannelError("the webhook's target is not an http(s) URL", permanent=True)
         body = json.dumps(payload(message, self._public_url), ensure_ascii=False, allow_nan=False).encode()
-        headers = {
-            "Content-Type": "application/json",
-            "User-Agent": "agent-monitor",
-            "Idempotency-Key": str(message.notification_id),
-        }
+        headers = {"Idempotency-Key": str(message.notification_id)}
         secret = message.secret.encode() if message.secret else self._secret
-        if secret is not None:
-            headers["X-Agent-Monitor-Signature"] = signature(secret, body, at=self._now())
         try:
-            async with self._open().post(
-                target, data=io.BytesIO(body), headers=headers, allow_redirects=False
-            ) as answer:
-                if 200 <= answer.status < 300:
-                    return {}
-                # The receiver is not trusted to be brief.
-                said = (await answer.content.read(_EXCERPT)).decode(errors="replace")
-                raise failure("the webhook", answer.status, said=said, headers=answer.headers, now=self._now())
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            answer = await self._outbound.post(target, body, headers=headers, secret=secret, at=self._now())
+        except FAILURES as error:
             raise unreachable("the webhook", error) from error
+        if not answer.ok:
+            raise failure("the webhook", answer.status, said=answer.said, headers=answer.headers, now=self._now())
+        return {}
 
     async def close(self) -> None:
         """Close idle connections."""
-        if self._session is not None:
-            await self._session.close()
-
-    def _open(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                timeout=aiohttp.ClientTimeout(total=TIMEOUT), cookie_jar=aiohttp.DummyCookieJar()
-            )
-        return self._session
-
-
-def signature(secret: bytes, body: bytes, *, at: datetime) -> str:
-    """`t=<unix seconds>,v1=<HMAC-SHA256 of "t.body", in hex>`: the time is signed, so replays show."""
-    stamp = str(int(at.timestamp()))
-    return f"t={stamp},v1={hmac.new(secret, stamp.encode() + b'.' + body, hashlib.sha256).hexdigest()}"
+        await self._outbound.close()
 
 
 def payload(message: Message, public_url: str) -> dict[str, Any]:

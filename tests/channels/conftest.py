@@ -6,7 +6,7 @@ import pytest
 
 from alerts.channels.base import Channels, open_channels
 from tests.channels.messages import NOW
-from tests.channels.servers import Mailbox, Stub, serving
+from tests.channels.servers import LOOPBACK, Mailbox, Stub, serving
 
 
 @pytest.fixture
@@ -43,5 +43,6 @@ async def channels(mailbox: Mailbox, slack: Stub) -> AsyncIterator[Channels]:
         slack_api_url=slack.url + "api",
         webhook_secret="s" * 32,
         public_url="https://monitor.example.com",
+        allowed=LOOPBACK,
     ) as opened:
         yield opened

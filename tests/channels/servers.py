@@ -15,6 +15,11 @@ from aiohttp import web
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
+from monitor.http.outbound import Allowed
+
+LOOPBACK = Allowed.of(["127.0.0.0/8"])
+"""What lets webhooks reach the servers here."""
+
 
 class AnyPort(Controller):
     """Controller takes port 0 literally when it connects to see whether the server runs."""

@@ -168,3 +168,14 @@ async def test_without_a_token_it_says_which_setting_is_missing() -> None:
     with pytest.raises(ChannelError, match="AGENT_MONITOR_SLACK_BOT_TOKEN") as caught:
         await SlackChannel(None, "https://slack.example.com/", now=lambda: NOW).send("#a", message(), None)
     assert caught.value.permanent
+
+
+async def test_an_incoming_webhook_meets_the_same_guard_wherever_it_leads(channels: Channels, slack: Stub) -> None:
+    unguarded = SlackChannel(None, "https://slack.example.com/", now=lambda: NOW)
+    with pytest.raises(ChannelError, match="not called: the address is loopback") as caught:
+        await unguarded.send(slack.url + "services/x", message(), None)
+    await unguarded.close()
+    assert caught.value.permanent
+    slack.answers = [Answer(307, "", {"Location": "http://169.254.169.254/latest/meta-data"})]
+    with pytest.raises(ChannelError, match="not called: the address is a cloud's metadata service"):
+        await send(channels, message(), to=slack.url + "services/x")

@@ -11,7 +11,7 @@ from alerts.channels.webhook import WebhookChannel, payload
 from alerts.core.vocabulary import ChannelKind, CloseReason, Severity
 from monitor.errors import ChannelError
 from tests.channels.messages import NOTIFICATION, NOW, ended, hostile, line, message
-from tests.channels.servers import Answer, Stub, signed
+from tests.channels.servers import LOOPBACK, Answer, Stub, signed
 
 
 async def test_it_is_signed_and_recognisable(channels: Channels, receiver: Stub) -> None:
@@ -25,7 +25,7 @@ async def test_it_is_signed_and_recognisable(channels: Channels, receiver: Stub)
 
 
 async def test_without_a_secret_there_is_no_signature(receiver: Stub) -> None:
-    channel = WebhookChannel(None, "", now=lambda: NOW)
+    channel = WebhookChannel(None, "", now=lambda: NOW, allowed=LOOPBACK)
     await channel.send(receiver.url, message(), None)
     await channel.close()
     assert "X-Agent-Monitor-Signature" not in receiver.requests[0][0].headers
@@ -89,3 +89,12 @@ def test_labels_of_ours_cannot_be_overridden_and_hostile_text_is_plain() -> None
 def test_more_alerts_than_lines_are_counted() -> None:
     body = payload(message(firing=400), "")
     assert (len(body["alerts"]), body["truncatedAlerts"]) == (1, 399)
+
+
+async def test_an_address_that_is_not_public_is_refused_for_good(receiver: Stub) -> None:
+    channel = WebhookChannel("s" * 32, "", now=lambda: NOW)
+    with pytest.raises(ChannelError, match=r"not called: the address is loopback.*WEBHOOK_ALLOW") as caught:
+        await channel.send(receiver.url, message(), None)
+    await channel.close()
+    assert caught.value.permanent
+    assert receiver.calls == []
