@@ -5,12 +5,13 @@ samples, news for the alerter, idempotency keys. Every collector keeps to this o
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from uuid import UUID
 
 import numpy as np
+import numpy.typing as npt
 
 from monitor.agents import live
 from monitor.agents.live import Beats, LogRow
@@ -22,19 +23,31 @@ from monitor.series.store import Prepared, SeriesStore
 
 
 @dataclass(frozen=True, slots=True)
-class NamedPoints:
-    """Points of logs that carry a caller's id: written only for the logs that turn out to be new.
+class JobPoints:
+    """Points and, for each, the index of its row in the request.
 
-    `owners`: the id of the log that each point belongs to.
+    `owners`: for points of logs that carry a caller's id, the id of each one's log: they are written only for the logs
+    that turn out to be new.
     """
 
     points: Prepared
-    owners: Sequence[UUID]
+    rows: Sequence[int]
+    owners: Sequence[UUID] | None = None
 
     def of(self, new: frozenset[UUID]) -> Prepared:
-        """The points of these logs."""
+        """The points of these logs, or all where no log decides."""
+        if self.owners is None:
+            return self.points
         mask = np.fromiter((owner in new for owner in self.owners), dtype=bool, count=len(self.owners))
-        return Prepared(self.points.series_ids[mask], self.points.at_us[mask], self.points.values[mask])
+        return _picked(self.points, mask)
+
+    def without(self, series: Collection[int]) -> tuple["JobPoints", list[tuple[int, int]]]:
+        """What remains without the points of some series, and row and series of each that does not."""
+        out = np.isin(self.points.series_ids, np.fromiter(series, np.int64, len(series)))
+        gone = [(self.rows[place], int(self.points.series_ids[place])) for place in np.flatnonzero(out).tolist()]
+        kept = np.flatnonzero(~out).tolist()
+        owners = None if self.owners is None else [self.owners[place] for place in kept]
+        return JobPoints(_picked(self.points, ~out), [self.rows[place] for place in kept], owners), gone
 
 
 @dataclass(slots=True, eq=False)
@@ -42,28 +55,48 @@ class Job:
     """What one request wants to be written, and the future that is done when it is.
 
     `seen`: microseconds of receipt, for agents with neither logs nor heartbeats here. `touches`: news for the
-    alerter, by agent, as bits of `Touch`: plain integers, since an IntFlag costs a microsecond each time.
+    alerter, by agent, as bits of `Touch`: plain integers, since an IntFlag costs a microsecond each time. `refuse` is
+    told of each point that the history store will not take: the index of its row, and why.
     """
 
     tenant_id: UUID
     logs: list[LogRow] = field(default_factory=list)
     beats: list[Beats] = field(default_factory=list)
-    points: list[Prepared] = field(default_factory=list)
-    named: NamedPoints | None = None
+    points: list[JobPoints] = field(default_factory=list)
     seen: dict[UUID, int] = field(default_factory=dict)
     touches: dict[UUID, int] = field(default_factory=dict)
     stamp: Stamp | None = None
+    refuse: Callable[[int, str], None] = lambda _row, _error: None
     done: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
     @property
     def weight(self) -> int:
         """Rows, with a log counted as ten points: about what they cost."""
-        named = 0 if self.named is None else len(self.named.owners)
-        return 1 + 10 * (len(self.logs) + len(self.beats)) + named + sum(len(part.values) for part in self.points)
+        return 1 + 10 * (len(self.logs) + len(self.beats)) + sum(len(part.rows) for part in self.points)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing in it to write."""
+        return not (self.logs or self.beats or any(part.rows for part in self.points))
 
     def touch(self, agent_id: UUID, news: int) -> None:
         """Add news of an agent."""
         self.touches[agent_id] = self.touches.get(agent_id, 0) | news
+
+    def again(self, refused: Mapping[int, str]) -> bool:
+        """Make it ready for another try without the points of some series; False where it has none of them."""
+        gone: list[tuple[int, int]] = []
+        for place, part in enumerate(self.points):
+            self.points[place], some = part.without(refused)
+            gone += some
+        for row, series_id in gone:
+            self.refuse(row, refused[series_id])
+        self.done = asyncio.get_running_loop().create_future()
+        return bool(gone)
+
+
+def _picked(points: Prepared, mask: npt.NDArray[np.bool_]) -> Prepared:
+    return Prepared(points.series_ids[mask], points.at_us[mask], points.values[mask])
 
 
 async def commit(pipeline: Pipeline, series: SeriesStore, jobs: Iterable[Job]) -> None:
@@ -89,18 +122,17 @@ async def _write_tenant(pipeline: Pipeline, series: SeriesStore, tenant_id: UUID
     if locked:
         live.lock(pipeline, list(locked))
     points = [part for job in jobs for part in job.points]
+    new: frozenset[UUID] = frozenset()
     if logs:
         live.write_logs(pipeline, tenant_id, logs)
-        named = [job.named for job in jobs if job.named is not None]
-        if named:
+        if any(part.owners is not None for part in points):
             new = frozenset([UUID(bytes=made) for made in await pipeline.fetch() if made is not None])
-            points += [part.of(new) for part in named]
     if beats:
         live.write_beats(pipeline, tenant_id, beats)
     if seen:
         live.write_seen(pipeline, tenant_id, seen)
     if points:
-        await series.write(pipeline, tenant_id, points)
+        await series.write(pipeline, tenant_id, [part.of(new) for part in points])
     if touches:
         live.touch(pipeline, tenant_id, touches)
     stamps = [job.stamp for job in jobs if job.stamp is not None]

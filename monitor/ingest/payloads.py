@@ -61,6 +61,17 @@ class Outcome:
         """Name a row, or a part of one, that is not kept."""
         self.rejected.append((index, error))
 
+    def withdraw(self, index: int, error: str) -> None:
+        """Name one that was counted as accepted."""
+        self.accepted -= 1
+        self.reject(index, error)
+
+    def lose(self, index: int, error: str) -> None:
+        """Say that a log is kept and points that it makes are not."""
+        warning = (index, f"the log is kept, its points are not: {error}")
+        if self.warnings[-1:] != [warning]:
+            self.warnings.append(warning)
+
     def body(self) -> dict[str, Any]:
         """The answer; `warnings` only where there are some."""
         rejected = [{"index": index, "error": error} for index, error in sorted(self.rejected)] if self.rejected else []

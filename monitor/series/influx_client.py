@@ -107,11 +107,18 @@ class Influx:
     async def write(self, bucket: str, lines: bytes) -> None:
         """Write line protocol with times in microseconds; large bodies in several requests.
 
-        Raises SeriesDown when it may succeed later, Refusal when it never will; some of it may be written then.
+        Raises SeriesDown when it may succeed later; some of it may be written then. Raises Refusal when some of it
+        never will: what can be written is written, unless the message is of lines that could not be read.
         """
+        refusals: list[str] = []
         for part in _parts(lines):
-            async with answering(WRITE_TIMEOUT):
-                await self.client.write_api().write(bucket, self.org, part, write_precision=_MICROSECONDS)
+            try:
+                async with answering(WRITE_TIMEOUT):
+                    await self.client.write_api().write(bucket, self.org, part, write_precision=_MICROSECONDS)
+            except Refusal as fault:
+                refusals.append(fault.message)
+        if refusals:
+            raise Refusal("; ".join(refusals))
 
     async def query(self, flux: str, **params: object) -> dict[str, Frame]:
         """The results of a query by the names of their `yield`. Results without rows are absent.
