@@ -1,8 +1,8 @@
 """From which level each part of a span is read, and reading it: whole days, hours and minutes, single points else.
 
-Samples are read first. An hour of a series with samples still in it is `dirty`: its rollups may lack them, so it is
-read from its chunk and its samples, and its day from its hours. Compaction may commit between two statements: then
-points seen as samples come again in chunks and count once, since their hour is dirty; nothing is missed.
+What is fresh is asked first. An hour of a series that is `dirty` has rollups that may lack points, so it is read from
+single points, and its day from its hours. Points may be rolled up between two reads: then what was seen as fresh
+comes again and counts once, since its hour is dirty; nothing is missed.
 """
 
 from collections.abc import Sequence
@@ -11,13 +11,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from monitor.series import stored
-from monitor.series.columns import Cursor, Int, runs
+from monitor.series.columns import Int, runs
+from monitor.series.source import Source, hour_keys, rows_and_hours
 from monitor.series.store import Reducer
-from monitor.series.stored import DAY_US, HOUR_US, MINUTE_US, Each, Ranges, Span, Spans, Who
+from monitor.series.stored import DAY_US, HOUR_US, MINUTE_US, Each, Ranges, Span, Spans, Which
 from monitor.series.summaries import Mask, Points, Summaries, join
 
-_HOUR_BITS = 22  # hours since the epoch fit until the year 2448
 PERCENTS = {Reducer.P50: 50, Reducer.P90: 90, Reducer.P95: 95, Reducer.P99: 99}
 RISES = frozenset({Reducer.RATE, Reducer.INCREASE})
 _OF_MINUTES = frozenset({Reducer.COUNT, Reducer.SUM, Reducer.MEAN, Reducer.MIN, Reducer.MAX})
@@ -69,23 +68,28 @@ class Gathered:
     summaries: tuple[Summaries, ...]
 
 
-async def gather(cur: Cursor, who: Who, span: Span, *, reduce: Reducer, widths: tuple[int, ...]) -> Gathered:
-    """Read what `reduce` needs of a span, at most five statements for all series together."""
+async def gather(source: Source, span: Span, *, reduce: Reducer, widths: tuple[int, ...]) -> Gathered:
+    """Read what `reduce` needs of a span, at most five reads for all series together."""
     cut = regions(*span, widths)
-    fresh = await stored.samples(cur, who, span)
-    dirty = np.unique(_hours(fresh.series, fresh.at))
-    points = await _points(cur, who, cut, fresh, dirty, span)
+    fresh, dirty = await source.fresh(span)
+    single = [(part.low, part.high) for part in cut if part.width == 0]
+    parts = [fresh]
+    if single:
+        parts.append(await source.points(Spans(single)))
+    rows, hours = rows_and_hours(dirty)
+    rest = ~_covered(hours, single, span)
+    if rest.any():
+        parts.append(await source.points(Each(rows[rest], hours[rest])))
+    found = Points.join(parts)
+    wanted = _within(found.at, single) | np.isin(hour_keys(found.series, found.at), dirty)
+    points = found.where(wanted & _within(found.at, [span]))
     summaries: list[Summaries] = []
-    reading = _Reading(cur, who, dirty, _NEEDS.get(reduce, ("count", "min", "max")), reduce in PERCENTS)
+    reading = _Reading(source, dirty, _NEEDS.get(reduce, ("count", "min", "max")), reduce in PERCENTS)
     for width, read in ((MINUTE_US, reading.minutes), (HOUR_US, reading.hours), (DAY_US, reading.days)):
         spans = [(part.low, part.high) for part in cut if part.width == width]
         if spans:
             summaries.append(await read(spans))
     return Gathered(points, tuple(summaries))
-
-
-def _hours(series: Int, at: Int) -> Int:
-    return (series << _HOUR_BITS) | at // HOUR_US
 
 
 def _within(at: Int, spans: Sequence[Span]) -> Mask:
@@ -95,54 +99,46 @@ def _within(at: Int, spans: Sequence[Span]) -> Mask:
     return inside
 
 
-async def _points(cur: Cursor, who: Who, cut: list[Region], fresh: Points, dirty: Int, span: Span) -> Points:
-    """Samples, chunks under the regions of single points, and the chunks of dirty hours elsewhere."""
-    single = [(part.low, part.high) for part in cut if part.width == 0]
-    under = [(low // HOUR_US * HOUR_US, high) for low, high in single]
-    parts = [fresh]
-    if under:
-        parts.append(await stored.chunks(cur, who, Spans(under)))
-    rows, hours = dirty >> _HOUR_BITS, (dirty & ((1 << _HOUR_BITS) - 1)) * HOUR_US
-    rest = ~_within(hours, under)
-    if rest.any():
-        parts.append(await stored.chunks(cur, who, Each(rows[rest], hours[rest])))
-    found = Points.join(parts)
-    wanted = _within(found.at, single) | np.isin(_hours(found.series, found.at), dirty)
-    return found.where(wanted & _within(found.at, [span]))
+def _covered(hours: Int, spans: Sequence[Span], whole: Span) -> Mask:
+    """Which hours, as far as they lie in the whole, lie within one of the spans."""
+    first, end = np.maximum(hours, whole[0]), np.minimum(hours + HOUR_US, whole[1])
+    covered = np.zeros(len(hours), np.bool_)
+    for low, high in spans:
+        covered |= (first >= low) & (end <= high)
+    return covered
 
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    cur: Cursor
-    who: Who
+    source: Source
     dirty: Int
     scalars: tuple[str, ...]
     histograms: bool
 
     def clean(self, found: Summaries) -> Summaries:
         """Without what lies in dirty hours."""
-        dirty = np.isin(_hours(found.series, found.at), self.dirty)
+        dirty = np.isin(hour_keys(found.series, found.at), self.dirty)
         return found.where(~dirty) if dirty.any() else found
 
     async def minutes(self, spans: list[Span]) -> Summaries:
         whole = [(low // HOUR_US * HOUR_US, high) for low, high in spans]
-        found = self.clean(await stored.minutes(self.cur, self.who, Spans(whole)))
+        found = self.clean(await self._rollups(MINUTE_US, Spans(whole)))
         return found.where(_within(found.at, spans))
 
     async def hours(self, spans: list[Span]) -> Summaries:
-        n = len(self.who.ids)
+        n = len(self.source.who.ids)
         low, high = (np.repeat(np.array(ends, np.int64), n) for ends in zip(*spans, strict=True))
         ranges = Ranges(np.tile(np.arange(n), len(spans)), low, high)
-        return self.clean(await self._rollups("rollups_hour", ranges))
+        return self.clean(await self._rollups(HOUR_US, ranges))
 
     async def days(self, spans: list[Span]) -> Summaries:
         """Days; where a day is not over, was dirty or was never made, its hours."""
         ((low, high),) = spans
-        found = await self._rollups("rollups_day", Spans(spans))
-        n, days = len(self.who.ids), (high - low) // DAY_US
+        found = await self._rollups(DAY_US, Spans(spans))
+        n, days = len(self.source.who.ids), (high - low) // DAY_US
         open_days = np.ones((n, days), np.bool_)
         open_days[found.series, (found.at - low) // DAY_US] = False
-        rows, hours = self.dirty >> _HOUR_BITS, (self.dirty & ((1 << _HOUR_BITS) - 1)) * HOUR_US
+        rows, hours = rows_and_hours(self.dirty)
         inside = _within(hours, spans)
         open_days[rows[inside], (hours[inside] - low) // DAY_US] = True
         keep = ~open_days[found.series, (found.at - low) // DAY_US]
@@ -150,12 +146,12 @@ class _Reading:
         ranges = _ranges(open_days, low)
         if ranges is None:
             return kept
-        hours_of = self.clean(await self._rollups("rollups_hour", ranges))
+        hours_of = self.clean(await self._rollups(HOUR_US, ranges))
         return join([kept, hours_of], histograms=self.histograms)
 
-    async def _rollups(self, table: str, which: stored.Which) -> Summaries:
+    async def _rollups(self, width: int, which: Which) -> Summaries:
         scalars = ("last_at", *self.scalars)
-        return await stored.rollups(self.cur, table, self.who, which, scalars=scalars, histograms=self.histograms)
+        return await self.source.rollups(width, which, scalars=scalars, histograms=self.histograms)
 
 
 def _ranges(open_days: Mask, low: int) -> Ranges | None:

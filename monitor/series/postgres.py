@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 from monitor.db import Database
@@ -10,8 +10,25 @@ from monitor.errors import DatabaseDown, SeriesDown
 from monitor.pipeline import Pipeline
 from monitor.series import read, reduce
 from monitor.series.catalogue import Catalogue
+from monitor.series.columns import cursor, driver
+from monitor.series.source import PostgresSource
 from monitor.series.store import Line, Point, Prepared, Query, Reduced, Reduction, Refused, Tags
 from monitor.series.write import upsert
+
+_LAST = """
+    SELECT s.metric, s.tags, s.unit, coalesce(p.at, h.last_at), coalesce(p.value, h.last), p.at, h.last_at, h.last
+    FROM series s
+    LEFT JOIN LATERAL (
+        SELECT x.at, x.value FROM samples x
+        WHERE x.tenant_id = s.tenant_id AND x.series_id = s.id ORDER BY x.at DESC LIMIT 1
+    ) p ON true
+    LEFT JOIN LATERAL (
+        SELECT x.last_at, x.last FROM rollups_hour x
+        WHERE x.tenant_id = s.tenant_id AND x.series_id = s.id ORDER BY x.at DESC LIMIT 1
+    ) h ON true
+    WHERE s.agent_id = %s AND coalesce(p.at, h.last_at) IS NOT NULL
+    ORDER BY s.metric, s.id
+"""
 
 
 @contextlib.contextmanager
@@ -41,16 +58,38 @@ class PostgresSeriesStore:
     async def query(self, tenant_id: UUID, query: Query) -> list[Line]:
         """Lines over time."""
         with _series_down():
-            return await read.query(self._db, tenant_id, query)
+            async with self._db.tenant(tenant_id) as connection:
+                cur = cursor(await driver(connection))
+                reading = await read.plan(cur, tenant_id, query)
+                if reading is None:
+                    return []
+                found = await reading.gather(PostgresSource(cur, reading.who))
+        return read.lines_of(await reading.answer(found), reading.labels, query.by)
 
     async def reduce(
         self, reduction: Reduction, targets: Mapping[UUID, Sequence[UUID]], *, now: datetime
     ) -> list[Reduced]:
         """One reading for many agents."""
         with _series_down():
-            return await reduce.reduce(self._db, reduction, targets, now=now)
+            async with self._db.alerter() as connection:
+                cur = cursor(await driver(connection))
+                reading = await reduce.plan(cur, reduction, targets, now=now)
+                if reading is None:
+                    return []
+                found = await reading.gather(PostgresSource(cur, reading.who))
+        return reduce.reduced(await reading.answer(found), reading.labels)
 
     async def last_values(self, tenant_id: UUID, agent_id: UUID) -> list[tuple[str, Tags, datetime, float, str | None]]:
         """The newest value of every series of an agent."""
         with _series_down():
-            return await read.last_values(self._db, tenant_id, agent_id)
+            async with self._db.tenant(tenant_id) as connection:
+                cur = (await driver(connection)).cursor(binary=True)
+                await cur.execute(_LAST, [agent_id])
+                rows = await cur.fetchall()
+        answers: list[tuple[str, Tags, datetime, float, str | None]] = []
+        for metric, tags, unit, at, value, single, rolled, last in rows:
+            # A late point may be the only single one and yet older than what its series had before.
+            if single is not None and rolled is not None and rolled > single:
+                at, value = rolled, last
+            answers.append((metric, tuple(sorted(tags.items())), at.astimezone(UTC), value, unit))
+        return answers

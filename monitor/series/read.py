@@ -1,21 +1,22 @@
-"""Lines over time from PostgreSQL, for one tenant."""
+"""Lines over time for one tenant: which series of the catalogue they are made of, and what is read of them."""
 
 import asyncio
 import json
 from collections.abc import Mapping
-from datetime import UTC, timedelta
-from typing import Any
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Generic
 from uuid import UUID
 
 import numpy as np
 
 from monitor import arrays
-from monitor.db import Database
 from monitor.errors import InvalidInput
 from monitor.ids import from_microseconds, microseconds
-from monitor.series.answer import Answer, Shape, answer, line_ids
-from monitor.series.columns import Cursor, cursor, driver
-from monitor.series.gather import PERCENTS, RISES, gather, levels, regions
+from monitor.series.answer import Answer, Label, Shape, answer, line_ids
+from monitor.series.columns import Cursor
+from monitor.series.gather import PERCENTS, RISES, Gathered, gather, levels, regions
+from monitor.series.source import Source
 from monitor.series.store import Kind, Line, Query, Tags
 from monitor.series.stored import Span, Who
 
@@ -26,20 +27,6 @@ RAW_SPAN = timedelta(hours=2)
 """Up to this, one percentile for a whole span is exact. Longer ones come from histograms."""
 
 _OF_AGENTS = {"agent": "a.external_id", "agent_type": "coalesce(s.tags->>'agent_type', a.agent_type)"}
-_LAST = """
-    SELECT s.metric, s.tags, s.unit, coalesce(p.at, h.last_at), coalesce(p.value, h.last), p.at, h.last_at, h.last
-    FROM series s
-    LEFT JOIN LATERAL (
-        SELECT x.at, x.value FROM samples x
-        WHERE x.tenant_id = s.tenant_id AND x.series_id = s.id ORDER BY x.at DESC LIMIT 1
-    ) p ON true
-    LEFT JOIN LATERAL (
-        SELECT x.last_at, x.last FROM rollups_hour x
-        WHERE x.tenant_id = s.tenant_id AND x.series_id = s.id ORDER BY x.at DESC LIMIT 1
-    ) h ON true
-    WHERE s.agent_id = %s AND coalesce(p.at, h.last_at) IS NOT NULL
-    ORDER BY s.metric, s.id
-"""
 
 
 def labels_sql(by: tuple[str, ...]) -> tuple[str, list[Any]]:
@@ -57,27 +44,42 @@ def where_sql(where: Mapping[str, str] | Tags) -> tuple[str, list[Any]]:
     return condition, [json.dumps(tags), *(given[name] for name in named)]
 
 
-async def query(db: Database, tenant_id: UUID, wanted: Query) -> list[Line]:
-    """Lines for one tenant. A step begins at a multiple of its length since 1970, the first one may be cut.
+@dataclass(frozen=True, slots=True)
+class Reading(Generic[Label]):
+    """What is to be read and made of it: the series with the line of each, from which levels, the lines' labels."""
+
+    who: Who
+    shape: Shape
+    widths: tuple[int, ...]
+    labels: list[Label]
+
+    async def gather(self, source: Source) -> Gathered:
+        """Read."""
+        return await gather(source, self.shape.span, reduce=self.shape.reduce, widths=self.widths)
+
+    async def answer(self, found: Gathered) -> Answer:
+        """Off the loop: a million points take a tenth of a second, in which nobody else would be served."""
+        return await asyncio.to_thread(answer, found, self.shape)
+
+
+async def plan(cur: Cursor, tenant_id: UUID, wanted: Query) -> Reading[tuple[str, ...]] | None:
+    """What to read for one tenant; None where there is no such series. A step begins at a multiple of its length since
+    1970, the first one may be cut.
 
     Rate and increase count what a counter rose by between two points of the span, in the step of the later one.
     A standard deviation is the population's. Raises InvalidInput for a gauge's rate and for too long an answer.
     """
     span, step_us = _checked(wanted)
-    async with db.tenant(tenant_id) as connection:
-        cur = cursor(await driver(connection))
-        rows = await _find(cur, wanted)
-        if not rows:
-            return []
-        lines, labels = line_ids([tuple(row[2]) for row in rows])
-        if len(labels) > MAX_LINES:
-            raise InvalidInput(
-                f"the answer would have {len(labels):,} lines, more than {MAX_LINES:,}: narrow it with where", path="by"
-            )
-        who = Who([tenant_id] * len(rows), np.array([row[0] for row in rows], np.int64))
-        single = step_us is None and wanted.end - wanted.start <= RAW_SPAN and wanted.reduce in PERCENTS
-        widths = () if single else levels(wanted.reduce, step_us)
-        found = await gather(cur, who, span, reduce=wanted.reduce, widths=widths)
+    rows = await _find(cur, wanted)
+    if not rows:
+        return None
+    lines, labels = line_ids([tuple(row[2]) for row in rows])
+    if len(labels) > MAX_LINES:
+        raise InvalidInput(
+            f"the answer would have {len(labels):,} lines, more than {MAX_LINES:,}: narrow it with where", path="by"
+        )
+    single = step_us is None and wanted.end - wanted.start <= RAW_SPAN and wanted.reduce in PERCENTS
+    widths = () if single else levels(wanted.reduce, step_us)
     shape = Shape(
         reduce=wanted.reduce,
         span=span,
@@ -86,8 +88,7 @@ async def query(db: Database, tenant_id: UUID, wanted: Query) -> list[Line]:
         counters=np.array([row[1] == Kind.COUNTER for row in rows], np.bool_),
         exact=is_exact(span, widths),
     )
-    # Off the loop: a million points take a tenth of a second, in which nobody else would be served.
-    return _lines(await asyncio.to_thread(answer, found, shape), labels, wanted.by)
+    return Reading(Who([tenant_id] * len(rows), np.array([row[0] for row in rows], np.int64)), shape, widths, labels)
 
 
 def is_exact(span: Span, widths: tuple[int, ...]) -> bool:
@@ -133,23 +134,9 @@ async def _find(cur: Cursor, wanted: Query) -> list[tuple[Any, ...]]:
     return rows
 
 
-def _lines(found: Answer, labels: list[tuple[str, ...]], by: tuple[str, ...]) -> list[Line]:
+def lines_of(found: Answer, labels: list[tuple[str, ...]], by: tuple[str, ...]) -> list[Line]:
+    """Lines with their points; those without any are absent."""
     points: list[list[tuple[Any, float]]] = [[] for _ in labels]
     for line, at, value in zip(found.line.tolist(), found.at.tolist(), found.value.tolist(), strict=True):
         points[line].append((from_microseconds(at), value))
     return [Line(dict(zip(by, label, strict=True)), one) for label, one in zip(labels, points, strict=True) if one]
-
-
-async def last_values(db: Database, tenant_id: UUID, agent_id: UUID) -> list[tuple[str, Tags, Any, float, str | None]]:
-    """Newest (metric, tags, time, value, unit) of every series of one agent, by metric."""
-    async with db.tenant(tenant_id) as connection:
-        cur = (await driver(connection)).cursor(binary=True)
-        await cur.execute(_LAST, [agent_id])
-        rows = await cur.fetchall()
-    answers: list[tuple[str, Tags, Any, float, str | None]] = []
-    for metric, tags, unit, at, value, single, rolled, last in rows:
-        # A late point may be the only single one and yet older than what its series had before.
-        if single is not None and rolled is not None and rolled > single:
-            at, value = rolled, last
-        answers.append((metric, tuple(sorted(tags.items())), at.astimezone(UTC), value, unit))
-    return answers

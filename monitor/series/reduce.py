@@ -1,6 +1,5 @@
-"""One reading for the rules of many agents of many tenants at once, as the alerter."""
+"""One reading for the rules of many agents of many tenants at once, as the alerter: which series it takes."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -9,33 +8,31 @@ from uuid import UUID
 import numpy as np
 
 from monitor import arrays
-from monitor.db import Database
 from monitor.ids import from_microseconds, microseconds
-from monitor.series.answer import Shape, answer, line_ids
-from monitor.series.columns import Cursor, cursor, driver
-from monitor.series.gather import RISES, gather
-from monitor.series.read import RAW_SPAN, is_exact, labels_sql, where_sql
+from monitor.series.answer import Answer, Shape, line_ids
+from monitor.series.columns import Cursor
+from monitor.series.gather import RISES
+from monitor.series.read import RAW_SPAN, Reading, is_exact, labels_sql, where_sql
 from monitor.series.store import Kind, Reduced, Reduction
 from monitor.series.stored import DAY_US, HOUR_US, Who
 
+Agent = tuple[UUID, UUID, tuple[str, ...]]
+"""Tenant, agent and labels: a line of a reduction."""
 
-async def reduce(
-    db: Database, reduction: Reduction, targets: Mapping[UUID, Sequence[UUID]], *, now: datetime
-) -> list[Reduced]:
-    """Reduce [now - window, now) for agents by tenant. Windows up to two hours are read from single points alone;
-    of longer ones the whole hours come from rollups."""
+
+async def plan(
+    cur: Cursor, reduction: Reduction, targets: Mapping[UUID, Sequence[UUID]], *, now: datetime
+) -> Reading[Agent] | None:
+    """What to read of [now - window, now) for agents by tenant; None where there is nothing. Windows up to two hours
+    are read from single points alone; of longer ones the whole hours come from rollups."""
     span = microseconds(now - reduction.window), microseconds(now)
     if span[0] >= span[1]:
-        return []
+        return None
     widths = () if reduction.window <= RAW_SPAN else (DAY_US, HOUR_US)
-    async with db.alerter() as connection:
-        cur = cursor(await driver(connection))
-        rows = await _find(cur, reduction, targets)
-        if not rows:
-            return []
-        who = Who([row[1] for row in rows], np.array([row[0] for row in rows], np.int64))
-        found = await gather(cur, who, span, reduce=reduction.reduce, widths=widths)
-    lines, names = line_ids([(row[1], row[2], tuple(row[4])) for row in rows])
+    rows = await _find(cur, reduction, targets)
+    if not rows:
+        return None
+    lines, labels = line_ids([(row[1], row[2], tuple(row[4])) for row in rows])
     shape = Shape(
         reduce=reduction.reduce,
         span=span,
@@ -44,12 +41,16 @@ async def reduce(
         counters=np.array([row[3] == Kind.COUNTER for row in rows], np.bool_),
         exact=is_exact(span, widths),
     )
-    made = await asyncio.to_thread(answer, found, shape)
-    columns = zip(made.line.tolist(), made.value.tolist(), made.count.tolist(), made.last_at.tolist(), strict=True)
+    return Reading(Who([row[1] for row in rows], np.array([row[0] for row in rows], np.int64)), shape, widths, labels)
+
+
+def reduced(found: Answer, labels: Sequence[Agent]) -> list[Reduced]:
+    """The answer by tenant, agent and labels."""
+    columns = zip(found.line.tolist(), found.value.tolist(), found.count.tolist(), found.last_at.tolist(), strict=True)
     answers: list[Reduced] = []
     for line, value, count, at in columns:
-        tenant_id, agent_id, labels = names[line]
-        answers.append(Reduced(tenant_id, agent_id, labels, value, count, from_microseconds(at)))
+        tenant_id, agent_id, of = labels[line]
+        answers.append(Reduced(tenant_id, agent_id, of, value, count, from_microseconds(at)))
     return answers
 
 
