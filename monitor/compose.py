@@ -131,25 +131,26 @@ def of_dev(settings: Settings, directory: DevDir) -> Settings:
     )
 
 
-def make_authenticator(settings: Settings, db: Database) -> Authenticator:
-    """Who checks keys and signs links."""
-    return Authenticator(db, clock.now, secret_keys=settings.secret_keys)
+def make_authenticator(settings: Settings, db: Database, live: Live | None = None) -> Authenticator:
+    """Who checks keys and signs links. `live`: where sessions are remembered."""
+    return Authenticator(db, clock.now, secret_keys=settings.secret_keys, live=live)
 
 
-def make_deps(settings: Settings, db: Database, authenticator: Authenticator | None = None) -> Deps:
+def make_deps(settings: Settings, db: Database) -> Deps:
     """What every route is made with. Raises ConfigError for an address of Redis that cannot be read."""
     registry = CollectorRegistry()
     for collector in (ProcessCollector, PlatformCollector, GCCollector):
         collector(registry=registry)
+    live = Live(settings.redis_url, registry=registry)
     return Deps(
         settings=settings,
         db=db,
         series=PostgresSeriesStore(db),
-        authenticator=authenticator or make_authenticator(settings, db),
+        authenticator=make_authenticator(settings, db, live),
         audit=Recorder(clock.now),
         clock=clock.now,
         registry=registry,
-        live=Live(settings.redis_url, registry=registry),
+        live=live,
     )
 
 

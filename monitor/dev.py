@@ -106,8 +106,7 @@ async def running(options: Options, settings: Settings) -> AsyncIterator[asyncio
         stack.push_async_callback(db.close)
         await migrate.upgrade(db)
         await partitions.apply(db, clock.now(), retention=retention_of(settings))
-        authenticator = compose.make_authenticator(settings, db)
-        deps = compose.make_deps(settings, db, authenticator)
+        deps = compose.make_deps(settings, db)
         stack.push_async_callback(deps.live.close)
         owner = await firsttime.prepare(deps, known_key=directory.read().get("api_key"))
         ingest = Ingest(deps)
@@ -121,7 +120,7 @@ async def running(options: Options, settings: Settings) -> AsyncIterator[asyncio
         }
         directory.write({**said, "pid": os.getpid()})
         stack.callback(directory.write, {**said, "pid": None})
-        link = firsttime.link(authenticator, owner.tenant_id, owner.user_id, url=url)
+        link = firsttime.link(compose.make_authenticator(settings, db), owner.tenant_id, owner.user_id, url=url)
         _say_ready(url, link, owner, directory)
         await stack.enter_async_context(_reporting(deps, url, owner, directory))
         if options.demo:

@@ -10,6 +10,7 @@ from sqlalchemy import text
 from monitor import clock, compose, partitions
 from monitor.db import Database, Role
 from monitor.errors import MonitorError
+from monitor.live import Live
 from monitor.partitions import LAYOUTS, partition
 from monitor.settings import Settings
 from sql import migrate
@@ -40,6 +41,8 @@ async def examine(settings: Settings) -> list[Finding]:
                 findings.append(await check(db))
             except MonitorError as fault:
                 findings.append(Finding(subject, well=False, detail=fault.message))
+    if settings.redis_url is not None:
+        findings.append(await _redis(settings))
     return [*findings, _disk(settings), *_channels(settings), _keys(settings)]
 
 
@@ -74,6 +77,17 @@ async def _partitions(db: Database) -> Finding:
     missing = [layout.table for layout in LAYOUTS if partition(layout, at).name not in existing]
     detail = f"tomorrow's are missing for {', '.join(missing)}: is the alerter running?" if missing else "ready"
     return Finding("partitions", well=not missing, detail=detail)
+
+
+async def _redis(settings: Settings) -> Finding:
+    """Nothing is lost without it, but whoever names one wants it used."""
+    live = Live(settings.redis_url)
+    try:
+        return Finding("redis", well=True, detail=f"Redis {await live.version()}")
+    except MonitorError as fault:
+        return Finding("redis", well=False, detail=fault.message)
+    finally:
+        await live.close()
 
 
 def _disk(settings: Settings) -> Finding:

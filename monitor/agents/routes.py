@@ -1,5 +1,6 @@
 """`/api/v1/agents` and `/api/v1/agent-types`."""
 
+import asyncio
 import re
 import secrets
 from dataclasses import asdict
@@ -11,7 +12,7 @@ from fastapi import APIRouter, Query
 from pydantic import AwareDatetime
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from monitor.agents import store
+from monitor.agents import mirror, store
 from monitor.agents.bodies import (
     AgentBody,
     AgentChanges,
@@ -22,6 +23,9 @@ from monitor.agents.bodies import (
     StatsBody,
     StatusBody,
 )
+from monitor.agents.mirror import Reading
+from monitor.agents.presence import get_live
+from monitor.agents.status import state_of
 from monitor.errors import InvalidInput, Unreadable
 from monitor.http.deps import Deps, Given, Reader, Writer
 from monitor.http.paging import Cursor, Limit, Page, decode, page
@@ -117,9 +121,10 @@ async def _change(deps: Deps, principal: Principal, agent: str, action: str, val
             await deps.audit(
                 connection, principal, action, resource=("agent", str(row.id)), old=_plain(old), new=_plain(values)
             )
-        if values.get("deleted_at"):
-            return _shown(deps, row)
-        return _shown(deps, await store.get_agent(connection, principal.tenant_id, row.id, deps.clock()))
+        if not values.get("deleted_at"):
+            row = await store.get_agent(connection, principal.tenant_id, row.id, deps.clock())
+    mirror.forget(deps.live, principal.tenant_id, row)
+    return _shown(deps, row)
 
 
 @router.patch("/agents/{agent}")
@@ -149,10 +154,15 @@ async def delete_agent(deps: Given, principal: Writer, agent: str) -> AgentBody:
 
 @router.get("/agents/{agent}/status")
 async def get_status(deps: Given, principal: Reader, agent: str) -> StatusBody:
-    """The live part alone."""
-    async with deps.db.tenant(principal.tenant_id) as connection:
-        row = await _find(deps, connection, principal, agent)
-    return StatusBody(agent=row.external_id, **{name: getattr(row, name) for name in _LIVE})
+    """The live part alone, a few seconds old at most where Redis is set up."""
+    now, began = deps.clock(), asyncio.get_running_loop().time()
+    row = await mirror.find(deps.live, principal.tenant_id, agent, now=now)
+    if row is None:
+        async with deps.db.tenant(principal.tenant_id) as connection:
+            row = await get_live(connection, principal.tenant_id, uuid_of(agent) or agent)
+        mirror.keep(deps.live, agent, Reading(principal.tenant_id, [row], now, began))
+    given = {name: getattr(row, name) for name in _LIVE}
+    return StatusBody(agent=row.external_id, state=state_of(row.evidence, now), **given)
 
 
 @router.get("/agents/{agent}/logs")
@@ -223,7 +233,7 @@ async def list_types(deps: Given, principal: Reader) -> dict[str, list[AgentType
 
 
 _LIVE = (
-    "state", "status", "last_seen_at", "last_heartbeat_at", "last_status", "last_message", "last_duration",
+    "status", "last_seen_at", "last_heartbeat_at", "last_status", "last_message", "last_duration",
     "last_execution_at", "consecutive_failures",
 )  # fmt: skip
 

@@ -19,6 +19,14 @@ class State(StrEnum):
     UNKNOWN = "unknown"
 
 
+class Presence(StrEnum):
+    """The same in three words, as the cache tells it."""
+
+    ONLINE = "online"
+    OFFLINE = "offline"
+    ERROR = "error"
+
+
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """What the live row says. `heartbeat_interval` is in seconds, learned or given."""
@@ -38,9 +46,23 @@ def state_of(evidence: Evidence, now: datetime) -> State:
     """Dead: expected and silent beyond patience. Error: the last execution failed. Working: heard within a minute."""
     if evidence.last_seen_at is None:
         return State.UNKNOWN
-    silence = now - evidence.last_seen_at
-    if evidence.expected and silence > patience(evidence.heartbeat_interval):
+    missed = missed_at(evidence)
+    if missed is not None and now > missed:
         return State.DEAD
     if evidence.last_status == "error":
         return State.ERROR
-    return State.WORKING if silence <= QUIET else State.IDLE
+    return State.WORKING if now - evidence.last_seen_at <= QUIET else State.IDLE
+
+
+def presence_of(state: State) -> Presence:
+    """Offline: never heard of, or missed. An idle agent is online: it is not late yet, or nobody waits for it."""
+    if state is State.ERROR:
+        return Presence.ERROR
+    return Presence.OFFLINE if state in {State.DEAD, State.UNKNOWN} else Presence.ONLINE
+
+
+def missed_at(evidence: Evidence) -> datetime | None:
+    """When an agent that stays silent is dead; None where nobody expects it."""
+    if evidence.last_seen_at is None or not evidence.expected:
+        return None
+    return evidence.last_seen_at + patience(evidence.heartbeat_interval)

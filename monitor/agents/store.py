@@ -94,9 +94,10 @@ _LOG = (
 )  # fmt: skip
 
 
-def _agents(tenant_id: UUID) -> Select[*tuple[Any, ...]]:
+def agents_of(tenant_id: UUID, columns: Sequence[Any] = _AGENT) -> Select[*tuple[Any, ...]]:
+    """A query for these columns of the tenant's agents and their live rows, without the deleted ones."""
     joined = and_(AgentLive.tenant_id == Agent.tenant_id, AgentLive.agent_id == Agent.id)
-    return select(*_AGENT).outerjoin(AgentLive, joined).where(Agent.tenant_id == tenant_id, Agent.deleted_at.is_(None))
+    return select(*columns).outerjoin(AgentLive, joined).where(Agent.tenant_id == tenant_id, Agent.deleted_at.is_(None))
 
 
 def _agent(row: Mapping[str, Any], now: datetime) -> AgentRow:
@@ -110,17 +111,21 @@ def _agent(row: Mapping[str, Any], now: datetime) -> AgentRow:
     )
 
 
-async def get_agent(connection: AsyncConnection, tenant_id: UUID, key: UUID | str, now: datetime) -> AgentRow:
-    """By UUID or external id. Raises NotFound."""
+async def find_one(connection: AsyncConnection, agents: Select[*tuple[Any, ...]], key: UUID | str) -> dict[str, Any]:
+    """The agent among these with this UUID or external id. Raises NotFound."""
     column = Agent.id if isinstance(key, UUID) else Agent.external_id
-    row = (await connection.execute(_agents(tenant_id).where(column == key))).mappings().one_or_none()
+    row = (await connection.execute(agents.where(column == key))).mappings().one_or_none()
     if row is None and isinstance(key, UUID):
         # An external id may look like a UUID.
-        by_name = _agents(tenant_id).where(Agent.external_id == str(key))
-        row = (await connection.execute(by_name)).mappings().one_or_none()
+        row = (await connection.execute(agents.where(Agent.external_id == str(key)))).mappings().one_or_none()
     if row is None:
         raise NotFound("there is no such agent")
-    return _agent(dict(row), now)
+    return dict(row)
+
+
+async def get_agent(connection: AsyncConnection, tenant_id: UUID, key: UUID | str, now: datetime) -> AgentRow:
+    """By UUID or external id. Raises NotFound."""
+    return _agent(await find_one(connection, agents_of(tenant_id), key), now)
 
 
 async def list_agents(
@@ -135,7 +140,7 @@ async def list_agents(
     search: str | None = None,
 ) -> list[AgentRow]:
     """`limit + 1` agents by external id, those after `after`."""
-    query = _agents(tenant_id).order_by(Agent.external_id).limit(limit + 1)
+    query = agents_of(tenant_id).order_by(Agent.external_id).limit(limit + 1)
     if after is not None:
         query = query.where(Agent.external_id > after)
     if status is not None:

@@ -18,7 +18,9 @@ from sqlalchemy import select
 from monitor.clock import Clock
 from monitor.db import Database
 from monitor.errors import Unauthenticated
+from monitor.identity.sessions import Sessions
 from monitor.identity.tables import ApiKey, Tenant
+from monitor.live import Live
 from monitor.principal import Principal, Scope, TenantStatus
 
 _ALPHABET = string.ascii_lowercase + string.digits
@@ -60,14 +62,16 @@ class Authenticator:
     """Looks keys up through the doorman's door and remembers them for under a second, so that revoking one is
     effective within a second everywhere."""
 
-    def __init__(self, db: Database, clock: Clock, *, secret_keys: tuple[str, ...]) -> None:
-        """`secret_keys`: the key ring, newest first; the newest signs, all of them verify."""
+    def __init__(self, db: Database, clock: Clock, *, secret_keys: tuple[str, ...], live: Live | None = None) -> None:
+        """`secret_keys`: the key ring, newest first; the newest signs, all of them verify. `live`: where sessions
+        are remembered."""
         self._db = db
         self._clock = clock
         self._known: dict[str, _Known] = {}
         self._looking: dict[str, asyncio.Task[_Known]] = {}
         # itsdangerous takes the newest last.
         ring = list(reversed(secret_keys)) or [secrets.token_urlsafe(32)]
+        self._remembered = Sessions(live or Live(), seconds=CACHE_SECONDS)
         self._sessions = URLSafeTimedSerializer(ring, salt="session")
         self._links = URLSafeTimedSerializer(ring, salt="sign-in")
 
@@ -132,14 +136,13 @@ class Authenticator:
             tenant, user = self._sessions.loads(cookie, max_age=SESSION_SECONDS)
         except BadData:
             raise Unauthenticated("the session is not valid any more: sign in again") from None
-        tenant_id = UUID(tenant)
-        async with self._db.doorman() as connection:
-            status = (await connection.execute(select(Tenant.status).where(Tenant.id == tenant_id))).scalar()
-        if status is None or status == TenantStatus.DELETED:
+        tenant_id, user_id, now = UUID(tenant), UUID(user), self._clock()
+        status = await self._remembered.find(cookie, tenant_id, user_id, now=now)
+        if status is None:
+            async with self._db.doorman() as connection:
+                found = (await connection.execute(select(Tenant.status).where(Tenant.id == tenant_id))).scalar()
+            status = TenantStatus.DELETED if found is None else TenantStatus(found)
+            self._remembered.keep(cookie, tenant_id, user_id, status, now=now)
+        if status is TenantStatus.DELETED:
             raise Unauthenticated("the tenant is gone")
-        return Principal(
-            tenant_id=tenant_id,
-            tenant_status=TenantStatus(status),
-            scopes=frozenset({Scope.ADMIN}),
-            user_id=UUID(user),
-        )
+        return Principal(tenant_id=tenant_id, tenant_status=status, scopes=frozenset({Scope.ADMIN}), user_id=user_id)

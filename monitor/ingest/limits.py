@@ -1,29 +1,32 @@
-"""Requests per key and time, counted in memory."""
+"""Requests per key and time: counted in Redis for all collectors together, in memory where Redis does not answer."""
 
 from datetime import datetime
 from uuid import UUID
 
 from limits import RateLimitItem, parse
-from limits.aio.storage import MemoryStorage
-from limits.aio.strategies import FixedWindowRateLimiter
+from limits.aio.storage import MemoryStorage, Storage
+from redis.asyncio import Redis
 
 from monitor.errors import ConfigError, RateLimited
+from monitor.live import RATE_PREFIX, Live
 
-# The limiter is asked about this share of a window's requests at one time: each question costs as much as decoding
-# a log does. Below a thousand requests a window it is asked about every single one.
+# The counters are asked about this share of a window's requests at one time: each question costs as much as decoding
+# a log does. Below a thousand requests a window they are asked about every single one.
 _PORTION = 1000
 
 
 class RateGate:
-    """Lets a key through so many times in each window."""
+    """Lets a key through so many times in each window, which begins with its first request."""
 
-    def __init__(self, rate: str) -> None:
+    def __init__(self, rate: str, live: Live) -> None:
         """`rate` as in `1000/minute`. Raises ConfigError for one that cannot be read."""
         try:
             self._rate: RateLimitItem = parse(rate)
         except ValueError:
             raise ConfigError(f"AGENT_MONITOR_RATE_LIMIT is wrong: {rate!r} is no <count>/<unit>") from None
-        self._limiter = FixedWindowRateLimiter(MemoryStorage())
+        self._live = live
+        self._own = MemoryStorage()
+        self._shared = live.counters()
         self._portion = max(1, self._rate.amount // _PORTION)
         self._passes: dict[UUID | None, int] = {}
 
@@ -33,9 +36,33 @@ class RateGate:
         if left:
             self._passes[who] = left - 1
             return
-        if await self._limiter.hit(self._rate, str(who), cost=self._portion):
+        key, span = str(who), self._rate.get_expiry()
+        # In memory always: then this process' own count is there at the moment Redis is not.
+        count = await self._own.incr(key, span, amount=self._portion)
+        shared = None if self._shared is None else await self._count_shared(self._shared, key)
+        if (count if shared is None else shared) <= self._rate.amount:
             self._passes[who] = self._portion - 1
             return
-        window = await self._limiter.get_window_stats(self._rate, str(who))
-        wait = min(max(1.0, window.reset_time - now.timestamp()), self._rate.get_expiry())
-        raise RateLimited(f"more than {self._rate}", retry_after=wait)
+        wait = None if shared is None else await self._rest_of_window(key)
+        if wait is None:
+            wait = await self._own.get_expiry(key) - now.timestamp()
+        raise RateLimited(f"more than {self._rate}", retry_after=min(max(1.0, wait), span))
+
+    async def _count_shared(self, shared: Storage, key: str) -> int | None:
+        count = await self._live.ask(lambda _: shared.incr(key, self._rate.get_expiry(), amount=self._portion))
+        if count is None and self._live.ready:
+            # It answers, but cannot count here: something else lies under our key.
+            self._live.tell(lambda redis: redis.delete(f"{RATE_PREFIX}:{key}"))
+        return count
+
+    async def _rest_of_window(self, key: str) -> float | None:
+        """Seconds until the shared window ends. A counter without an end, which is not ours, gets one."""
+        name = f"{RATE_PREFIX}:{key}"
+
+        async def left(redis: Redis) -> float:
+            seconds = float(await redis.ttl(name))
+            if seconds < 0:
+                await redis.expire(name, self._rate.get_expiry())
+            return seconds
+
+        return await self._live.ask(left)

@@ -2,12 +2,15 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
 import msgspec
 
+from monitor.agents.mirror import Mirror
 from monitor.agents.registry import Registry
+from monitor.errors import SeriesRefused
 from monitor.http.deps import Deps
 from monitor.ids import microseconds
 from monitor.ingest import beats, idempotency, logs, points
@@ -61,11 +64,12 @@ class Ingest:
         self.deps = deps
         self.metrics = IngestMetrics(deps.registry)
         self.budget = Budget(settings.inflight_limit, self.metrics)
-        self.gate = RateGate(settings.rate_limit)
+        self.gate = RateGate(settings.rate_limit, deps.live)
         data_dir = settings.data_dir.expanduser()
         self.disk = DiskGuard(data_dir if data_dir.is_dir() else None, reserve=settings.disk_reserve)
         self.registry = Registry(deps.db, allow_registration=settings.allow_registration)
         self.batcher = Batcher(deps.db, deps.series, self.metrics)
+        self.mirror = Mirror(deps.db, deps.live, deps.clock)
         self._intake = Intake(self.registry, deps.series)
         self._idempotency = Idempotency(deps.db)
         self._shapes = Shapes()
@@ -79,6 +83,7 @@ class Ingest:
     async def close(self) -> None:
         """Commit what was taken, then stop."""
         await self.batcher.close()
+        await self.mirror.close()
         await self.disk.close()
 
     async def take_logs(self, request: Request) -> Answered:
@@ -99,7 +104,7 @@ class Ingest:
         outcome = Outcome()
         drafts = points.drafts(Rows(list(rows)), self._window(now), outcome, self._shapes)
         if drafts:
-            await self.batcher.submit(await self._intake.metrics(principal, drafts, outcome, now=now))
+            await self._commit(await self._intake.metrics(principal, drafts, outcome, now=now), outcome)
         return outcome
 
     async def accept_run(self, principal: Principal, agent: str, log: LogIn | None, beat: BeatIn | None) -> Outcome:
@@ -118,8 +123,23 @@ class Ingest:
             job.beats += other.beats
             for agent_id, news in other.touches.items():
                 job.touch(agent_id, news)
-        await self.batcher.submit(job)
+        await self._commit(job, outcome)
         return outcome
+
+    async def _commit(self, job: Job, outcome: Outcome) -> None:
+        """Return when the job is committed, without the points that the history store refuses: they are named."""
+        while True:
+            if job.stamp is not None:
+                job.stamp = replace(job.stamp, body=outcome.body())
+            try:
+                await self.batcher.submit(job)
+                break
+            except SeriesRefused as fault:
+                if not job.again(fault.refused):
+                    raise
+                if job.is_empty:
+                    return
+        self.mirror.changed(job.tenant_id, job.touches)
 
     def _window(self, now: datetime) -> Window:
         return Window.of(microseconds(now), retention=self.deps.settings.raw_retention)
@@ -171,8 +191,8 @@ class Ingest:
             job: Job = await plan(request.principal, checked.drafts, outcome, now=now)
             if outcome.accepted:
                 if request.key is not None:
-                    job.stamp = Stamp(request.key, digest, now, TAKEN, outcome.body())
-                await self.batcher.submit(job)
+                    job.stamp = Stamp(request.key, digest, now, TAKEN, {})
+                await self._commit(job, outcome)
         self.metrics.rows(kind, accepted=outcome.accepted, rejected=len(outcome.rejected))
         if outcome.warnings:
             self.metrics.shortened.inc(len(outcome.warnings))

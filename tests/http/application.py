@@ -17,7 +17,7 @@ from tests.http.collector import make_deps
 async def serving(db: Database, clock: Clock, *, settings: Settings | None = None) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the started application."""
     deps = make_deps(db, clock, settings or Settings())
-    app = create_app(deps, Ingest(deps))
+    app = create_app(deps, Ingest(deps), closing=deps.live.close)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with (
         app.router.lifespan_context(app),

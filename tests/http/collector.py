@@ -18,6 +18,7 @@ from monitor.http.deps import Deps
 from monitor.identity.keys import Authenticator
 from monitor.ingest import Ingest
 from monitor.ingest import routes as ingest_routes
+from monitor.live import Live
 from monitor.series.postgres import PostgresSeriesStore
 from monitor.settings import Settings
 from tests.factories import TenantMade, make_tenant
@@ -66,14 +67,16 @@ class Collector:
 
 def make_deps(db: Database, clock: Clock, settings: Settings) -> Deps:
     """What routes are made with, under a clock of the test's."""
+    live = Live(settings.redis_url)
     return Deps(
         settings=settings,
         db=db,
         series=PostgresSeriesStore(db),
-        authenticator=Authenticator(db, clock, secret_keys=("a key for tests only",)),
+        authenticator=Authenticator(db, clock, secret_keys=("a key for tests only",), live=live),
         audit=Recorder(clock),
         clock=clock,
         registry=CollectorRegistry(),
+        live=live,
     )
 
 
@@ -94,3 +97,4 @@ async def collecting(
             yield Collector(ingest, app, client, tenant)
     finally:
         await ingest.close()
+        await ingest.deps.live.close()
