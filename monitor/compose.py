@@ -171,11 +171,11 @@ async def alerting(deps: Deps, *, disk: DiskGuard | None = None) -> AsyncIterato
         slack_api_url=settings.slack_api_url,
         webhook_secret=settings.webhook_secret,
         public_url=settings.public_url,
+        allowed=Allowed.of(settings.webhook_allow),
     ) as channels:
         deliverer = Deliverer(
             db,
             channels,
-        allowed=Allowed.of(settings.webhook_allow),
             holder=holder,
             clock=deps.clock,
             rng=SystemRandom(),
