@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from monitor import clock, compose, firsttime, partitions
+from monitor import clock, compose, firsttime, partitions, pgroles
 from monitor.agents.store import get_agent
-from monitor.db import Database
+from monitor.db import Database, Role
 from monitor.errors import ConfigError, NotFound
 from monitor.http.problems import uuid_of
 from monitor.identity import keys, store
@@ -21,14 +22,32 @@ from sql import migrate as revisions
 
 
 async def migrate(settings: Settings, *, check: bool, wait: float) -> tuple[str | None, str | None]:
-    """The revision before and the newest one; upgrades unless `check`. Waits up to `wait` seconds."""
+    """The revision before and the newest one; upgrades unless `check`. Waits up to `wait` seconds.
+
+    With the URL of a superuser it makes the login roles and the database first, as the other URLs name them.
+    """
+    if settings.database_admin_url and not check:
+        admin, urls = settings.database_admin_url, _login_urls(settings)
+        await revisions.wait_for(lambda: pgroles.furnish(admin, urls), timeout=wait)
     async with compose.database(settings) as db:
-        await revisions.wait_for(db, timeout=wait)
+        await revisions.wait_for(lambda: _log_in(db), timeout=wait)
         before, newest = await revisions.current(db)
         if not check:
             await revisions.upgrade(db)
             await partitions.apply(db, clock.now(), retention=retention_of(settings))
         return before, newest
+
+
+def _login_urls(settings: Settings) -> dict[str, str]:
+    urls: dict[str, str] = {role.value: settings.role_url(role) for role in Role}
+    if settings.database_grafana_url:
+        urls[pgroles.GRAFANA] = settings.database_grafana_url
+    return urls
+
+
+async def _log_in(db: Database) -> None:
+    async with db.owner() as connection:
+        await connection.execute(text("SELECT 1"))
 
 
 async def seed(settings: Settings) -> list[str]:

@@ -87,6 +87,15 @@ def create_app(deps: Deps, ingest: Ingest, *, closing: Callable[[], Awaitable[No
     return app
 
 
+def create_health_app(deps: Deps) -> FastAPI:
+    """Health and figures alone: what a process serves that takes no requests."""
+    app = FastAPI(title="Agent Monitor", version=_version(), docs_url=None, redoc_url=None, openapi_url=None)
+    app.state.deps = deps
+    problems.install(app)
+    app.include_router(health.router)
+    return app
+
+
 def _settle_garbage() -> None:
     """Keep the collector of reference cycles off what lives as long as the process, and off the hot path.
 

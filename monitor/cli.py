@@ -53,7 +53,7 @@ def serve(
     """Run the collector and the console against AGENT_MONITOR_DATABASE_URL."""
     import uvicorn
 
-    from monitor import compose
+    from monitor import compose, serving
 
     compose.check_serving()
     uvicorn.run(
@@ -63,19 +63,25 @@ def serve(
         port=port,
         workers=workers,
         timeout_graceful_shutdown=10,
-        **compose.UVICORN,
+        **serving.UVICORN,
     )
 
 
 @app.command()
-def alert() -> None:
+def alert(
+    *,
+    host: Host = "127.0.0.1",
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Port for /healthz, /readyz and /metrics; none without it.")
+    ] = None,
+) -> None:
     """Run the alerter against AGENT_MONITOR_DATABASE_URL: rules, messages, rollups, partitions."""
     from monitor import compose
     from monitor.settings import load
 
     settings = load()
     compose.configure_logs(settings)
-    compose.run(compose.alert_until_stopped(settings))
+    compose.run(compose.alert_until_stopped(settings, host=host, port=port))
 
 
 @app.command()
@@ -126,6 +132,34 @@ def doctor(*, data: Data = None) -> None:
         typer.echo(f"{'ok  ' if finding.well else 'FAIL'}  {finding.subject}: {finding.detail}")
     if not all(finding.well for finding in findings):
         raise typer.Exit(1)
+
+
+@app.command()
+def health(*, port: Port = 4318) -> None:
+    """Ask the collector or alerter of this machine whether it lives; 1 if it does not say so."""
+    import http.client
+
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", "/healthz")
+        status = connection.getresponse().status
+    except (OSError, http.client.HTTPException) as fault:
+        typer.echo(f"nothing answers at port {port}: {fault}", err=True)
+        raise typer.Exit(1) from None
+    finally:
+        connection.close()
+    if status != 200:
+        typer.echo(f"port {port} answers {status}", err=True)
+        raise typer.Exit(1)
+
+
+@app.command()
+def secrets(folder: Annotated[Path, typer.Argument(help="Made where it is missing.")]) -> None:
+    """Make the files of secrets that docker-compose.yml wants, where they are missing."""
+    from monitor import secretfiles
+
+    made = secretfiles.make(folder)
+    typer.echo(f"made {', '.join(made)} in {folder}" if made else f"all secrets are in {folder}")
 
 
 @app.command()

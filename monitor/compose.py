@@ -7,12 +7,11 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from random import SystemRandom
-from types import MappingProxyType
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -26,9 +25,9 @@ from alerts.evaluate import Evaluator
 from alerts.meters import Meters
 from alerts.scheduler import Alerter, Job
 from monitor import clock, log, partitions, sweep
-from monitor.app import create_app
+from monitor.app import create_app, create_health_app
 from monitor.audit.store import Recorder
-from monitor.db import Database, Role
+from monitor.db import Database, Role, shares
 from monitor.devdir import DevDir
 from monitor.errors import ConfigError
 from monitor.http.deps import Deps
@@ -40,23 +39,11 @@ from monitor.live import Live
 from monitor.series import rollup
 from monitor.series.postgres import PostgresSeriesStore
 from monitor.series.retention import retention_of
+from monitor.serving import listen, serving
 from monitor.settings import Settings, load
 
 T = TypeVar("T")
 
-UVICORN: Mapping[str, Any] = MappingProxyType(
-    {
-        "http": "httptools",
-        "ws": "none",
-        "lifespan": "on",
-        "log_config": None,
-        "access_log": False,
-        "server_header": False,
-        # Nothing here asks for the client's address or scheme; looking for them costs each request.
-        "proxy_headers": False,
-    }
-)
-"""How every collector is served."""
 ROLLUP_EVERY = timedelta(minutes=1)
 PARTITIONS_EVERY = timedelta(hours=1)
 SWEEP_EVERY = timedelta(hours=1)
@@ -79,9 +66,13 @@ def configure_logs(settings: Settings, file: Path | None = None) -> None:
 
 
 def open_database(settings: Settings, *, pool_size: int | None = None) -> Database:
-    """The four doors. Raises ConfigError when no database is named."""
+    """The four doors, with `pool_size` connections each, or the settings' number divided among them.
+
+    Raises ConfigError when no database is named.
+    """
     urls = {role: settings.role_url(role) for role in Role}
-    return Database(urls, pool_size=pool_size or settings.database_pool_size)
+    sizes = pool_size or shares(settings.database_pool_size)
+    return Database(urls, pool_size=sizes, prepare=settings.database_prepare)
 
 
 @contextlib.asynccontextmanager
@@ -228,14 +219,16 @@ def _disk_watch(db: Database, settings: Settings, disk: DiskGuard) -> Callable[[
     return look
 
 
-async def alert_until_stopped(settings: Settings) -> None:
-    """The alerter alone, until SIGTERM or Ctrl-C."""
-    deps = make_deps(settings, open_database(settings))
-    try:
-        async with alerting(deps):
-            await stop_signal()
-    finally:
-        await deps.close()
+async def alert_until_stopped(settings: Settings, *, host: str, port: int | None) -> None:
+    """The alerter alone, until SIGTERM or Ctrl-C; with a `port`, its health and figures are served there."""
+    async with contextlib.AsyncExitStack() as stack:
+        listening = None if port is None else stack.enter_context(contextlib.closing(listen(host, port)))
+        deps = make_deps(settings, open_database(settings))
+        stack.push_async_callback(deps.close)
+        if listening is not None:
+            await stack.enter_async_context(serving(create_health_app(deps), listening))
+        await stack.enter_async_context(alerting(deps))
+        await stop_signal()
 
 
 async def stop_signal() -> None:

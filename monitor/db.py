@@ -33,9 +33,16 @@ class Role(StrEnum):
     DOORMAN = "agent_monitor_doorman"
 
 
+_SHARES = {Role.APP: 8, Role.ALERTER: 5, Role.OWNER: 4, Role.DOORMAN: 3}
 _SET_TENANT = text("SELECT set_config('app.current_tenant_id', :tenant, true)")
 _DOWN = (pg.OperationalError, pg.InterfaceError, sqlalchemy.exc.TimeoutError, ConnectionError)
 _NOT_DOWN = (pg.LockNotAvailable, pg.QueryCanceled, pg.DeadlockDetected, pg.SerializationFailure)
+
+
+def shares(connections: int) -> dict[Role, int]:
+    """Divide a process' connections among the roles, at least one each: requests and ticks get the most."""
+    whole = sum(_SHARES.values())
+    return {role: max(1, connections * share // whole) for role, share in _SHARES.items()}
 
 
 def translate(fault: BaseException) -> Exception | None:
@@ -79,16 +86,24 @@ def translated() -> Iterator[None]:
 class Database:
     """The pools of the four roles. Made once by a composition root, closed by `close()`."""
 
-    def __init__(self, urls: Mapping[Role, str], *, pool_size: int = 20) -> None:
-        """`urls` maps each role that this process uses to its `postgresql://` URL; others raise KeyError."""
+    def __init__(
+        self, urls: Mapping[Role, str], *, pool_size: int | Mapping[Role, int] = 20, prepare: bool = True
+    ) -> None:
+        """`urls` maps each role that this process uses to its `postgresql://` URL; others raise KeyError.
+
+        `pool_size`: connections at most, for each role or by role. `prepare`: whether repeated statements are prepared
+        on the server, which a pooler that hands connections on after each transaction does not bear.
+        """
+        sizes = pool_size if isinstance(pool_size, Mapping) else dict.fromkeys(urls, pool_size)
+        connect = {"connect_timeout": 5} | ({} if prepare else {"prepare_threshold": None})
         self._engines: dict[Role, AsyncEngine] = {
             role: create_async_engine(
                 "postgresql+psycopg://" + url.partition("://")[2],
-                pool_size=pool_size,
+                pool_size=sizes[role],
                 max_overflow=0,
                 pool_timeout=10,
                 pool_pre_ping=False,
-                connect_args={"connect_timeout": 5, "application_name": role.value.replace("_", "-")},
+                connect_args={**connect, "application_name": role.value.replace("_", "-")},
             )
             for role, url in urls.items()
         }

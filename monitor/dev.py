@@ -2,19 +2,15 @@
 
 import asyncio
 import contextlib
-import errno
 import os
 import signal
-import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 
 import structlog
-import uvicorn
-from fastapi import FastAPI
 
 from monitor import clock, compose, firsttime, host, partitions
 from monitor.app import create_app
@@ -28,10 +24,10 @@ from monitor.http.deps import Deps
 from monitor.ingest import Ingest
 from monitor.sdk import AsyncMonitor
 from monitor.series.retention import retention_of
+from monitor.serving import listen, serving
 from monitor.settings import Settings
 from sql import migrate
 
-STOP_SECONDS = 3
 LOOPBACK = ("127.0.0.0/8", "::1", "localhost")
 _log = structlog.get_logger(__name__)
 
@@ -45,25 +41,6 @@ class Options:
     port: int = 4318
     demo: bool = False
     fresh: bool = False
-
-
-class QuietServer(uvicorn.Server):
-    """uvicorn without its own signal handlers: the order in which things stop is ours."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.up = asyncio.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Say when requests are answered."""
-        await super().startup(sockets)
-        if self.started:
-            self.up.set()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave signals alone."""
-        yield
 
 
 async def run(options: Options, settings: Settings) -> None:
@@ -97,7 +74,7 @@ async def running(options: Options, settings: Settings) -> AsyncIterator[asyncio
     directory.claim(fresh=options.fresh)
     compose.configure_logs(settings, directory.log)
     async with AsyncExitStack() as stack:
-        listening = stack.enter_context(contextlib.closing(_listen(options)))
+        listening = stack.enter_context(contextlib.closing(listen(options.host, options.port)))
         url = _url(options.host, listening.getsockname()[1])
         settings = _completed(settings, directory, url)
         postgres = await stack.enter_async_context(EmbeddedPostgres(directory.path))
@@ -110,7 +87,7 @@ async def running(options: Options, settings: Settings) -> AsyncIterator[asyncio
         stack.push_async_callback(deps.live.close)
         owner = await firsttime.prepare(deps, known_key=directory.read().get("api_key"))
         ingest = Ingest(deps)
-        server = await stack.enter_async_context(_serving(create_app(deps, ingest), listening))
+        server = await stack.enter_async_context(serving(create_app(deps, ingest), listening))
         await stack.enter_async_context(compose.alerting(deps, disk=ingest.disk))
         said = {
             "url": url,
@@ -159,46 +136,6 @@ def _with_database(settings: Settings, postgres: EmbeddedPostgres) -> Settings:
 def _url(bound: str, port: int) -> str:
     name = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}.get(bound, bound)
     return f"http://[{name}]:{port}" if ":" in name and not name.startswith("[") else f"http://{name}:{port}"
-
-
-def _listen(options: Options) -> socket.socket:
-    """A listening socket, taken before anything slow. Raises ConfigError when the port is taken."""
-    family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
-    made = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        if os.name == "posix":
-            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        made.bind((options.host, options.port))
-        made.listen(2048)
-    except OSError as fault:
-        made.close()
-        if fault.errno == errno.EADDRINUSE:
-            raise ConfigError(f"port {options.port} is in use by another program: choose another with --port") from None
-        raise ConfigError(f"cannot listen on {options.host} port {options.port}: {fault.strerror}") from None
-    made.setblocking(False)
-    return made
-
-
-@contextlib.asynccontextmanager
-async def _serving(app: FastAPI, listening: socket.socket) -> AsyncIterator[asyncio.Task[None]]:
-    config = uvicorn.Config(
-        app,
-        timeout_graceful_shutdown=STOP_SECONDS,
-        **compose.UVICORN,
-    )
-    server = QuietServer(config)
-    task = asyncio.create_task(server.serve(sockets=[listening]), name="http")
-    try:
-        up = asyncio.create_task(server.up.wait())
-        await asyncio.wait({task, up}, return_when=asyncio.FIRST_COMPLETED)
-        up.cancel()
-        if task.done():
-            await task
-            raise ConfigError("the HTTP server did not start: see the log")
-        yield task
-    finally:
-        server.should_exit = True
-        await asyncio.wait({task})
 
 
 @contextlib.asynccontextmanager

@@ -15,16 +15,13 @@ import psutil
 import psycopg
 from psycopg import sql
 
-from monitor import pgcluster, pgfiles
+from monitor import pgcluster, pgfiles, pgroles
 from monitor.errors import ConfigError
 from monitor.pgbinaries import Binaries, choose, environment, let_through, server_account, usable
 from monitor.pgcluster import SUPERUSER, Cluster
+from monitor.pgroles import LOGIN_ROLES
 
-OWNER = "agent_monitor_owner"
-GRAFANA = "agent_monitor_grafana"
-LOGIN_ROLES = (OWNER, "agent_monitor_app", "agent_monitor_alerter", "agent_monitor_doorman", GRAFANA)
 DATABASE = "agent_monitor"
-ROLES_SQL = Path(__file__).parent.parent / "sql" / "roles.sql"
 RECOVERY_SECONDS = 300.0
 SETTINGS = (
     "listen_addresses=127.0.0.1",
@@ -136,8 +133,7 @@ class EmbeddedPostgres:
 
     async def create_database(self, name: str, *, template: str | None = None) -> None:
         """A database beside the main one, for the same roles only; a copy of `template` if given."""
-        async with await self._connect("postgres") as connection:
-            await self._make_database(connection, name, template)
+        await pgroles.make_database(self._connect, name, template=template or "template1")
 
     async def drop_database(self, name: str) -> None:
         """Drop a database if it exists, throwing out whoever is connected."""
@@ -260,35 +256,5 @@ class EmbeddedPostgres:
 
     async def _grant(self) -> None:
         """The login roles with their passwords, and the main database. Changes nothing the second time."""
-        roles = await asyncio.to_thread(ROLES_SQL.read_bytes)
-        async with await self._connect("postgres") as connection:
-            await connection.execute(roles)
-            for role in LOGIN_ROLES:  # a verifier, not the password: statements may be logged
-                secret = self._passwords[role].encode()
-                verifier = connection.pgconn.encrypt_password(secret, role.encode(), b"scram-sha-256").decode()
-                alter = sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(role), sql.Literal(verifier))
-                await connection.execute(alter)
-            found = await connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE])
-            if await found.fetchone() is None:
-                await self._make_database(connection, DATABASE, None)
-        async with await self._connect(DATABASE) as connection:
-            await self._close_public(connection)
-
-    async def _make_database(self, connection: psycopg.AsyncConnection, name: str, template: str | None) -> None:
-        words: dict[str, sql.Composable] = {"name": sql.Identifier(name), "owner": sql.Identifier(OWNER)}
-        words["template"] = sql.Identifier(template or "template1")
-        words["roles"] = sql.SQL(", ").join(map(sql.Identifier, LOGIN_ROLES))
-        for statement in (
-            "CREATE DATABASE {name} OWNER {owner} TEMPLATE {template}",
-            "REVOKE ALL ON DATABASE {name} FROM PUBLIC",
-            "GRANT CONNECT ON DATABASE {name} TO {roles}",
-        ):
-            await connection.execute(sql.SQL(statement).format(**words))
-        if template is None:
-            async with await self._connect(name) as inside:
-                await self._close_public(inside)
-
-    @staticmethod
-    async def _close_public(connection: psycopg.AsyncConnection) -> None:
-        await connection.execute(sql.SQL("ALTER SCHEMA public OWNER TO {}").format(sql.Identifier(OWNER)))
-        await connection.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
+        await pgroles.make_roles(self._connect, {role: self._passwords[role] for role in LOGIN_ROLES})
+        await pgroles.ensure_database(self._connect, DATABASE)

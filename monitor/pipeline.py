@@ -71,17 +71,19 @@ class Pipeline:
 
     def add(self, statement: Statement, **values: Value) -> None:
         """Send this with the next ones."""
-        pgconn = self._pgconn
+        pgconn, sql = self._pgconn, statement.sql
+        sent = [_binary(values[key]) for key in statement.names]
+        formats = [Format.BINARY] * len(sent)
+        if self._connection.prepare_threshold is None:  # as the connection's own statements: never prepared
+            self._waiting.append((None, lambda: pgconn.send_query_params(sql, sent, None, formats, Format.BINARY)))
+            return
         name = self._prepared.get(statement)
         if name is None:
             name = self._prepared[statement] = f"{self._prefix}{len(self._prepared)}".encode()
-            sql, made = statement.sql, name
+            made = name
             self._waiting.append((statement, lambda: pgconn.send_prepare(made, sql)))
-        sent = [_binary(values[key]) for key in statement.names]
         ready = name
-        self._waiting.append(
-            (None, lambda: pgconn.send_query_prepared(ready, sent, [Format.BINARY] * len(sent), Format.BINARY))
-        )
+        self._waiting.append((None, lambda: pgconn.send_query_prepared(ready, sent, formats, Format.BINARY)))
 
     async def fetch(self) -> list[bytes | None]:
         """Send what was added, and return the first column of the last one's rows, in PostgreSQL's binary format.

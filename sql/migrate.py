@@ -1,7 +1,7 @@
 """Bring a database to the newest revision: safe to run twice at once, and before the database answers."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from alembic import command
@@ -25,15 +25,14 @@ def config() -> Config:
     return made
 
 
-async def wait_for(db: Database, *, timeout: float) -> None:
-    """Return when the owner can log in; raise DatabaseDown after `timeout` seconds."""
+async def wait_for(attempt: Callable[[], Awaitable[None]], *, timeout: float) -> None:
+    """Try until the database takes it; raise DatabaseDown when it still does not after `timeout` seconds."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + timeout
     while True:
         try:
-            async with db.owner() as connection:
-                await connection.execute(text("SELECT 1"))
-                return
+            await attempt()
+            return
         except DatabaseDown:
             if loop.time() >= deadline:
                 raise

@@ -6,10 +6,11 @@ import uvicorn
 from fastapi import FastAPI
 
 from monitor.app import create_app
-from monitor.compose import UVICORN, configure_logs, make_deps, open_database
+from monitor.compose import configure_logs, make_deps, open_database
 from monitor.ingest import Ingest
 from monitor.ingest.batcher import Batcher
 from monitor.ingest.commit import Job
+from monitor.serving import UVICORN
 from monitor.settings import load
 
 

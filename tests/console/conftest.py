@@ -23,9 +23,9 @@ from monitor.agents.tables import AgentLive
 from monitor.app import create_app
 from monitor.compose import make_authenticator, make_deps
 from monitor.db import Database
-from monitor.dev import QuietServer
 from monitor.ids import uuid7
 from monitor.ingest import Ingest
+from monitor.serving import QuietServer
 from monitor.settings import Settings
 from tests.factories import TenantMade, make_agent, make_tenant
 from tests.parts import program

@@ -9,20 +9,28 @@ import pytest
 from psycopg.pq import TransactionStatus
 
 from monitor.db import Database, Role
+from monitor.embedded import EmbeddedPostgres
 from monitor.pipeline import Pipeline, Statement
+from tests.conftest import urls
 
 MAKE = Statement("CREATE TEMPORARY TABLE IF NOT EXISTS kept (n int PRIMARY KEY)")
 PUT = Statement("INSERT INTO kept SELECT n::int FROM unnest(string_to_array(:numbers, ' ')) AS n")
 ALL = Statement("SELECT n::text FROM kept ORDER BY n")
 
 
-@pytest.fixture
-async def pipeline(db: Database) -> AsyncIterator[Pipeline]:
-    async with db.driver(Role.OWNER) as connection:
-        made = Pipeline(connection)
-        async with made:
-            made.add(MAKE)
-        yield made
+@pytest.fixture(params=[True, False], ids=["prepared", "unprepared"])
+async def pipeline(
+    request: pytest.FixtureRequest, postgres: EmbeddedPostgres, database_name: str
+) -> AsyncIterator[Pipeline]:
+    own = Database(urls(postgres, database_name), pool_size=1, prepare=request.param)
+    try:
+        async with own.driver(Role.OWNER) as connection:
+            made = Pipeline(connection)
+            async with made:
+                made.add(MAKE)
+            yield made
+    finally:
+        await own.close()
 
 
 async def kept(pipeline: Pipeline) -> list[bytes | None]:
@@ -89,6 +97,18 @@ async def test_a_statement_that_cannot_be_prepared_is_not_remembered(pipeline: P
     async with pipeline:
         pipeline.add(later)
         assert await pipeline.fetch() == []
+
+
+async def test_nothing_is_prepared_where_the_server_may_be_another_next_time(
+    request: pytest.FixtureRequest, pipeline: Pipeline
+) -> None:
+    count = Statement("SELECT count(*)::text FROM pg_prepared_statements WHERE NOT from_sql")
+    async with pipeline:
+        pipeline.add(count)
+    async with pipeline:
+        pipeline.add(count)
+        (names,) = await pipeline.fetch()
+    assert (names == b"0") is ("unprepared" in request.node.name)
 
 
 async def test_two_pipelines_share_a_connection_in_turns(pipeline: Pipeline, db: Database) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from monitor.db import Role, shares
 from monitor.errors import ConfigError
 from monitor.settings import load, with_user
 
@@ -70,3 +71,9 @@ def test_each_role_has_a_url() -> None:
     assert with_user("postgresql:///am?host=/run", "x") == "postgresql://x@/am?host=/run"
     with pytest.raises(ConfigError, match="AGENT_MONITOR_DATABASE_URL"):
         load({}).role_url("agent_monitor_app")
+
+
+def test_a_process_divides_its_connections_among_the_roles() -> None:
+    assert shares(20) == {Role.APP: 8, Role.ALERTER: 5, Role.OWNER: 4, Role.DOORMAN: 3}
+    assert sum(shares(50).values()) <= 50
+    assert min(shares(1).values()) == 1

@@ -12,9 +12,11 @@ from uuid import uuid4
 import pytest
 import pytest_asyncio
 
+from monitor.embedded import EmbeddedPostgres
 from tests.servers import influx as influxes
 from tests.servers import redis
 from tests.servers.influx import InfluxAddress
+from tests.servers.pgbouncer import PgBouncer
 
 
 @pytest.fixture(scope="session")
@@ -61,3 +63,11 @@ async def redis_url(redis_server: str) -> str:
     """The same, empty."""
     await redis.flush(redis_server)
     return redis_server
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def pgbouncer(servers_dir: Path, postgres: EmbeddedPostgres) -> AsyncIterator[PgBouncer]:
+    """PgBouncer in transaction mode before this worker's PostgreSQL."""
+    bouncer = await PgBouncer(servers_dir / "pgbouncer", postgres).start()
+    yield bouncer
+    bouncer.kill()

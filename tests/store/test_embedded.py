@@ -16,7 +16,8 @@ import psycopg
 import pytest
 
 from monitor import pgfiles
-from monitor.embedded import DATABASE, OWNER, EmbeddedPostgres
+from monitor.db import Role
+from monitor.embedded import DATABASE, EmbeddedPostgres
 from monitor.errors import ConfigError
 from tests.store.servers import query
 
@@ -72,17 +73,17 @@ def kill_ours(child: subprocess.Popen[str]) -> None:
 
 async def test_data_and_address_survive_a_restart(data_dir: Path) -> None:
     async with EmbeddedPostgres(data_dir) as server:
-        before = server.url(OWNER), server.tcp_url(OWNER)
-        await query(server.url(OWNER), "CREATE TABLE kept AS SELECT 42 AS n")
+        before = server.url(Role.OWNER), server.tcp_url(Role.OWNER)
+        await query(server.url(Role.OWNER), "CREATE TABLE kept AS SELECT 42 AS n")
     async with EmbeddedPostgres(data_dir) as server:
-        assert (server.url(OWNER), server.tcp_url(OWNER)) == before
-        assert await query(server.tcp_url(OWNER), "SELECT n FROM kept") == [(42,)]
+        assert (server.url(Role.OWNER), server.tcp_url(Role.OWNER)) == before
+        assert await query(server.tcp_url(Role.OWNER), "SELECT n FROM kept") == [(42,)]
 
 
 async def test_a_clean_stop_leaves_no_process_and_no_complaint(data_dir: Path) -> None:
     async with EmbeddedPostgres(data_dir) as server:
         assert servers_on(data_dir)
-        async with await psycopg.AsyncConnection.connect(server.url(OWNER)) as connection:
+        async with await psycopg.AsyncConnection.connect(server.url(Role.OWNER)) as connection:
             await connection.execute("SELECT 1")
     assert servers_on(data_dir) == []
     assert server.pid == 0
@@ -135,15 +136,15 @@ async def test_a_directory_that_cannot_be_used_is_named(data_dir: Path) -> None:
 
 async def test_kill_9_of_everything_recovers(data_dir: Path) -> None:
     child, pid = start_in_another_process(data_dir)
-    password = json.loads((data_dir / "credentials.json").read_text())[OWNER]
+    password = json.loads((data_dir / "credentials.json").read_text())[Role.OWNER]
     port = (data_dir / "port").read_text().strip()
-    url = f"postgresql://{OWNER}:{password}@127.0.0.1:{port}/{DATABASE}"
+    url = f"postgresql://{Role.OWNER}:{password}@127.0.0.1:{port}/{DATABASE}"
     await query(url, "CREATE TABLE kept AS SELECT generate_series(1, 1000) AS n")
     kill_ours(child)
     os.kill(pid, signal.SIGKILL)
     assert (data_dir / "postgres" / "postmaster.pid").exists()
     async with EmbeddedPostgres(data_dir) as server:
-        assert await query(server.url(OWNER), "SELECT count(*) FROM kept") == [(1000,)]
+        assert await query(server.url(Role.OWNER), "SELECT count(*) FROM kept") == [(1000,)]
     assert "was not properly shut down" in (data_dir / "postgres.log").read_text()
 
 

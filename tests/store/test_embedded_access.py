@@ -9,7 +9,9 @@ import psutil
 import psycopg
 import pytest
 
-from monitor.embedded import DATABASE, LOGIN_ROLES, OWNER, EmbeddedPostgres
+from monitor import pgroles
+from monitor.db import Role
+from monitor.embedded import DATABASE, EmbeddedPostgres
 from monitor.errors import ConfigError
 from tests.store.servers import query
 
@@ -18,7 +20,7 @@ APP = "agent_monitor_app"
 
 async def test_no_login_role_is_above_row_level_security(data_dir: Path) -> None:
     async with EmbeddedPostgres(data_dir, durable=False) as server:
-        for role in LOGIN_ROLES:
+        for role in pgroles.LOGIN_ROLES:
             rights = await query(
                 server.url(role),
                 "SELECT session_user::text, rolsuper, rolbypassrls, rolcreatedb, rolcreaterole"
@@ -28,7 +30,7 @@ async def test_no_login_role_is_above_row_level_security(data_dir: Path) -> None
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             await query(server.url(APP), "CREATE TABLE mine (n int)")
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
-            await query(server.url(APP), f"SET ROLE {OWNER}")
+            await query(server.url(APP), f"SET ROLE {Role.OWNER}")
 
 
 @pytest.mark.parametrize("address", ["url", "tcp_url"])
@@ -44,7 +46,7 @@ async def test_the_passwords_are_for_their_owner_only(data_dir: Path) -> None:
         file = data_dir / "credentials.json"
         passwords = json.loads(file.read_text())
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
-        assert set(passwords) == {"postgres", *LOGIN_ROLES}
+        assert set(passwords) == {"postgres", *pgroles.LOGIN_ROLES}
         assert len(set(passwords.values())) == len(passwords)
         assert stat.S_IMODE((data_dir / "run").stat().st_mode) == 0o700
         log = (data_dir / "postgres.log").read_text()
@@ -84,9 +86,9 @@ async def test_settings_that_the_product_relies_on(data_dir: Path) -> None:
 
 async def test_databases_are_cloned_from_a_template_and_dropped(data_dir: Path) -> None:
     async with EmbeddedPostgres(data_dir, durable=False) as server:
-        await query(server.url(OWNER), f"CREATE TABLE t AS SELECT 7 AS n; GRANT SELECT ON t TO {APP}")
+        await query(server.url(Role.OWNER), f"CREATE TABLE t AS SELECT 7 AS n; GRANT SELECT ON t TO {APP}")
         await server.create_database("copy", template=DATABASE)
-        await query(server.url(OWNER, "copy"), "UPDATE t SET n = 8")
+        await query(server.url(Role.OWNER, "copy"), "UPDATE t SET n = 8")
         assert await query(server.url(APP, "copy"), "SELECT n FROM t") == [(8,)]
         assert await query(server.url(APP), "SELECT n FROM t") == [(7,)]
         await server.create_database("empty")

@@ -7,7 +7,8 @@ import psutil
 import pytest
 
 from monitor import pgbinaries, pgcluster, pgfiles
-from monitor.embedded import OWNER, EmbeddedPostgres
+from monitor.db import Role
+from monitor.embedded import EmbeddedPostgres
 from monitor.errors import ConfigError
 from tests.store.servers import query
 
@@ -18,14 +19,14 @@ async def test_data_of_an_older_version_is_upgraded_and_the_old_kept_for_one_sta
     oldest, newest = majors[0], majors[-1]
     child_rows = "CREATE TABLE kept AS SELECT n, repeat('x', n) AS t FROM generate_series(1, 1000) AS n"
     async with EmbeddedPostgres(data_dir, major=oldest) as server:
-        await query(server.url(OWNER), child_rows)
+        await query(server.url(Role.OWNER), child_rows)
         pid = server.pid
         assert (data_dir / "postgres" / "PG_VERSION").read_text().strip() == str(oldest)
-        address = server.url(OWNER)
+        address = server.url(Role.OWNER)
         await server.stop()
     assert not psutil.pid_exists(pid)
     async with EmbeddedPostgres(data_dir) as server:
-        assert server.url(OWNER) == address
+        assert server.url(Role.OWNER) == address
         version = await query(address, "SELECT current_setting('server_version_num')::int / 10000")
         assert version == [(newest,)]
         assert await query(address, "SELECT count(*), sum(length(t)) FROM kept") == [(1000, 500500)]
@@ -39,11 +40,11 @@ async def test_data_of_an_older_version_is_upgraded_and_the_old_kept_for_one_sta
 async def test_an_upgrade_cut_short_between_its_renames_starts_over(data_dir: Path) -> None:
     majors = sorted(pgbinaries.shipped())
     async with EmbeddedPostgres(data_dir, major=majors[0]) as server:
-        await query(server.url(OWNER), "CREATE TABLE kept AS SELECT 5 AS n")
+        await query(server.url(Role.OWNER), "CREATE TABLE kept AS SELECT 5 AS n")
     (data_dir / "postgres").rename(data_dir / f"postgres.old-{majors[0]}")
     (data_dir / "postgres.new").mkdir()
     async with EmbeddedPostgres(data_dir) as server:
-        assert await query(server.url(OWNER), "SELECT n FROM kept") == [(5,)]
+        assert await query(server.url(Role.OWNER), "SELECT n FROM kept") == [(5,)]
 
 
 async def test_data_of_a_version_that_is_not_here_is_a_clear_error(data_dir: Path) -> None:
