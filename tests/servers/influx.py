@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import shutil
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,12 +48,16 @@ class InfluxAddress:
 class InfluxServer(Process):
     """A server with its files in `folder`, which a kill and a new start leave as they are."""
 
-    def __init__(self, folder: Path, program: str | None = None) -> None:
+    def __init__(self, folder: Path, program: Path | None = None) -> None:
         """Ends the test where there is no program and none can be had."""
         folder.mkdir(parents=True, exist_ok=True)
         port = free_port()
         self.at = InfluxAddress(f"http://127.0.0.1:{port}", TOKEN, ORG)
-        words = [program or needed(), f"--http-bind-address=127.0.0.1:{port}", f"--bolt-path={folder / 'influxd.bolt'}"]
+        words = [
+            str(program or needed()),
+            f"--http-bind-address=127.0.0.1:{port}",
+            f"--bolt-path={folder / 'influxd.bolt'}",
+        ]
         words += [f"--engine-path={folder / 'engine'}", f"--sqlite-path={folder / 'influxd.sqlite'}"]
         words += ["--reporting-disabled", "--log-level=warn"]
         super().__init__(words, log=folder / "influxd.log", env=_environment())
@@ -78,20 +81,12 @@ def _environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(("INFLUX", "AGENT_MONITOR_"))}
 
 
-def found() -> tuple[str | None, str]:
-    """The server's program, on PATH or built; or None and why not."""
-    if path := shutil.which("influxd"):
-        return path, ""
-    try:
-        return str(influxd.binary()), ""
-    except influxd.NotBuiltError as fault:
-        return None, f"influxd is not on PATH ({fault})"
-
-
-def needed() -> str:
+def needed() -> Path:
     """The server's program, or the end of this test."""
-    path, why_not = found()
-    return path or parts.leave_out(why_not)
+    try:
+        return influxd.binary()
+    except influxd.NotBuiltError as fault:
+        parts.leave_out(str(fault))
 
 
 @contextlib.asynccontextmanager
@@ -100,16 +95,18 @@ async def anywhere(folder: Path) -> AsyncIterator[InfluxAddress]:
     if url := parts.setting("INFLUX_URL"):
         yield InfluxAddress(url, parts.setting("INFLUX_TOKEN", TOKEN), parts.setting("INFLUX_ORG", ORG))
         return
-    path, why_not = found()
-    if path is not None:
-        server = await InfluxServer(folder, path).start()
+    try:
+        server = InfluxServer(folder, influxd.binary())
+    except influxd.NotBuiltError as fault:
+        if not parts.docker_runs():
+            parts.leave_out(f"{fault}; and no Docker engine runs")
+    else:
+        await server.start()
         try:
             yield server.at
         finally:
             server.kill()
         return
-    if not parts.docker_runs():
-        parts.leave_out(f"{why_not}, and no Docker engine runs")
     with _container() as container:
         at = f"http://{container.get_container_host_ip()}:{container.get_exposed_port(PORT)}"
         yield InfluxAddress(at, TOKEN, ORG)

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,7 +54,7 @@ async def anywhere(folder: Path) -> AsyncIterator[str]:
     if url := parts.setting("REDIS_URL"):
         worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
         yield f"{url.rstrip('/')}/{worker % DATABASES}"
-    elif shutil.which("redis-server"):
+    elif parts.found("redis-server"):
         server = await RedisServer(folder).start()
         try:
             yield server.url

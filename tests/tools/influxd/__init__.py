@@ -1,7 +1,7 @@
 """InfluxDB's server as a Go program: built once, and kept outside the checkout.
 
 `python -m tests.tools.influxd` builds it where it is not there yet, and prints where it is. It needs Go, Rust's
-cargo (Flux is written in it) and a C compiler, and takes some ten minutes of two cores the first time.
+cargo (Flux is written in it) and a C compiler, and takes some ten minutes on two cores the first time.
 
 What is built is what go.mod says. The work is done in a folder of its own, since Go adds a list of checksums to it.
 """
@@ -45,20 +45,23 @@ def place() -> Path:
 
 
 def binary() -> Path:
-    """The server's program, built first where that has to be. Raises NotBuiltError.
+    """The server's program: on PATH, or built here, now where it was not before. Raises NotBuiltError.
 
     Several processes may ask at once: one builds, the others wait for it.
     """
+    if on_path := shutil.which("influxd"):
+        return Path(on_path)
     path = place()
     if path.exists():
         return path
     missing = [tool for tool in TOOLS if shutil.which(tool) is None]
     if missing:
-        raise NotBuiltError(f"it can be built with Go, cargo and a C compiler; not on PATH: {', '.join(missing)}")
+        raise NotBuiltError(f"influxd is not on PATH, and to build it {' and '.join(missing)} are wanting")
     path.parent.mkdir(parents=True, exist_ok=True)
     with (path.parent / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not path.exists():
+            print(f"== building InfluxDB {version()}: once, some ten minutes on two cores", file=sys.stderr, flush=True)
             _build(path)
     return path
 
@@ -94,4 +97,4 @@ def _run(*command: str, cwd: Path, env: Mapping[str, str]) -> None:
     )
     if done.returncode != 0:
         said = "\n".join(done.stdout.splitlines()[-LINES_QUOTED:])
-        raise NotBuiltError(f"`{' '.join(command[:2])}` failed:\n{said}")
+        raise NotBuiltError(f"influxd is not on PATH, and `{' '.join(command[:2])}` failed when it was built:\n{said}")

@@ -7,4 +7,4 @@ from tests.tools.influxd import NotBuiltError, binary
 try:
     print(binary())
 except NotBuiltError as fault:
-    sys.exit(f"no influxd: {fault}")
+    sys.exit(str(fault))

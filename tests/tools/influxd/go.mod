@@ -1,5 +1,5 @@
 module influxd
 
-go 1.26
+go 1.25.10
 
 require github.com/influxdata/influxdb/v2 v2.9.1
