@@ -1,8 +1,7 @@
 """Writing points to InfluxDB, inside the PostgreSQL transaction that acknowledges them.
 
-Points go to InfluxDB before the commit. While it cannot take them, a row of the table `spool` in the same transaction
-takes their place, and drain.py brings it there. Until a tenant's last row is gone its new points queue behind it: a
-value that was corrected must not come back.
+Points go to InfluxDB before the commit. While it cannot take them, a row of the spool in the same transaction takes
+their place (spool.py).
 """
 
 import asyncio
@@ -20,9 +19,11 @@ from monitor.clock import Clock
 from monitor.errors import SeriesDown, SeriesRefused
 from monitor.ids import microseconds
 from monitor.pipeline import Pipeline, Statement
+from monitor.series import spool
 from monitor.series.catalogue import Catalogue
-from monitor.series.columns import Float, Int
+from monitor.series.columns import Int
 from monitor.series.influx_client import Influx, Refusal
+from monitor.series.spool import Columns
 from monitor.series.store import Prepared
 from monitor.series.stored import HOUR_US
 from monitor.series.write import unique_in_order
@@ -35,16 +36,11 @@ RESTS = 5.0
 SHORTEST_REST, LONGEST_REST = 1.0, 15.0
 _SAID = 300
 _EXPIRED = "points beyond retention policy"
-_ON_MEASUREMENT = re.compile(r'on measurement "(.*?)" is type')
+_ON_MEASUREMENT = re.compile(r'on measurement "((?:\\.|[^"\\])*)" is type')
 _ON_SERIES = re.compile(r"_series=(\d+)")
 _MEASUREMENT = re.compile(rb"(?:\\.|[^,\\])*")
 _log = structlog.get_logger(__name__)
 
-_WAITING = Statement("SELECT 1 FROM spool WHERE tenant_id = :tenant::uuid LIMIT 1")
-_SPOOL = Statement(
-    "INSERT INTO spool (tenant_id, points, series_ids, at, values) VALUES (:tenant::uuid, "
-    "cardinality(:series::bigint[]), :series::bigint[], :at::timestamptz[], :values::float8[])"
-)
 MARK = Statement(
     "INSERT INTO rollup_dirty AS old (tenant_id, series_id, hour) "
     "SELECT :tenant::uuid, n.series_id, n.hour FROM unnest(:series::bigint[], :hours::timestamptz[]) "
@@ -69,17 +65,16 @@ class InfluxWriter:
         points = unique_in_order(batch)
         if not len(points[0]):
             return
-        pipeline.add(_WAITING, tenant=tenant_id)
         # This sends all that was added so far: what PostgreSQL refuses must not be in InfluxDB.
-        waiting = await pipeline.fetch()
-        if waiting or time.monotonic() < self._rest_until or not await self._posted(tenant_id, points):
-            spool(pipeline, tenant_id, points)
+        waits = await spool.waits(pipeline, tenant_id)
+        if waits or time.monotonic() < self._rest_until or not await self._posted(tenant_id, points):
+            spool.add(pipeline, tenant_id, points)
             return
         series, hours = late_hours(points, before=microseconds(self._clock()) // HOUR_US * HOUR_US)
         if len(series):
             pipeline.add(MARK, tenant=tenant_id, series=arrays.int8s(series), hours=arrays.times(hours))
 
-    async def _posted(self, tenant_id: UUID, points: tuple[Int, Int, Float]) -> bool:
+    async def _posted(self, tenant_id: UUID, points: Columns) -> bool:
         started = time.monotonic()
         try:
             refused = await post(self._influx, self._catalogue, tenant_id, points)
@@ -94,14 +89,7 @@ class InfluxWriter:
         return True
 
 
-def spool(pipeline: Pipeline, tenant_id: UUID, points: tuple[Int, Int, Float]) -> None:
-    """Keep points, ordered and each once, until InfluxDB takes them."""
-    series, at, values = points
-    columns = {"series": arrays.int8s(series), "at": arrays.times(at), "values": arrays.float8s(values)}
-    pipeline.add(_SPOOL, tenant=tenant_id, **columns)
-
-
-def late_hours(points: tuple[Int, Int, Float], *, before: int) -> tuple[Int, Int]:
+def late_hours(points: Columns, *, before: int) -> tuple[Int, Int]:
     """Series and hours, ordered and each once, of the points that are older than `before`, all in microseconds."""
     series, at, _values = points
     late = at < before
@@ -111,7 +99,7 @@ def late_hours(points: tuple[Int, Int, Float], *, before: int) -> tuple[Int, Int
     return pairs[:, 0], pairs[:, 1]
 
 
-async def post(influx: Influx, catalogue: Catalogue, tenant_id: UUID, points: tuple[Int, Int, Float]) -> dict[int, str]:
+async def post(influx: Influx, catalogue: Catalogue, tenant_id: UUID, points: Columns) -> dict[int, str]:
     """Write points, and return which series InfluxDB will never take and why; all others' points are written then.
 
     Points of series that are no longer in the catalogue, and points older than the bucket keeps them, are passed
@@ -150,7 +138,8 @@ def lines_of(keys: Mapping[int, bytes], series: list[int], at: list[int], values
 def _meant(message: str, keys: Mapping[int, bytes]) -> list[int]:
     """The series that a refusal names, by measurement or by one of its lines."""
     ids = {int(found) for found in _ON_SERIES.findall(message)}
-    measurements = {found.encode() for found in _ON_MEASUREMENT.findall(message)}
+    # As Go quotes texts; no measurement of ours has a backslash of its own.
+    measurements = {found.replace('\\"', '"').encode() for found in _ON_MEASUREMENT.findall(message)}
     return [one for one, key in keys.items() if one in ids or (measurements and _measurement(key) in measurements)]
 
 
