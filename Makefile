@@ -8,7 +8,7 @@ CANDIDATES := python3.13 python3.12 python3.11 python3
 USABLE := import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench accept schema
+.PHONY: help run test check parts bench accept schema
 
 help: ## these lines
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile | expand -t 18
@@ -16,7 +16,7 @@ help: ## these lines
 run: $(READY) ## start everything here, with a small simulated fleet; Ctrl-C stops it
 	@$(VENV)/bin/agent-monitor dev --demo $(ARGS)
 
-test: check ## the checks, then the whole suite; names what it had to leave out
+test: check parts ## the checks, then the whole suite; names what it had to leave out
 	$(PY) -m pytest -n auto -m "not accept" $(ARGS)
 
 check: $(READY) ## style, format, types and import order
@@ -25,11 +25,14 @@ check: $(READY) ## style, format, types and import order
 	$(PY) -m mypy
 	$(VENV)/bin/lint-imports --no-logo
 
-accept: $(READY) ## the long tests (faults, load, malformed input), then the bench
+parts: $(READY) ## build InfluxDB for the tests, once, where Go and Rust are and no other InfluxDB is named
+	@test -n "$$AGENT_MONITOR_TEST_INFLUX_URL" || $(PY) -m tests.tools.influxd || true
+
+accept: parts ## the long tests (faults, load, malformed input), then the bench
 	$(PY) -m pytest -m accept $(ARGS)
 	$(PY) -m tests.bench
 
-bench: $(READY) ## speed and memory, as ratios within one run
+bench: parts ## speed and memory, as ratios within one run
 	$(PY) -m tests.bench $(ARGS)
 
 schema: $(READY) ## write sql/schema.sql anew from the migrations
