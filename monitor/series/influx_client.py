@@ -40,6 +40,15 @@ class Refusal(Exception):
         self.message = message
 
 
+class Denied(SeriesDown):
+    """InfluxDB wants another token, organization or bucket: it goes on once somebody has set that right."""
+
+    def __init__(self, message: str, status: int) -> None:
+        """`status` is that of the answer: 401, 403 or 404."""
+        super().__init__(message, retry_after=5.0)
+        self.status = status
+
+
 class Buckets(NamedTuple):
     """The names of the buckets: one for each length of time that something is kept."""
 
@@ -102,7 +111,7 @@ class Influx:
         """End all connections."""
         client, self._client = self._client, None
         if client is not None:
-            await client.close()  # type: ignore[no-untyped-call]
+            await client.close()
 
     async def write(self, bucket: str, lines: bytes) -> None:
         """Write line protocol with times in microseconds; large bodies in several requests.
@@ -156,7 +165,7 @@ def _of_status(fault: ApiException) -> SeriesDown | Refusal:
     if fault.status in _PERMANENT:
         return Refusal(said)
     if fault.status in _MISSING:
-        return SeriesDown(f"InfluxDB {_MISSING[fault.status]} ({said}): see agent-monitor doctor", retry_after=5.0)
+        return Denied(f"InfluxDB {_MISSING[fault.status]} ({said}): see agent-monitor doctor", fault.status)
     return SeriesDown(f"InfluxDB answers {fault.status}: {said}")
 
 

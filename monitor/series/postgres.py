@@ -32,7 +32,8 @@ _LAST = """
 
 
 @contextlib.contextmanager
-def _series_down() -> Iterator[None]:
+def series_down() -> Iterator[None]:
+    """What a store says when PostgreSQL does not answer."""
     try:
         yield
     except DatabaseDown as fault:
@@ -57,7 +58,7 @@ class PostgresSeriesStore:
 
     async def query(self, tenant_id: UUID, query: Query) -> list[Line]:
         """Lines over time."""
-        with _series_down():
+        with series_down():
             async with self._db.tenant(tenant_id) as connection:
                 cur = cursor(await driver(connection))
                 reading = await read.plan(cur, tenant_id, query)
@@ -70,7 +71,7 @@ class PostgresSeriesStore:
         self, reduction: Reduction, targets: Mapping[UUID, Sequence[UUID]], *, now: datetime
     ) -> list[Reduced]:
         """One reading for many agents."""
-        with _series_down():
+        with series_down():
             async with self._db.alerter() as connection:
                 cur = cursor(await driver(connection))
                 reading = await reduce.plan(cur, reduction, targets, now=now)
@@ -81,7 +82,7 @@ class PostgresSeriesStore:
 
     async def last_values(self, tenant_id: UUID, agent_id: UUID) -> list[tuple[str, Tags, datetime, float, str | None]]:
         """The newest value of every series of an agent."""
-        with _series_down():
+        with series_down():
             async with self._db.tenant(tenant_id) as connection:
                 cur = (await driver(connection)).cursor(binary=True)
                 await cur.execute(_LAST, [agent_id])

@@ -28,6 +28,8 @@ class Points:
     @classmethod
     def join(cls, kept: "list[Points]") -> "Points":
         """All points, ordered by series and time. Of several at one time the first part's wins."""
+        if not kept:
+            return cls(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
         series = np.concatenate([part.series for part in kept])
         at = np.concatenate([part.at for part in kept])
         value = np.concatenate([part.value for part in kept])

@@ -1,0 +1,125 @@
+"""History in InfluxDB 2: the SeriesStore of a production stack. The catalogue of series stays in PostgreSQL."""
+
+import contextlib
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from monitor.clock import Clock
+from monitor.db import Database
+from monitor.ids import from_microseconds
+from monitor.pipeline import Pipeline
+from monitor.series import influx_reduce, read, reduce, spool
+from monitor.series.catalogue import Catalogue
+from monitor.series.columns import Cursor, cursor, driver
+from monitor.series.influx_client import Frame, Influx
+from monitor.series.influx_line import plain
+from monitor.series.influx_read import InfluxSource, Scan, unsettled
+from monitor.series.influx_write import InfluxWriter
+from monitor.series.postgres import series_down
+from monitor.series.store import Line, Point, Prepared, Query, Reduced, Reduction, Refused, Tags
+
+_SERIES = "SELECT id, metric, tags, unit FROM series WHERE agent_id = %s ORDER BY metric, id"
+_AGENT = "SELECT external_id FROM agents WHERE id = %s"
+_LAST = """
+newest = (bucket, field) => from(bucket: bucket) |> range(start: 1970-01-01T00:00:00Z, stop: 2096-01-01T00:00:00Z)
+    |> filter(fn: (r) => r.tenant == tenant and r.agent == agent and r._field == field)
+    |> group(columns: ["_series"]) |> last() |> group() |> keep(columns: ["_series", "_time", "_value"])
+newest(bucket: raw, field: "value") |> yield(name: "raw")
+newest(bucket: hour, field: "last") |> yield(name: "last")
+newest(bucket: hour, field: "last_at") |> yield(name: "last_at")
+"""
+
+
+class InfluxSeriesStore:
+    """See SeriesStore. One for each process."""
+
+    def __init__(self, db: Database, influx: Influx, catalogue: Catalogue, clock: Clock) -> None:
+        """Uses the doors tenant and alerter. `influx` stays the caller's."""
+        self._db = db
+        self._influx = influx
+        self._catalogue = catalogue
+        self._writer = InfluxWriter(influx, catalogue, clock)
+
+    async def prepare(self, tenant_id: UUID, points: Sequence[Point]) -> tuple[Prepared, list[Refused]]:
+        """Find or make the series of each point."""
+        return await self._catalogue.prepare(tenant_id, points)
+
+    async def write(self, pipeline: Pipeline, tenant_id: UUID, batch: Sequence[Prepared]) -> None:
+        """To InfluxDB, or to the spool in the caller's transaction."""
+        await self._writer.write(pipeline, tenant_id, batch)
+
+    async def query(self, tenant_id: UUID, query: Query) -> list[Line]:
+        """Lines over time."""
+        # PostgreSQL's connection goes back before InfluxDB is asked, which may take long.
+        async with self._tenant(tenant_id) as cur:
+            reading = await read.plan(cur, tenant_id, query)
+            if reading is None:
+                return []
+            left = await unsettled(cur, reading.who, reading.shape.span)
+        found = await reading.gather(InfluxSource(self._influx, reading.who, metric=query.metric, left=left))
+        return read.lines_of(await reading.answer(found), reading.labels, query.by)
+
+    async def reduce(
+        self, reduction: Reduction, targets: Mapping[UUID, Sequence[UUID]], *, now: datetime
+    ) -> list[Reduced]:
+        """One reading for many agents; windows up to two hours in one query."""
+        with series_down():
+            async with self._db.alerter() as connection:
+                # What waits in PostgreSQL would be missing.
+                await spool.check(connection, list(targets))
+                cur = cursor(await driver(connection))
+                reading = await reduce.plan(cur, reduction, targets, now=now)
+                if reading is None:
+                    return []
+                left = await unsettled(cur, reading.who, reading.shape.span) if reading.widths else None
+        if influx_reduce.is_pushed(reduction):
+            scan = Scan(self._influx, reading.who, reduction.metric)
+            shape = reading.shape
+            found = await influx_reduce.pushed(scan, reduction.reduce, shape.span, counters=shape.counters)
+        else:
+            found = await reading.gather(InfluxSource(self._influx, reading.who, metric=reduction.metric, left=left))
+        return reduce.reduced(await reading.answer(found), reading.labels)
+
+    async def last_values(self, tenant_id: UUID, agent_id: UUID) -> list[tuple[str, Tags, datetime, float, str | None]]:
+        """The newest value of every series of an agent, from single points or, where these are gone, from hours."""
+        async with self._tenant(tenant_id) as cur:
+            await cur.execute(_SERIES, [agent_id])
+            names = {row[0]: row[1:] for row in await cur.fetchall()}
+            await cur.execute(_AGENT, [agent_id])
+            agent = await cur.fetchone()
+        if not names or agent is None:
+            return []
+        buckets = self._influx.buckets
+        parameters = {"raw": buckets.raw, "hour": buckets.hour, "tenant": str(tenant_id), "agent": plain(agent[0])}
+        newest = _newest(await self._influx.query(_LAST, **parameters))
+        answers: list[tuple[str, Tags, datetime, float, str | None]] = []
+        for series_id, (metric, tags, unit) in names.items():
+            if series_id in newest:
+                at, value = newest[series_id]
+                answers.append((metric, tuple(sorted(tags.items())), from_microseconds(at), value, unit))
+        return answers
+
+    @contextlib.asynccontextmanager
+    async def _tenant(self, tenant_id: UUID) -> AsyncIterator[Cursor]:
+        with series_down():
+            async with self._db.tenant(tenant_id) as connection:
+                yield cursor(await driver(connection))
+
+
+def _newest(found: Mapping[str, Frame]) -> dict[int, tuple[int, float]]:
+    """Time and value by series: the newest point, or what the newest hour says of it where that is newer."""
+    newest: dict[int, tuple[int, float]] = {}
+    times: dict[int, int] = {}
+    if (frame := found.get("last_at")) is not None:
+        times = dict(zip(frame.ints("_series").tolist(), map(int, frame.floats("_value").tolist()), strict=True))
+    if (frame := found.get("last")) is not None:
+        for series_id, value in zip(frame.ints("_series").tolist(), frame.floats("_value").tolist(), strict=True):
+            if series_id in times:
+                newest[series_id] = times[series_id], value
+    if (frame := found.get("raw")) is not None:
+        columns = frame.ints("_series").tolist(), frame.times("_time").tolist(), frame.floats("_value").tolist()
+        for series_id, at, value in zip(*columns, strict=True):
+            if series_id not in newest or at >= newest[series_id][0]:
+                newest[series_id] = at, value
+    return newest
