@@ -19,6 +19,7 @@ from monitor.http.deps import Deps
 from monitor.identity import routes as identity
 from monitor.ingest import Ingest
 from monitor.ingest import routes as ingest_routes
+from monitor.schedules import routes as schedules
 from monitor.series import routes as series
 
 TAGS: list[dict[str, Any]] = [
@@ -76,6 +77,7 @@ def create_app(deps: Deps, ingest: Ingest, *, closing: Callable[[], Awaitable[No
     for router in (
         taking,
         agents.router,
+        schedules.router,
         series.router,
         alerts.router,
         identity.router,

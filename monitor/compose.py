@@ -36,6 +36,7 @@ from monitor.identity.keys import Authenticator
 from monitor.ingest import Ingest
 from monitor.ingest.disk import DiskGuard
 from monitor.live import Live
+from monitor.schedules.runner import Runner
 from monitor.series import rollup
 from monitor.series.postgres import PostgresSeriesStore
 from monitor.series.retention import retention_of
@@ -45,6 +46,7 @@ from monitor.settings import Settings, load
 T = TypeVar("T")
 
 ROLLUP_EVERY = timedelta(minutes=1)
+SCHEDULES_EVERY = timedelta(seconds=1)
 PARTITIONS_EVERY = timedelta(hours=1)
 SWEEP_EVERY = timedelta(hours=1)
 
@@ -146,24 +148,27 @@ def make_deps(settings: Settings, db: Database) -> Deps:
 
 
 @contextlib.asynccontextmanager
-async def alerting(deps: Deps, *, disk: DiskGuard | None = None) -> AsyncIterator[None]:
-    """The alerter's jobs on this loop. `disk`: the collector's guard, where it watches the database's disk."""
+async def alerting(deps: Deps, *, collector: Ingest | None = None) -> AsyncIterator[None]:
+    """The alerter's jobs on this loop. `collector`: the one in this process, where it watches the database's disk."""
     settings, db = deps.settings, deps.db
     holder = f"{socket.gethostname()}:{os.getpid()}"
     meters, interval = Meters(deps.registry), timedelta(seconds=settings.evaluation_interval)
     evaluator = Evaluator(
         db, deps.series, holder=holder, interval=interval, public_url=settings.public_url, meters=meters
     )
-    async with open_channels(
-        now=deps.clock,
-        smtp_url=settings.smtp_url,
-        mail_from=settings.mail_from,
-        slack_bot_token=settings.slack_bot_token,
-        slack_api_url=settings.slack_api_url,
-        webhook_secret=settings.webhook_secret,
-        public_url=settings.public_url,
-        allowed=Allowed.of(settings.webhook_allow),
-    ) as channels:
+    async with contextlib.AsyncExitStack() as stack:
+        channels = await stack.enter_async_context(
+            open_channels(
+                now=deps.clock,
+                smtp_url=settings.smtp_url,
+                mail_from=settings.mail_from,
+                slack_bot_token=settings.slack_bot_token,
+                slack_api_url=settings.slack_api_url,
+                webhook_secret=settings.webhook_secret,
+                public_url=settings.public_url,
+                allowed=Allowed.of(settings.webhook_allow),
+            )
+        )
         deliverer = Deliverer(
             db,
             channels,
@@ -174,14 +179,41 @@ async def alerting(deps: Deps, *, disk: DiskGuard | None = None) -> AsyncIterato
             meters=meters,
         )
         jobs = _upkeep(db, settings)
-        if disk is not None:
-            jobs.append(Job("disk", timedelta(seconds=5), _disk_watch(db, settings, disk)))
+        if collector is not None:
+            jobs.append(Job("disk", timedelta(seconds=5), _disk_watch(db, settings, collector.disk)))
+        runner = await stack.enter_async_context(_calling(deps, collector))
+        jobs.append(Job("schedules", SCHEDULES_EVERY, runner.run_once))
         alerter = Alerter(evaluator, deliverer, interval=interval, clock=deps.clock, meters=meters, jobs=jobs)
         await alerter.start()
         try:
             yield
         finally:
             await alerter.stop()
+
+
+@contextlib.asynccontextmanager
+async def _calling(deps: Deps, collector: Ingest | None) -> AsyncIterator[Runner]:
+    """Who calls agents that are due. Their logs go in by the collector of this process, or by one of its own."""
+    settings = deps.settings
+    ingest = collector or Ingest(deps)
+    runner = Runner(
+        deps.db,
+        ingest,
+        clock=deps.clock,
+        rng=SystemRandom(),
+        allowed=Allowed.of(settings.webhook_allow),
+        secret=settings.webhook_secret,
+        seconds=settings.run_timeout,
+        registry=deps.registry,
+    )
+    if collector is None:
+        await ingest.start()
+    try:
+        yield runner
+    finally:
+        await runner.close()
+        if collector is None:
+            await ingest.close()
 
 
 def _upkeep(db: Database, settings: Settings) -> list[Job]:

@@ -88,7 +88,7 @@ async def running(options: Options, settings: Settings) -> AsyncIterator[asyncio
         owner = await firsttime.prepare(deps, known_key=directory.read().get("api_key"))
         ingest = Ingest(deps)
         server = await stack.enter_async_context(serving(create_app(deps, ingest), listening))
-        await stack.enter_async_context(compose.alerting(deps, disk=ingest.disk))
+        await stack.enter_async_context(compose.alerting(deps, collector=ingest))
         said = {
             "url": url,
             "api_key": owner.key,

@@ -41,15 +41,16 @@ class MonitorError(Exception):
 
 
 class InvalidInput(MonitorError):
-    """A value is wrong. `path` says where, as in `conditions.window`."""
+    """A value is wrong. `path` says where, as in `conditions.window`; where several are, `faults` names each."""
 
     code = "invalid_input"
     status = 422
 
-    def __init__(self, message: str, *, path: str | None = None) -> None:
-        """`path` is the dotted way to the fault in the request's body, if there is one."""
+    def __init__(self, message: str, *, path: str | None = None, faults: tuple[Mapping[str, str], ...] = ()) -> None:
+        """`path` is the dotted way to the fault in the request's body, if there is one; `faults`: path and error."""
         super().__init__(f"{path}: {message}" if path else message)
         self.path = path
+        self.faults = faults
 
 
 class SeriesRefused(InvalidInput):

@@ -1,4 +1,4 @@
-"""Removes rows that have had their time and do not go with a partition: answered requests, log ids, old alerts.
+"""Removes rows that have had their time and do not go with a partition: answered requests, log ids, runs, old alerts.
 
 In small batches, each a transaction of its own, so that nobody waits for long. Open alerts are never removed.
 """
@@ -27,6 +27,10 @@ _STATEMENTS = {
         DELETE FROM agent_log_ids WHERE (tenant_id, agent_id, external_id) IN (
             SELECT tenant_id, agent_id, external_id FROM agent_log_ids WHERE log_id < :before LIMIT :batch)
     """,
+    "scheduled_runs": """
+        DELETE FROM scheduled_runs WHERE (tenant_id, id) IN (
+            SELECT tenant_id, id FROM scheduled_runs WHERE due_at < :before LIMIT :batch)
+    """,
     "alerts": """
         DELETE FROM alerts WHERE (tenant_id, id) IN (
             SELECT tenant_id, id FROM alerts WHERE resolved_at < :before LIMIT :batch)
@@ -46,6 +50,7 @@ async def run_once(db: Database, now: datetime, *, raw_retention: timedelta) -> 
     before: dict[str, Any] = {
         "idempotency_keys": now - IDEMPOTENCY,
         "agent_log_ids": uuid7_floor(now - raw_retention),
+        "scheduled_runs": now - raw_retention,
         "alerts": now - ALERTS,
         "notification_groups": now - ALERTS,
     }

@@ -5,6 +5,7 @@ import monitor.agents.tables
 import monitor.audit.tables
 import monitor.identity.tables
 import monitor.ingest.tables
+import monitor.schedules.tables
 import monitor.series.tables
 from monitor.tables import Base
 
@@ -13,6 +14,7 @@ MODULES = (
     monitor.agents.tables,
     monitor.series.tables,
     monitor.ingest.tables,
+    monitor.schedules.tables,
     monitor.audit.tables,
     alerts.tables,
 )

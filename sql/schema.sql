@@ -154,6 +154,7 @@ CREATE TABLE public.agents (
     deleted_at timestamp with time zone,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    timezone text DEFAULT 'UTC'::text NOT NULL,
     CONSTRAINT agents_external_id_check CHECK (((length(external_id) >= 1) AND (length(external_id) <= 200))),
     CONSTRAINT agents_status_check CHECK ((status = ANY (ARRAY['active'::text, 'inactive'::text, 'maintenance'::text, 'archived'::text])))
 );
@@ -431,6 +432,17 @@ CREATE TABLE public.agent_log_ids (
 ALTER TABLE ONLY public.agent_log_ids FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.agent_log_ids OWNER TO agent_monitor_owner;
+
+CREATE TABLE public.agent_schedules (
+    tenant_id uuid NOT NULL,
+    agent_id uuid NOT NULL,
+    since timestamp with time zone NOT NULL,
+    next_run_at timestamp with time zone
+);
+
+ALTER TABLE ONLY public.agent_schedules FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.agent_schedules OWNER TO agent_monitor_owner;
 
 CREATE TABLE public.agent_types (
     tenant_id uuid NOT NULL,
@@ -735,6 +747,27 @@ ALTER TABLE ONLY public.rollups_minute FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.rollups_minute OWNER TO agent_monitor_owner;
 
+CREATE TABLE public.scheduled_runs (
+    tenant_id uuid NOT NULL,
+    id uuid NOT NULL,
+    agent_id uuid NOT NULL,
+    due_at timestamp with time zone NOT NULL,
+    status text NOT NULL,
+    attempts bigint DEFAULT 0 NOT NULL,
+    claimed_until timestamp with time zone,
+    next_attempt_at timestamp with time zone,
+    started_at timestamp with time zone,
+    finished_at timestamp with time zone,
+    http_status bigint,
+    error text,
+    log_id uuid,
+    CONSTRAINT scheduled_runs_status_check CHECK ((status = ANY (ARRAY['expected'::text, 'pending'::text, 'running'::text, 'succeeded'::text, 'failed'::text, 'missed'::text, 'skipped'::text])))
+);
+
+ALTER TABLE ONLY public.scheduled_runs FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.scheduled_runs OWNER TO agent_monitor_owner;
+
 CREATE TABLE public.series_copies (
     tenant_id uuid NOT NULL,
     source text NOT NULL,
@@ -821,6 +854,9 @@ ALTER TABLE ONLY public.agent_log_ids
 ALTER TABLE ONLY public.agent_logs
     ADD CONSTRAINT agent_logs_pkey PRIMARY KEY (tenant_id, agent_id, id);
 
+ALTER TABLE ONLY public.agent_schedules
+    ADD CONSTRAINT agent_schedules_pkey PRIMARY KEY (tenant_id, agent_id);
+
 ALTER TABLE ONLY public.agent_types
     ADD CONSTRAINT agent_types_pkey PRIMARY KEY (tenant_id, id);
 
@@ -902,6 +938,12 @@ ALTER TABLE ONLY public.sample_chunks
 ALTER TABLE ONLY public.samples
     ADD CONSTRAINT samples_pkey PRIMARY KEY (tenant_id, series_id, at);
 
+ALTER TABLE ONLY public.scheduled_runs
+    ADD CONSTRAINT scheduled_runs_pkey PRIMARY KEY (tenant_id, id);
+
+ALTER TABLE ONLY public.scheduled_runs
+    ADD CONSTRAINT scheduled_runs_tenant_id_agent_id_due_at_key UNIQUE (tenant_id, agent_id, due_at);
+
 ALTER TABLE ONLY public.series_copies
     ADD CONSTRAINT series_copies_pkey PRIMARY KEY (tenant_id, source, day);
 
@@ -927,6 +969,8 @@ ALTER TABLE ONLY public.users
     ADD CONSTRAINT users_pkey PRIMARY KEY (id);
 
 CREATE INDEX agent_log_ids_log_id_idx ON public.agent_log_ids USING btree (log_id);
+
+CREATE INDEX agent_schedules_next_run_at_idx ON public.agent_schedules USING btree (next_run_at) WHERE (next_run_at IS NOT NULL);
 
 CREATE INDEX agents_created_by_idx ON public.agents USING btree (created_by);
 
@@ -974,6 +1018,10 @@ CREATE INDEX notifications_unsent_idx ON public.notifications USING btree (next_
 
 CREATE INDEX samples_at_idx ON ONLY public.samples USING brin (at) WITH (pages_per_range='32', autosummarize='true');
 
+CREATE INDEX scheduled_runs_due_at_idx ON public.scheduled_runs USING btree (due_at);
+
+CREATE INDEX scheduled_runs_next_attempt_at_idx ON public.scheduled_runs USING btree (next_attempt_at) WHERE (next_attempt_at IS NOT NULL);
+
 CREATE INDEX series_tenant_id_metric_idx ON public.series USING btree (tenant_id, metric);
 
 CREATE INDEX spool_id_idx ON public.spool USING btree (id);
@@ -1009,6 +1057,12 @@ ALTER TABLE ONLY public.agent_live
 
 ALTER TABLE ONLY public.agent_live
     ADD CONSTRAINT agent_live_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.agent_schedules
+    ADD CONSTRAINT agent_schedules_tenant_id_agent_id_fkey FOREIGN KEY (tenant_id, agent_id) REFERENCES public.agents(tenant_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.agent_schedules
+    ADD CONSTRAINT agent_schedules_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.agent_types
     ADD CONSTRAINT agent_types_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
@@ -1091,6 +1145,12 @@ ALTER TABLE ONLY public.notifications
 ALTER TABLE ONLY public.notifications
     ADD CONSTRAINT notifications_tenant_id_group_id_fkey FOREIGN KEY (tenant_id, group_id) REFERENCES public.notification_groups(tenant_id, id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.scheduled_runs
+    ADD CONSTRAINT scheduled_runs_tenant_id_agent_id_fkey FOREIGN KEY (tenant_id, agent_id) REFERENCES public.agents(tenant_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.scheduled_runs
+    ADD CONSTRAINT scheduled_runs_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.series
     ADD CONSTRAINT series_tenant_id_agent_id_fkey FOREIGN KEY (tenant_id, agent_id) REFERENCES public.agents(tenant_id, id) ON DELETE CASCADE;
 
@@ -1102,6 +1162,8 @@ ALTER TABLE public.agent_live ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.agent_log_ids ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.agent_logs ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.agent_schedules ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.agent_types ENABLE ROW LEVEL SECURITY;
 
@@ -1120,6 +1182,8 @@ ALTER TABLE public.alert_targets ENABLE ROW LEVEL SECURITY;
 CREATE POLICY alerter ON public.agent_live TO agent_monitor_alerter USING (true) WITH CHECK (true);
 
 CREATE POLICY alerter ON public.agent_logs TO agent_monitor_alerter USING (true) WITH CHECK (true);
+
+CREATE POLICY alerter ON public.agent_schedules TO agent_monitor_alerter USING (true) WITH CHECK (true);
 
 CREATE POLICY alerter ON public.agents TO agent_monitor_alerter USING (true) WITH CHECK (true);
 
@@ -1154,6 +1218,8 @@ CREATE POLICY alerter ON public.rollups_minute TO agent_monitor_alerter USING (t
 CREATE POLICY alerter ON public.sample_chunks TO agent_monitor_alerter USING (true) WITH CHECK (true);
 
 CREATE POLICY alerter ON public.samples TO agent_monitor_alerter USING (true) WITH CHECK (true);
+
+CREATE POLICY alerter ON public.scheduled_runs TO agent_monitor_alerter USING (true) WITH CHECK (true);
 
 CREATE POLICY alerter ON public.series TO agent_monitor_alerter USING (true) WITH CHECK (true);
 
@@ -1190,6 +1256,8 @@ CREATE POLICY owner ON public.agent_live TO agent_monitor_owner USING (true) WIT
 CREATE POLICY owner ON public.agent_log_ids TO agent_monitor_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner ON public.agent_logs TO agent_monitor_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY owner ON public.agent_schedules TO agent_monitor_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner ON public.agent_types TO agent_monitor_owner USING (true) WITH CHECK (true);
 
@@ -1233,6 +1301,8 @@ CREATE POLICY owner ON public.sample_chunks TO agent_monitor_owner USING (true) 
 
 CREATE POLICY owner ON public.samples TO agent_monitor_owner USING (true) WITH CHECK (true);
 
+CREATE POLICY owner ON public.scheduled_runs TO agent_monitor_owner USING (true) WITH CHECK (true);
+
 CREATE POLICY owner ON public.series TO agent_monitor_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner ON public.series_copies TO agent_monitor_owner USING (true) WITH CHECK (true);
@@ -1259,6 +1329,8 @@ ALTER TABLE public.sample_chunks ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.samples ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.scheduled_runs ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.series ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.series_copies ENABLE ROW LEVEL SECURITY;
@@ -1270,6 +1342,8 @@ CREATE POLICY tenant ON public.agent_live TO agent_monitor_app USING ((tenant_id
 CREATE POLICY tenant ON public.agent_log_ids TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
 CREATE POLICY tenant ON public.agent_logs TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
+
+CREATE POLICY tenant ON public.agent_schedules TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
 CREATE POLICY tenant ON public.agent_types TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
@@ -1312,6 +1386,8 @@ CREATE POLICY tenant ON public.rollups_minute TO agent_monitor_app USING ((tenan
 CREATE POLICY tenant ON public.sample_chunks TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
 CREATE POLICY tenant ON public.samples TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
+
+CREATE POLICY tenant ON public.scheduled_runs TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
 CREATE POLICY tenant ON public.series TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
@@ -1402,6 +1478,9 @@ GRANT SELECT ON TABLE dashboards.tenants TO agent_monitor_grafana;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.agent_log_ids TO agent_monitor_app;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.agent_schedules TO agent_monitor_app;
+GRANT SELECT,UPDATE ON TABLE public.agent_schedules TO agent_monitor_alerter;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.agent_types TO agent_monitor_app;
 
 GRANT SELECT,INSERT ON TABLE public.alert_config_versions TO agent_monitor_app;
@@ -1466,6 +1545,9 @@ GRANT SELECT ON TABLE public.rollups_day TO agent_monitor_alerter;
 
 GRANT SELECT ON TABLE public.rollups_minute TO agent_monitor_app;
 GRANT SELECT ON TABLE public.rollups_minute TO agent_monitor_alerter;
+
+GRANT SELECT,INSERT ON TABLE public.scheduled_runs TO agent_monitor_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE public.scheduled_runs TO agent_monitor_alerter;
 
 GRANT SELECT ON TABLE public.series_copies TO agent_monitor_app;
 

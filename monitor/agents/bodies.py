@@ -42,6 +42,9 @@ class _Settable(BaseModel):
     capabilities: list[Text] = Field(default=[], max_length=100)
     config: dict[str, Any] = {}
     metadata: dict[str, Any] = {}
+    webhook_url: Annotated[str, Field(max_length=2000)] | None = None
+    schedule: Annotated[str, Field(max_length=200, description="five cron fields")] | None = None
+    timezone: Annotated[str, Field(max_length=64, description="IANA name")] = "UTC"
 
 
 class NewAgentBody(_Settable):
@@ -79,6 +82,10 @@ class AgentBody(BaseModel):
     metadata: dict[str, Any]
     version: str | None
     ephemeral: bool
+    webhook_url: str | None
+    schedule: str | None
+    timezone: str
+    next_run_at: datetime | None
     ping_url: str
     retired_at: datetime | None
     created_at: datetime

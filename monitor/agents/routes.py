@@ -12,7 +12,7 @@ from fastapi import APIRouter, Query
 from pydantic import AwareDatetime
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from monitor.agents import mirror, store
+from monitor.agents import mirror, planning, store
 from monitor.agents.bodies import (
     AgentBody,
     AgentChanges,
@@ -28,6 +28,7 @@ from monitor.agents.presence import get_live
 from monitor.agents.status import state_of
 from monitor.errors import InvalidInput, Unreadable
 from monitor.http.deps import Deps, Given, Reader, Writer
+from monitor.http.outbound import Allowed
 from monitor.http.paging import Cursor, Limit, Page, decode, page
 from monitor.http.problems import uuid_of
 from monitor.ids import uuid7
@@ -54,6 +55,22 @@ def _shown(deps: Deps, row: store.AgentRow) -> AgentBody:
     values.pop("expected")
     token = values.pop("ping_token")
     return AgentBody(**values, ping_url=f"{deps.settings.public_url.rstrip('/')}/ping/{token}")
+
+
+def _check(deps: Deps, values: dict[str, Any]) -> None:
+    """Raise InvalidInput for a schedule or a webhook that cannot be."""
+    planning.check_schedule(values, now=deps.clock())
+    if values.get("webhook_url") is not None:
+        planning.check_webhook(values["webhook_url"], Allowed.of(deps.settings.webhook_allow))
+
+
+async def _complete(connection: AsyncConnection, tenant_id: UUID, row: store.AgentRow, values: dict[str, Any]) -> None:
+    """Lay the type's defaults under the configuration, where one of the two is changed."""
+    if "agent_type" in values or "config" in values:
+        own = values.get("config", row.config)
+        values["config"] = await planning.config_of(
+            connection, tenant_id, values.get("agent_type", row.agent_type), own
+        )
 
 
 async def _find(deps: Deps, connection: AsyncConnection, principal: Principal, agent: str) -> store.AgentRow:
@@ -90,7 +107,9 @@ async def list_agents(
 @router.post("/agents", status_code=201)
 async def create_agent(deps: Given, principal: Writer, body: NewAgentBody) -> AgentBody:
     """Make an agent before its first message. 409 when the external id is taken."""
-    agent_id = uuid7(deps.clock())
+    now = deps.clock()
+    agent_id = uuid7(now)
+    _check(deps, body.model_dump())
     values = body.model_dump(exclude={"metadata"}) | {
         "meta": body.metadata,
         "name": body.name or body.external_id,
@@ -98,7 +117,9 @@ async def create_agent(deps: Given, principal: Writer, body: NewAgentBody) -> Ag
         "created_by": principal.user_id,
     }
     async with deps.db.tenant(principal.tenant_id) as connection:
-        await store.insert_agent(connection, principal.tenant_id, agent_id, values)
+        config = await planning.config_of(connection, principal.tenant_id, body.agent_type, body.config)
+        await store.insert_agent(connection, principal.tenant_id, agent_id, values | {"config": config})
+        await planning.plan(connection, principal.tenant_id, agent_id, values, now=now)
         await deps.audit(
             connection, principal, "agent.created", resource=("agent", str(agent_id)), new=body.model_dump()
         )
@@ -115,9 +136,13 @@ async def get_agent(deps: Given, principal: Reader, agent: str) -> AgentBody:
 async def _change(deps: Deps, principal: Principal, agent: str, action: str, values: dict[str, Any]) -> AgentBody:
     async with deps.db.tenant(principal.tenant_id) as connection:
         row = await _find(deps, connection, principal, agent)
+        await _complete(connection, principal.tenant_id, row, values)
         old = {name: asdict(row).get("metadata" if name == "meta" else name) for name in values}
         if values:
             await store.update_agent(connection, principal.tenant_id, row.id, values)
+            if any(name in values and values[name] != getattr(row, name, None) for name in _PLANNED):
+                planned = asdict(row) | values
+                await planning.plan(connection, principal.tenant_id, row.id, planned, now=deps.clock())
             await deps.audit(
                 connection, principal, action, resource=("agent", str(row.id)), old=_plain(old), new=_plain(values)
             )
@@ -131,6 +156,7 @@ async def _change(deps: Deps, principal: Principal, agent: str, action: str, val
 async def update_agent(deps: Given, principal: Writer, agent: str, body: AgentChanges) -> AgentBody:
     """Change what people set. Archiving an agent ends what is expected of it, as `retire` does."""
     values = body.model_dump(exclude_unset=True)
+    _check(deps, values)
     if "metadata" in values:
         values["meta"] = values.pop("metadata")
     if "status" in values:
@@ -232,6 +258,7 @@ async def list_types(deps: Given, principal: Reader) -> dict[str, list[AgentType
     return {"items": [AgentTypeBody(**row) for row in rows]}
 
 
+_PLANNED = ("schedule", "timezone", "status", "retired_at", "deleted_at")
 _LIVE = (
     "status", "last_seen_at", "last_heartbeat_at", "last_status", "last_message", "last_duration",
     "last_execution_at", "consecutive_failures",

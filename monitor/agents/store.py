@@ -10,7 +10,7 @@ from sqlalchemy import Select, and_, func, insert, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.agents.status import Evidence, State, state_of
-from monitor.agents.tables import Agent, AgentLive, AgentLog, AgentType, Touched
+from monitor.agents.tables import Agent, AgentLive, AgentLog, AgentSchedule, AgentType, Touched
 from monitor.errors import NotFound
 from monitor.ids import PLATFORM_TENANT, uuid7_floor, uuid7_time
 from monitor.signals import Touch
@@ -32,6 +32,10 @@ class AgentRow:
     metadata: dict[str, Any]
     version: str | None
     ephemeral: bool
+    webhook_url: str | None
+    schedule: str | None
+    timezone: str
+    next_run_at: datetime | None
     ping_token: str
     retired_at: datetime | None
     created_at: datetime
@@ -79,6 +83,13 @@ class Stats:
     last_execution_at: datetime | None
 
 
+_NEXT_RUN = (
+    select(AgentSchedule.next_run_at)
+    .where(AgentSchedule.tenant_id == Agent.tenant_id, AgentSchedule.agent_id == Agent.id)
+    .correlate(Agent)
+    .scalar_subquery()
+    .label("next_run_at")
+)
 _AGENT = (
     Agent.id, Agent.external_id, Agent.name, Agent.agent_type, Agent.description, Agent.status, Agent.tags,
     Agent.capabilities, Agent.config, Agent.meta.label("metadata"), Agent.version, Agent.ephemeral, Agent.ping_token,
@@ -86,6 +97,7 @@ _AGENT = (
     AgentLive.heartbeat_interval, func.coalesce(AgentLive.expected, False).label("expected"), AgentLive.last_status,
     AgentLive.last_message, AgentLive.last_duration, AgentLive.last_execution_id,
     func.coalesce(AgentLive.consecutive_failures, 0).label("consecutive_failures"),
+    Agent.webhook_url, Agent.schedule, Agent.timezone, _NEXT_RUN,
 )  # fmt: skip
 _LOG = (
     AgentLog.id, AgentLog.agent_id, AgentLog.received_at, AgentLog.started_at, AgentLog.completed_at,

@@ -1,4 +1,4 @@
-"""Tables of the fleet: agent_types, agents, agent_live, agent_logs, agent_log_ids, touched."""
+"""Tables of the fleet: agent_types, agents, agent_schedules, agent_live, agent_logs, agent_log_ids, touched."""
 
 from datetime import datetime
 from typing import Any
@@ -48,6 +48,7 @@ class Agent(TenantMixin, Timestamps, Base):
     meta: Mapped[Json] = mapped_column("metadata", server_default=EMPTY_OBJECT)
     webhook_url: Mapped[str | None]
     schedule: Mapped[str | None]
+    timezone: Mapped[str] = mapped_column(server_default="UTC")
     version: Mapped[str | None]
     ephemeral: Mapped[bool] = mapped_column(server_default=text("false"))
     ping_token: Mapped[str]
@@ -62,6 +63,19 @@ class Agent(TenantMixin, Timestamps, Base):
         Index("agents_tenant_id_status_idx", "tenant_id", "status", postgresql_where=text("deleted_at IS NULL")),
         Index(None, "ping_token"),
         Index(None, "created_by"),
+    )
+
+
+class AgentSchedule(TenantMixin, Base):
+    """When an agent with a schedule is due next: null while it is not active. Earlier runs than `since` say nothing."""
+
+    __tablename__ = "agent_schedules"
+    agent_id: Mapped[UUID] = mapped_column(primary_key=True)
+    since: Mapped[datetime]
+    next_run_at: Mapped[datetime | None]
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id", "agent_id"], ["agents.tenant_id", "agents.id"], ondelete="CASCADE"),
+        Index(None, "next_run_at", postgresql_where=text("next_run_at IS NOT NULL")),
     )
 
 

@@ -13,6 +13,7 @@ import socket
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -93,6 +94,14 @@ class Allowed:
         if _name(host) not in self.hosts:
             for address in addresses:
                 self.check(ipaddress.ip_address(address))
+
+
+def check_url(url: str, allowed: Allowed) -> None:
+    """Raise Refused for a URL that can be seen to lead to a refused address, without looking its name up."""
+    try:
+        allowed.check_host(urlsplit(url).hostname or "")
+    except ValueError as error:
+        raise Refused(str(error)) from None
 
 
 NOTHING = Allowed()

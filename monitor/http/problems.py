@@ -52,6 +52,8 @@ def of_error(error: MonitorError, **more: Any) -> Response:
         headers["WWW-Authenticate"] = 'Bearer realm="agent-monitor"'
     if isinstance(error, InvalidInput) and error.path is not None:
         more["path"] = error.path
+    if isinstance(error, InvalidInput) and error.faults:
+        more["errors"] = list(error.faults)
     return problem(error.status, error.code, error.message, headers=headers, **more)
 
 

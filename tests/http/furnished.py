@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import Table, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from monitor.agents.tables import Agent
 from monitor.db import Database
 from monitor.identity.tables import Tenant
 from monitor.ids import uuid7
@@ -60,6 +61,8 @@ async def furnish(db: Database, word: str) -> Furnished:
             update(Tenant).where(Tenant.id == tenant.id).values(fallback_channel={"email": f"{word}@example.com"})
         )
         await owner.execute(fallback)
+        called = update(Agent).where(Agent.tenant_id == tenant.id, Agent.id == agent_id)
+        await owner.execute(called.values(webhook_url=f"https://{word}.example.com/run", schedule="0 * * * *"))
     return made
 
 
@@ -72,7 +75,7 @@ async def _insert(owner: AsyncConnection, made: Furnished, table: Table, values:
 
 def _rows(made: Furnished, now: datetime) -> dict[str, dict[str, Any]]:
     """A row of each table, parents first. What a table needs beyond its tenant and agent."""
-    for name in ("type", "log", "rule", "alert", "event", "channel", "group", "notification", "audit"):
+    for name in ("type", "log", "rule", "alert", "event", "channel", "group", "notification", "audit", "run"):
         made.ids[name] = uuid7(now)
     return _telemetry(made, now) | _alerting(made, now)
 
@@ -88,6 +91,8 @@ def _telemetry(made: Furnished, now: datetime) -> dict[str, dict[str, Any]]:
     }  # fmt: skip
     return {
         "agent_types": {"id": ids["type"], "slug": f"{word}-type", "name": word, "description": word},
+        "agent_schedules": {"since": now, "next_run_at": now + timedelta(hours=1)},
+        "scheduled_runs": {"id": ids["run"], "due_at": now, "status": "failed", "error": f"{word} was not reached"},
         "agent_logs": {
             "id": ids["log"], "kind": "execution", "status": "error", "external_id": f"{word}-log",
             "message": f"{word} log", "details": {word: word},

@@ -102,6 +102,8 @@ PROBES: dict[str, Probe] = {
     "GET /api/v1/agents/{agent}/logs": Probe(),
     "GET /api/v1/agents/{agent}/stats": Probe(),
     "GET /api/v1/agents/{agent}/metrics": Probe(),
+    "GET /api/v1/agents/{agent}/runs": Probe(),
+    "POST /api/v1/agents/{agent}/run": Probe(owner=202),
     "GET /api/v1/agent-types": _own(),
     # History.
     "GET /api/v1/query": _own(query=lambda f: {"metric": "execution_duration_ms", "reduce": "max", "by": "agent"}),
@@ -147,6 +149,7 @@ PROBES: dict[str, Probe] = {
 PAGED = (
     "GET /api/v1/agents",
     "GET /api/v1/agents/{agent}/logs",
+    "GET /api/v1/agents/{agent}/runs",
     "GET /api/v1/alert-configs",
     "GET /api/v1/alerts",
     "GET /api/v1/channels",
