@@ -8,7 +8,7 @@ CANDIDATES := python3.13 python3.12 python3.11 python3
 USABLE := import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check parts bench accept schema
+.PHONY: help run test check parts bench accept schema dashboards
 
 help: ## these lines
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile | expand -t 18
@@ -37,6 +37,9 @@ bench: parts ## speed and memory, as ratios within one run
 
 schema: $(READY) ## write sql/schema.sql anew from the migrations
 	$(PY) -m sql.dump
+
+dashboards: $(READY) ## write the Grafana dashboards anew from their definition
+	@$(VENV)/bin/agent-monitor dashboards build
 
 # The environment: made once, brought up to date whenever what it depends on has changed.
 $(READY): pyproject.toml constraints.txt

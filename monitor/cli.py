@@ -191,9 +191,10 @@ def retention(
 
 def main() -> None:
     """Entry point: our own errors become one line and exit code 1."""
-    from monitor import admin_cli
+    from monitor import admin_cli, dashboards_cli
 
     admin_cli.attach(app)
+    dashboards_cli.attach(app)
     guarded(lambda: app(prog_name="agent-monitor"))
 
 

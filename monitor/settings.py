@@ -135,6 +135,8 @@ class Settings:
     data_dir: Path = _setting(Path, Path("~/.local/share/agent-monitor"), "where `dev` keeps everything")
     redis_url: str | None = _setting(_url("redis", "rediss", "unix"), None, "Redis, a cache of live state; optional")
     public_url: str = _setting(_HTTP, "http://127.0.0.1:4318", "the address that links in messages carry")
+    grafana_url: str | None = _setting(_HTTP, None, "a Grafana that `agent-monitor dashboards push` writes to")
+    grafana_token: str | None = _setting(str, None, "token of a service account there that may edit dashboards")
     secret_keys: tuple[str, ...] = _setting(_ring, (), "key ring for signed links and cookies, newest first")
     smtp_url: str | None = _setting(
         _url("smtp", "smtps", "smtp+starttls", "maildir"),

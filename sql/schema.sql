@@ -10,7 +10,11 @@ CREATE FUNCTION dashboards.agent_pattern(of_tenant uuid, types text, names text)
     LANGUAGE sql STABLE PARALLEL SAFE
     AS $_$
         SELECT CASE WHEN types = '^(.*)$' AND names = '^(.*)$' THEN '.*' ELSE (
-            SELECT coalesce(string_agg(regexp_replace(a.agent, '([][\\^$.*+?(){}|/])', '\\\1', 'g'), '|' ORDER BY a.agent), '')
+            SELECT coalesce(string_agg(replace(
+                       regexp_replace(
+                           regexp_replace(a.agent, '[\x01-\x1f\x7f-\x9f\u2028\u2029\ufffd\\]|^#', E'\x01', 'g'),
+                           '([][^$.*+?(){}|/])', '\\\1', 'g'),
+                       E'\x01', '%[0-9A-F]+'), '|' ORDER BY a.agent), '')
             FROM dashboards.agents a WHERE a.tenant_id = of_tenant AND a.agent_type ~ types AND a.agent ~ names
         ) END
     $_$;

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from typer.main import get_command
 
-from monitor import admin_cli
+from monitor import admin_cli, dashboards_cli
 from monitor.cli import app
 from monitor.settings import PREFIX, Settings
 
@@ -21,6 +21,7 @@ def test_every_setting_is_in_the_table(root: Path) -> None:
 def test_every_command_is_named(root: Path) -> None:
     if not app.registered_groups:
         admin_cli.attach(app)
+        dashboards_cli.attach(app)
     readme = (root / "README.md").read_text()
     commands = set(getattr(get_command(app), "commands", {}))
     assert {"dev", "serve", "alert", "migrate", "keys", "tenants", "users", "sign-in"} <= commands

@@ -1,0 +1,281 @@
+"""The dashboard "usage and latency of the fleet": which panels there are, and how they are arranged."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from dashboards import queries
+from dashboards.queries import Query
+
+COLUMNS = 24
+"""Width of Grafana's grid."""
+
+Steps = tuple[tuple[str, float | None], ...]
+"""Colours, each from its value up; the first one has none."""
+
+PLAIN: Steps = (("green", None),)
+ANY_IS_BAD: Steps = (("green", None), ("red", 1))
+ANY_IS_ODD: Steps = (("green", None), ("orange", 1))
+FAILURES: Steps = (("green", None), ("orange", 0.05), ("red", 0.2))
+
+
+class Kind(StrEnum):
+    """How the answer is drawn."""
+
+    LINES = "lines"
+    BARS = "bars"
+    NUMBERS = "numbers"
+    TABLE = "table"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """What is special about one column of a table, or one number of several."""
+
+    name: str
+    title: str | None = None
+    unit: str | None = None
+    steps: Steps | None = None
+    link: str | None = None
+    hidden: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Panel:
+    """One question and how it is drawn. `unit` as Grafana names it; `least`: the narrowest step of time."""
+
+    title: str
+    description: str
+    query: Query
+    kind: Kind
+    unit: str
+    width: int
+    height: int = 8
+    steps: Steps = PLAIN
+    columns: tuple[Column, ...] = ()
+    least: str | None = None
+    greatest: int | None = None
+    gauge: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Panels under one title, from left to right, broken where the grid ends."""
+
+    title: str
+    panels: tuple[Panel, ...]
+
+
+ROWS = (
+    Row(
+        "Now",
+        (
+            Panel(
+                title="Agents by state",
+                description="Working: heard of within a minute. Idle: not heard of since. Error: the last execution "
+                "failed. Dead: expected, and silent for three heartbeats. Unknown: never heard of.",
+                query=queries.STATES,
+                kind=Kind.NUMBERS,
+                unit="short",
+                width=12,
+                height=5,
+                columns=(Column("error", steps=ANY_IS_ODD), Column("dead", steps=ANY_IS_BAD)),
+            ),
+            Panel(
+                title="Open alerts",
+                description="Alerts that are not resolved, by severity, whenever they were triggered.",
+                query=queries.OPEN_ALERTS,
+                kind=Kind.NUMBERS,
+                unit="short",
+                width=7,
+                height=5,
+                columns=(Column("critical", steps=ANY_IS_BAD), Column("warning", steps=ANY_IS_ODD)),
+            ),
+            Panel(
+                title="Failed executions",
+                description="The share of executions in the time shown that ended with an error.",
+                query=queries.ERROR_SHARE,
+                kind=Kind.NUMBERS,
+                unit="percentunit",
+                width=5,
+                height=5,
+                steps=FAILURES,
+            ),
+        ),
+    ),
+    Row(
+        "Usage",
+        (
+            Panel(
+                title="Executions per minute",
+                description="Executions that ended, by status. Log lines are not counted.",
+                query=queries.EXECUTIONS_PER_MINUTE,
+                kind=Kind.BARS,
+                unit="cpm",
+                width=12,
+                least="1m",
+            ),
+            Panel(
+                title="Error rate",
+                description="The share of executions that ended with an error. Orange from 5 %, red from 20 %.",
+                query=queries.ERROR_RATE,
+                kind=Kind.LINES,
+                unit="percentunit",
+                width=12,
+                steps=FAILURES,
+                least="1m",
+                greatest=1,
+            ),
+            Panel(
+                title="Busiest agents",
+                description="The ten agents with the most executions in the time shown.",
+                query=queries.BUSIEST,
+                kind=Kind.TABLE,
+                unit="short",
+                width=8,
+                gauge=True,
+            ),
+            Panel(
+                title="Agents with the most errors",
+                description="The ten agents with the most failed executions in the time shown.",
+                query=queries.FAILING,
+                kind=Kind.TABLE,
+                unit="short",
+                width=8,
+                steps=(("red", None),),
+                gauge=True,
+            ),
+            Panel(
+                title="Slowest agents",
+                description="The ten agents whose executions take longest: 95th percentile, by nearest rank.",
+                query=queries.SLOWEST,
+                kind=Kind.TABLE,
+                unit="ms",
+                width=8,
+                gauge=True,
+            ),
+        ),
+    ),
+    Row(
+        "Latency",
+        (
+            Panel(
+                title="Execution time",
+                description="50th, 95th and 99th percentile of execution_duration_ms, by nearest rank, of all chosen "
+                "agents together.",
+                query=queries.LATENCY,
+                kind=Kind.LINES,
+                unit="ms",
+                width=24,
+                height=9,
+            ),
+        ),
+    ),
+    Row(
+        "Tokens and cost",
+        (
+            Panel(
+                title="Tokens",
+                description="Sum of tokens_input and tokens_output in each step of time, of the chosen models. Only "
+                "agents that report them.",
+                query=queries.TOKENS,
+                kind=Kind.BARS,
+                unit="short",
+                width=12,
+                least="1m",
+            ),
+            Panel(
+                title="Cost by model",
+                description="Sum of cost_usd in each step of time, by the tag model. Only agents that report it.",
+                query=queries.COST,
+                kind=Kind.BARS,
+                unit="currencyUSD",
+                width=12,
+                least="1m",
+            ),
+        ),
+    ),
+    Row(
+        "Machines",
+        (
+            Panel(
+                title="Memory",
+                description="memory_bytes, the mean of each step of time, of the 20 agents that use most.",
+                query=queries.MEMORY,
+                kind=Kind.LINES,
+                unit="bytes",
+                width=12,
+            ),
+            Panel(
+                title="Processor",
+                description="cpu_percent, the mean of each step of time, of the 20 agents that use most. Orange from "
+                "80 %, red from 95 %.",
+                query=queries.CPU,
+                kind=Kind.LINES,
+                unit="percent",
+                width=12,
+                steps=(("green", None), ("orange", 80), ("red", 95)),
+            ),
+        ),
+    ),
+    Row(
+        "Any metric",
+        (
+            Panel(
+                title="${metric} by agent",
+                description="The metric chosen above, the mean of each step of time, of the 20 agents where it is "
+                "highest. From single points, as far back as these are kept.",
+                query=queries.EXPLORER,
+                kind=Kind.LINES,
+                unit="short",
+                width=12,
+                height=9,
+            ),
+            Panel(
+                title="${metric} by hour",
+                description="Least, mean and greatest value of all chosen agents, from rollups: as far back as hours "
+                "are kept, and without the hours that are not over.",
+                query=queries.HISTORY,
+                kind=Kind.LINES,
+                unit="short",
+                width=12,
+                height=9,
+                least="1h",
+            ),
+        ),
+    ),
+    Row(
+        "Alerts and agents",
+        (
+            Panel(
+                title="Open alerts, one by one",
+                description="Worst first, then newest first. A rule's name leads to the alert's page.",
+                query=queries.ALERTS,
+                kind=Kind.TABLE,
+                unit="short",
+                width=12,
+                height=11,
+                columns=(
+                    Column("rule", link="${console:raw}/alerts/${__data.fields.alert_id}"),
+                    Column("triggered_at", title="since", unit="dateTimeFromNow"),
+                    Column("alert_id", hidden=True),
+                ),
+            ),
+            Panel(
+                title="Last seen",
+                description="When each agent was last heard of and sent its last heartbeat; the longest silent first.",
+                query=queries.LAST_SEEN,
+                kind=Kind.TABLE,
+                unit="short",
+                width=12,
+                height=11,
+                columns=(
+                    Column("last_seen_at", title="last seen", unit="dateTimeFromNow"),
+                    Column("last_heartbeat_at", title="last heartbeat", unit="dateTimeFromNow"),
+                    Column("silent", title="silent for", unit="s"),
+                    Column("last_status", title="last run"),
+                    Column("consecutive_failures", title="failures in a row", steps=ANY_IS_BAD),
+                ),
+            ),
+        ),
+    ),
+)

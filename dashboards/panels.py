@@ -1,0 +1,225 @@
+"""Turns the arrangement into Grafana's dashboard model: the only module that imports grafanalib.
+
+grafanalib 0.7.1 writes keys that Grafana gave up long ago beside the ones it reads; `_tidy` leaves those out, and
+where the library stops (data links, cells, the shape of queries of SQL and Flux sources) the JSON is given as is.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from grafanalib import core
+from grafanalib._gen import DashboardEncoder
+
+from dashboards import queries
+from dashboards.fleet import COLUMNS, ROWS, Column, Kind, Panel, Steps
+from dashboards.queries import VARIABLES, Query
+
+SCHEMA_VERSION = 39
+"""The dashboard schema of Grafana 10.4 and 11; later ones migrate it when they load it."""
+
+_OBSOLETE = {
+    "__inputs", "cacheTimeout", "columns", "error", "fontSize", "gnetId", "height", "hideControls", "hideTimeOverride",
+    "mappings", "minSpan", "rows", "sharedCrosshair", "span", "style", "tagValuesQuery", "tagsQuery", "useTags",
+}  # fmt: skip
+
+Json = dict[str, Any]
+
+
+class Store(StrEnum):
+    """Where history is: one dashboard for each."""
+
+    POSTGRES = "postgres"
+    INFLUX = "influx"
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """What differs between installations: the console's address, and the first part of InfluxDB's bucket names."""
+
+    console: str = "http://127.0.0.1:4318"
+    bucket: str = "agent_monitor"
+
+
+_PLUGINS = {Store.POSTGRES: "grafana-postgresql-datasource", Store.INFLUX: "influxdb"}
+_NAMES = {Store.POSTGRES: "Agent Monitor: fleet", Store.INFLUX: "Agent Monitor: fleet, history in InfluxDB"}
+
+
+def uid(store: Store) -> str:
+    """The dashboard's fixed identifier."""
+    return f"agent-monitor-fleet-{store}"
+
+
+def source_uid(store: Store) -> str:
+    """The data source's identifier, as `provisioning/` makes it."""
+    return f"agent-monitor-{store}"
+
+
+def dashboard(store: Store, addresses: Addresses) -> Json:
+    """The whole dashboard as JSON data."""
+    made = core.Dashboard(
+        title=_NAMES[store],
+        uid=uid(store),
+        description="Usage and latency of a fleet of agents, its alerts, and any metric that agents report.",
+        tags=["agent-monitor"],
+        timezone="browser",
+        time=core.Time("now-6h", "now"),
+        refresh="1m",
+        graphTooltip=core.GRAPH_TOOLTIP_MODE_SHARED_CROSSHAIR,
+        schemaVersion=SCHEMA_VERSION,
+        version=1,
+        annotations=core.Annotations(list=[_marks()]),
+        templating=core.Templating(list=list(_variables(store, addresses))),
+        links=[
+            core.DashboardLink(title="Console", type="link", uri="${console:raw}/", targetBlank=True, keepTime=False),
+            core.DashboardLink(title="Other stores", type="dashboards", tags=["agent-monitor"], includeVars=True),
+        ],
+        panels=list(_panels(store)),
+    )
+    plain: Json = json.loads(json.dumps(made.to_json_data(), cls=DashboardEncoder))
+    tidy: Json = _tidy(plain)
+    return tidy
+
+
+def _tidy(value: Any) -> Any:
+    """Without obsolete keys and nulls. The null that begins a list of thresholds is a value and stays."""
+    if isinstance(value, list):
+        return [_tidy(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: _tidy(item)
+        for key, item in value.items()
+        if key not in _OBSOLETE and (item is not None or (key == "value" and "color" in value))
+    }
+
+
+def _source(store: Store) -> Json:
+    return {"type": _PLUGINS[store], "uid": f"${{{store}}}"}
+
+
+def _marks() -> Json:
+    source = _source(Store.POSTGRES)
+    target = _sql(queries.ALERT_MARKS)
+    return {"name": "Alerts", "enable": True, "iconColor": "red", "datasource": source, "target": target}
+
+
+def _sql(query: Query) -> Json:
+    return {
+        "refId": "A", "datasource": _source(Store.POSTGRES), "editorMode": "code", "format": query.format.value,
+        "rawQuery": True, "rawSql": query.sql,
+    }  # fmt: skip
+
+
+def _target(query: Query, store: Store) -> Json:
+    if store is Store.INFLUX and query.flux is not None:
+        return {"refId": "A", "datasource": _source(store), "query": query.flux}
+    return _sql(query)
+
+
+def _variables(store: Store, addresses: Addresses) -> Iterator[Any]:
+    sources = [Store.POSTGRES] if store is Store.POSTGRES else [Store.POSTGRES, Store.INFLUX]
+    for source in sources:
+        yield core.Template(
+            name=source.value, label=f"Data source: {source}", type="datasource", query=_PLUGINS[source],
+            default=source_uid(source),
+        )  # fmt: skip
+    yield _variable("tenant", "Tenant")
+    yield _variable("agent_type", "Type", several=True)
+    yield _variable("agent", "Agent", several=True)
+    yield _variable("model", "Model", several=True)
+    yield _variable("metric", "Metric", default="execution_duration_ms")
+    if store is Store.INFLUX:
+        yield _variable("of_agents", "Names of the chosen agents", hide=core.HIDE_VARIABLE)
+        yield _constant("bucket", "Buckets in InfluxDB", addresses.bucket)
+    yield _constant("console", "Console", addresses.console.rstrip("/"))
+
+
+def _variable(
+    name: str, label: str, *, several: bool = False, default: str | None = None, hide: int = core.SHOW
+) -> Any:
+    """A choice that PostgreSQL fills; with `several`, All is the pattern that everything matches."""
+    return core.Template(
+        name=name,
+        label=label,
+        dataSource=_source(Store.POSTGRES),
+        query=VARIABLES[name],
+        refresh=core.REFRESH_ON_DASHBOARD_LOAD,
+        sort=core.SORT_DISABLED,
+        multi=several,
+        includeAll=several,
+        allValue=".*" if several else None,
+        default="$__all" if several else default,
+        hide=hide,
+    )
+
+
+def _constant(name: str, label: str, value: str) -> Any:
+    return core.Template(name=name, label=label, type="textbox", query=value, default=value, hide=core.HIDE_VARIABLE)
+
+
+def _panels(store: Store) -> Iterator[Any]:
+    number, top = 1, 0
+    for row in ROWS:
+        yield core.RowPanel(id=number, title=row.title, gridPos=core.GridPos(h=1, w=COLUMNS, x=0, y=top))
+        number, top, left, tallest = number + 1, top + 1, 0, 0
+        for panel in row.panels:
+            if left + panel.width > COLUMNS:
+                top, left, tallest = top + tallest, 0, 0
+            place = core.GridPos(h=panel.height, w=panel.width, x=left, y=top)
+            yield _panel(panel, store, number, place)
+            number, left, tallest = number + 1, left + panel.width, max(tallest, panel.height)
+        top += tallest
+
+
+def _panel(panel: Panel, store: Store, number: int, place: Any) -> Any:
+    target = _target(panel.query, store)
+    common: Json = {
+        "id": number, "title": panel.title, "description": panel.description, "gridPos": place,
+        "dataSource": target["datasource"], "targets": [target], "thresholds": _steps(panel.steps),
+        "maxDataPoints": None, "interval": panel.least, "overrides": [_override(column) for column in panel.columns],
+    }  # fmt: skip
+    if panel.kind is Kind.NUMBERS:
+        return core.Stat(
+            **common, format=panel.unit, reduceCalc="lastNotNull", graphMode="none", textMode="value_and_name",
+            noValue="0", color={"mode": "thresholds"},
+        )  # fmt: skip
+    if panel.kind is Kind.TABLE:
+        cell = {"type": "gauge", "mode": "basic"} if panel.gauge else {"type": "auto"}
+        extra = {"fieldConfig": {"defaults": {"min": 0, "custom": {"cellOptions": cell}}}}
+        return core.Table(**common, unit=panel.unit, filterable=True, extraJson=extra)
+    return _chart(panel, common)
+
+
+def _chart(panel: Panel, common: Json) -> Any:
+    bars = panel.kind is Kind.BARS
+    # A line is called what its column or its `_field` is called, on both stores.
+    extra = {"fieldConfig": {"defaults": {"displayName": "${__field.name}"}}}
+    return core.TimeSeries(
+        **common, unit=panel.unit, drawStyle="bars" if bars else "line", fillOpacity=80 if bars else 10,
+        stacking={"mode": "normal" if bars else "none", "group": "A"}, showPoints="auto", tooltipMode="multi",
+        tooltipSort="desc", legendDisplayMode="table", legendPlacement="right", legendCalcs=["mean", "max"],
+        thresholdsStyleMode="dashed" if len(panel.steps) > 1 else "off", valueMin=0, valueMax=panel.greatest,
+        extraJson=extra,
+    )  # fmt: skip
+
+
+def _steps(steps: Steps) -> list[Json]:
+    return [{"color": color, "value": value} for color, value in steps]
+
+
+def _override(column: Column) -> Json:
+    properties: list[Json] = []
+    if column.title is not None:
+        properties.append({"id": "displayName", "value": column.title})
+    if column.unit is not None:
+        properties.append({"id": "unit", "value": column.unit})
+    if column.steps is not None:
+        properties.append({"id": "thresholds", "value": {"mode": "absolute", "steps": _steps(column.steps)}})
+    if column.link is not None:
+        properties.append({"id": "links", "value": [{"title": "Open", "url": column.link, "targetBlank": True}]})
+    if column.hidden:
+        properties.append({"id": "custom.hidden", "value": True})
+    return {"matcher": {"id": "byName", "options": column.name}, "properties": properties}
