@@ -1,6 +1,5 @@
-"""Fixtures shared by all: a real PostgreSQL for each worker, a fresh database for each test, a settable clock."""
+"""Fixtures shared by all: a fresh database for each test, a settable clock. Servers: tests/servers/fixtures.py."""
 
-import asyncio
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -10,16 +9,10 @@ from uuid import uuid4
 
 import pytest
 
-from monitor import clock as wall
-from monitor import partitions
 from monitor.db import Database, Role
 from monitor.embedded import EmbeddedPostgres
-from sql import migrate
 
 pytest_plugins = ("tests.parts", "tests.servers.fixtures")
-
-TEMPLATE = "agent_monitor_template"
-ENOUGH_MEMORY = 6 << 30
 
 
 def urls(server: EmbeddedPostgres, database: str) -> dict[Role, str]:
@@ -39,41 +32,11 @@ def data_dir() -> Iterator[Path]:
     shutil.rmtree(made)
 
 
-@pytest.fixture(scope="session")
-def server_dir() -> Iterator[Path]:
-    """Where the server keeps its files: in memory where there is room, since cloning makes a thousand of them."""
-    memory = Path("/dev/shm")
-    roomy = memory.is_dir() and shutil.disk_usage(memory).free >= ENOUGH_MEMORY
-    made = Path(tempfile.mkdtemp(prefix="agent-monitor-test-", dir=memory if roomy else None))
-    yield made
-    shutil.rmtree(made, ignore_errors=True)
-
-
-@pytest.fixture(scope="session")
-def postgres(server_dir: Path) -> Iterator[EmbeddedPostgres]:
-    """This worker's server. Without durability: no test pulls its plug (tests/faults start their own)."""
-    server = EmbeddedPostgres(server_dir, durable=False)
-
-    async def start() -> None:
-        await server.start()
-        await server.create_database(TEMPLATE)
-        db = Database(urls(server, TEMPLATE), pool_size=2)
-        await migrate.upgrade(db)
-        await partitions.apply(db, wall.now(), retention={})
-        await db.close()
-
-    # One loop for start and stop: the server's keeper task lives on it, between the two it sleeps.
-    with asyncio.Runner() as runner:
-        runner.run(start())
-        yield server
-        runner.run(server.stop())
-
-
 @pytest.fixture
-async def database_name(postgres: EmbeddedPostgres) -> AsyncIterator[str]:
+async def database_name(postgres: EmbeddedPostgres, template: str) -> AsyncIterator[str]:
     """A fresh database, cloned from the migrated template."""
     name = f"t_{uuid4().hex}"
-    await postgres.create_database(name, template=TEMPLATE)
+    await postgres.create_database(name, template=template)
     yield name
     await postgres.drop_database(name)
 
