@@ -31,11 +31,14 @@ from monitor.db import Database
 from monitor.errors import DatabaseDown
 from monitor.live import Live
 
-# Seconds: how old anything here can be, and the rest between two rounds of writing.
+# Seconds: how old anything here can be, and the least rest between two rounds of writing.
 LIFE = 8.0
 EVERY = 1.0
-# Agents in one read and one write, and agents that wait for it at most; news of others is dropped.
-TOGETHER = 200
+# Agents in one read and one write, and so many times as long as it took is rested after it: what comes in needs this
+# process more than the cache does.
+TOGETHER = 50
+RESTED = 4
+# Agents that wait to be written at most; news of others is dropped.
 WAITING = 50_000
 _log = structlog.get_logger(__name__)
 
@@ -166,13 +169,16 @@ class Mirror:
 
     async def _work(self) -> None:
         """Write at once, then rest, then write what gathered meanwhile, until there is nothing."""
+        loop = asyncio.get_running_loop()
         while self._waiting:
             waiting, self._waiting = self._waiting, {}
             ordered = sorted(waiting, key=lambda agent_id: waiting[agent_id].int)
             for tenant_id, group in groupby(ordered, key=waiting.__getitem__):
                 agent_ids = list(group)
                 for start in range(0, len(agent_ids), TOGETHER):
+                    began = loop.time()
                     await self._write(tenant_id, agent_ids[start : start + TOGETHER])
+                    await asyncio.sleep(RESTED * (loop.time() - began))
             await asyncio.sleep(EVERY)
 
     async def _write(self, tenant_id: UUID, agent_ids: Sequence[UUID]) -> None:
