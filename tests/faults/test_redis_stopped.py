@@ -88,7 +88,7 @@ async def peek(server: RedisServer, agent_id: UUID, truth: Truth) -> None:
             except RedisError:
                 status = None
         if status is not None:
-            truth.look(words[status], asked=asked, where="Redis")
+            truth.look(words[str(status)], asked=asked, where="Redis")
         await asyncio.sleep(0.1)
 
 
@@ -102,6 +102,8 @@ async def trouble(server: RedisServer) -> None:
         for _ in range(5):
             await asyncio.sleep(1)
             await flush(server.url)
+        # Long enough to be filled before, and for what it then holds to become wrong meanwhile.
+        await asyncio.sleep(2)
         os.kill(server.pid, signal.SIGSTOP)
         await asyncio.sleep(15)
         os.kill(server.pid, signal.SIGCONT)
