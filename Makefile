@@ -7,8 +7,11 @@ READY := $(VENV)/.ready
 CANDIDATES := python3.13 python3.12 python3.11 python3
 USABLE := import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
 
+IMAGE := agent-monitor:0.1.0
+COLLECTORS ?= 1
+
 .DEFAULT_GOAL := help
-.PHONY: help run test check parts bench accept schema dashboards
+.PHONY: help run test check parts bench accept schema dashboards up down
 
 help: ## these lines
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile | expand -t 18
@@ -34,6 +37,18 @@ accept: parts ## the long tests (faults, load, malformed input), then the bench
 
 bench: parts ## speed and memory, as ratios within one run
 	$(PY) -m tests.bench $(ARGS)
+
+up: ## the whole stack by Docker Compose, which is all it needs; the first time makes its secrets
+	docker compose build collector
+	@mkdir -p .secrets
+	@docker run --rm --network none --user "$$(id -u):$$(id -g)" --volume "$(CURDIR)/.secrets:/secrets" \
+	  $(IMAGE) secrets /secrets
+	AGENT_MONITOR_INSTANCES=$$(($(COLLECTORS) + 2)) docker compose up --detach --wait --scale collector=$(COLLECTORS)
+	@docker compose run --rm --no-deps migrate seed
+	@docker compose run --rm --no-deps migrate sign-in
+
+down: ## stop the stack; data and secrets stay
+	docker compose down
 
 schema: $(READY) ## write sql/schema.sql anew from the migrations
 	$(PY) -m sql.dump

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from sqlalchemy import text
 
-from monitor import clock, compose, partitions
+from monitor import capacity, clock, compose, partitions
 from monitor.db import Database, Role
 from monitor.errors import MonitorError
 from monitor.live import Live
@@ -35,7 +35,7 @@ async def examine(settings: Settings) -> list[Finding]:
     findings = []
     async with compose.database(settings) as db:
         checks: dict[str, Check] = {f"role {role}": _role(role) for role in Role}
-        checks |= {"revision": _revision, "partitions": _partitions}
+        checks |= {"revision": _revision, "partitions": _partitions, "connections": _connections(settings)}
         for subject, check in checks.items():
             try:
                 findings.append(await check(db))
@@ -88,6 +88,18 @@ async def _redis(settings: Settings) -> Finding:
         return Finding("redis", well=False, detail=fault.message)
     finally:
         await live.close()
+
+
+def _connections(settings: Settings) -> Check:
+    async def check(db: Database) -> Finding:
+        found = await capacity.look(settings, db)
+        detail, well = "; ".join(map(str, found)), all(room.enough for room in found)
+        if not capacity.FEWEST <= settings.database_pool_size <= capacity.MOST:
+            well = False
+            detail += f"; a process should have {capacity.FEWEST} to {capacity.MOST} (AGENT_MONITOR_DATABASE_POOL_SIZE)"
+        return Finding("connections", well=well, detail=detail)
+
+    return check
 
 
 def _disk(settings: Settings) -> Finding:
