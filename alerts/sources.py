@@ -10,6 +10,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
+from alerts import runs
 from alerts.core.condition import (
     ExecutionStatus,
     HeartbeatLeaf,
@@ -18,6 +19,7 @@ from alerts.core.condition import (
     LogLevel,
     MetricLeaf,
     RateLeaf,
+    ScheduleLeaf,
     StatusLeaf,
 )
 from alerts.core.labels import Labels, make_labels
@@ -124,6 +126,8 @@ class Sources:
         match leaves[0]:
             case StatusLeaf() | HeartbeatLeaf():
                 await self._read_live(leaves, wanted, facts)
+            case ScheduleLeaf(grace):
+                await self._read_runs(leaves, wanted, facts, now, grace)
             case RateLeaf(window=window):
                 await self._read_rates(leaves, wanted, facts, now - window)
             case LogLeaf(window=window):
@@ -139,6 +143,21 @@ class Sources:
             for leaf in by_agent[agent]:
                 reading = _status(leaf, row) if isinstance(leaf, StatusLeaf) else _heartbeat(row)
                 facts.sets[leaf, agent][()] = reading
+
+    async def _read_runs(
+        self,
+        leaves: Sequence[Leaf],
+        wanted: Mapping[Leaf, Sequence[Agent]],
+        facts: Facts,
+        now: datetime,
+        grace: timedelta,
+    ) -> None:
+        by_agent = _by_agent(leaves, wanted)
+        given = _columns(by_agent) | {"grace": grace, "floor": now - grace, "early": runs.EARLY}
+        for row in await self._rows(runs.READ, given):
+            agent = (row.tenant_id, row.agent_id)
+            for leaf in by_agent[agent]:
+                facts.sets[leaf, agent][()] = runs.reading(row, now=now, grace=grace)
 
     async def _read_rates(
         self, leaves: Sequence[Leaf], wanted: Mapping[Leaf, Sequence[Agent]], facts: Facts, start: datetime
@@ -200,6 +219,8 @@ def _shape(leaf: Leaf) -> tuple[object, ...]:
     match leaf:
         case StatusLeaf() | HeartbeatLeaf():
             return ("live",)
+        case ScheduleLeaf(grace):
+            return (ScheduleLeaf, grace)
         case RateLeaf(window=window) | LogLeaf(window=window):
             return (type(leaf), window)
         case MetricLeaf():

@@ -11,6 +11,7 @@ from alerts.core.vocabulary import NoData
 
 DEFAULT_WINDOW = timedelta(minutes=5)
 DEFAULT_RATE_WINDOW = timedelta(minutes=15)
+DEFAULT_GRACE = timedelta(minutes=10)
 
 
 class ConditionError(ValueError):
@@ -138,6 +139,13 @@ class HeartbeatLeaf:
 
 
 @dataclass(frozen=True, slots=True)
+class ScheduleLeaf:
+    """The newest run that was due and is decided did not come within `grace`: a newer one in time ends that."""
+
+    grace: timedelta = DEFAULT_GRACE
+
+
+@dataclass(frozen=True, slots=True)
 class LogLeaf:
     """At least `count` log rows in a window whose message contains a text (case-sensitive).
 
@@ -173,7 +181,7 @@ class Not:
 
 
 WindowLeaf: TypeAlias = MetricLeaf | RateLeaf | LogLeaf
-Leaf: TypeAlias = StatusLeaf | HeartbeatLeaf | WindowLeaf
+Leaf: TypeAlias = StatusLeaf | HeartbeatLeaf | ScheduleLeaf | WindowLeaf
 Condition: TypeAlias = Leaf | All | Any | Not
 
 

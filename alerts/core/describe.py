@@ -13,6 +13,7 @@ from alerts.core.condition import (
     MetricLeaf,
     Not,
     RateLeaf,
+    ScheduleLeaf,
     StatusLeaf,
 )
 from alerts.core.duration import format_duration
@@ -31,6 +32,8 @@ def describe(condition: Condition) -> str:
             return _status(condition)
         case HeartbeatLeaf(after):
             return f"no heartbeat for {format_duration(after)}" if after else "heartbeats missed"
+        case ScheduleLeaf(grace):
+            return f"a scheduled run missed by {format_duration(grace)}"
         case LogLeaf():
             few = "a" if condition.count == 1 else f"at least {condition.count}"
             return f"{few} {_lines(condition)}"
@@ -51,6 +54,12 @@ def describe_value(leaf: Leaf, value: float | None, *, count: int) -> str:
             if value is None:
                 return "no heartbeat yet"
             return f"last heartbeat {format_duration(timedelta(seconds=max(0, round(value))))} ago"
+        case ScheduleLeaf():
+            if value is None:
+                return "no scheduled run yet"
+            if value == 0:
+                return "the last scheduled run came in time"
+            return f"the run that was due {format_duration(timedelta(seconds=round(value)))} ago did not come in time"
         case LogLeaf():
             if count == 0:
                 return f"no log line over {format_duration(leaf.window)}"
@@ -73,6 +82,8 @@ def describe_bound(leaf: Leaf, bound: float | None = None) -> str:
             return f">= {needed}"
         case LogLeaf(count=needed):
             return f">= {needed}"
+        case ScheduleLeaf(grace):
+            return f"> {format_duration(grace)}"
         case HeartbeatLeaf(after):
             if bound is not None:
                 return f"> {format_duration(timedelta(seconds=bound))}"

@@ -16,6 +16,7 @@ from alerts.core.condition import (
     Op,
     RateLeaf,
     Reducer,
+    ScheduleLeaf,
     StatusLeaf,
     WindowLeaf,
     leaves,
@@ -52,6 +53,9 @@ def kinds_read(condition: Condition) -> Touched:
                 kinds |= Touched.METRIC
             case HeartbeatLeaf():
                 kinds |= Touched.HEARTBEAT
+            case ScheduleLeaf():
+                # AGENT: a schedule may have been set, changed or taken away.
+                kinds |= Touched.EXECUTION | Touched.AGENT
     return kinds
 
 
@@ -111,6 +115,10 @@ def _changes(
                 yield reading.last_at + limit + _TICK
             elif leaf.no_data is NoData.ALERT and leaf.after is not None:
                 yield since + leaf.after
+        case ScheduleLeaf():
+            if reading.changes_at is not None:
+                # Past: the run that is due then has not been planned yet.
+                yield reading.changes_at if reading.changes_at > now else now + interval
         case _ if reading.count == 0:
             if leaf.no_data is NoData.ALERT:
                 yield since + leaf.window

@@ -15,6 +15,7 @@ from alerts.core.condition import (
     MetricLeaf,
     Not,
     RateLeaf,
+    ScheduleLeaf,
     StatusLeaf,
     WindowLeaf,
 )
@@ -141,7 +142,7 @@ def _judge_leaf(
         return Evaluation(now, Verdict.OK, labels=labels, leaf=leaf, reading=_NOTHING, bound=bound)
     value = reading.value
     match leaf:
-        case StatusLeaf():
+        case StatusLeaf() | ScheduleLeaf():
             verdict = _judge_value(leaf, reading, bound) if reading.count else Verdict.UNKNOWN
         case HeartbeatLeaf():
             value = (now - reading.last_at).total_seconds() if reading.last_at else None
@@ -175,11 +176,13 @@ def _bound(leaf: Leaf, *, firing: bool) -> float | None:
             return float(needed)
         case HeartbeatLeaf(after):
             return after.total_seconds() if after else None
+        case ScheduleLeaf(grace):
+            return grace.total_seconds()
         case MetricLeaf(threshold=threshold, recover=recover) | RateLeaf(threshold=threshold, recover=recover):
             return recover if firing and recover is not None else threshold
 
 
-def _judge_value(leaf: StatusLeaf | WindowLeaf, reading: Reading, bound: float | None) -> Verdict:
+def _judge_value(leaf: StatusLeaf | ScheduleLeaf | WindowLeaf, reading: Reading, bound: float | None) -> Verdict:
     if reading.value is None or bound is None or not isfinite(reading.value):
         return Verdict.UNKNOWN
     if isinstance(leaf, MetricLeaf | RateLeaf):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from alerts.core.condition import (
+    DEFAULT_GRACE,
     DEFAULT_RATE_WINDOW,
     DEFAULT_WINDOW,
     All,
@@ -21,6 +22,7 @@ from alerts.core.condition import (
     Op,
     RateLeaf,
     Reducer,
+    ScheduleLeaf,
     StatusLeaf,
 )
 from alerts.core.duration import format_duration
@@ -136,6 +138,13 @@ def _heartbeat(fields: Fields) -> Leaf:
     return HeartbeatLeaf(after, no_data)
 
 
+def _schedule(fields: Fields) -> Leaf:
+    fields.allow(("schedule", "grace"))
+    if fields.raw["schedule"] != "missed":
+        raise fields.fault("schedule", 'must be "missed"')
+    return ScheduleLeaf(fields.duration("grace", DEFAULT_GRACE))
+
+
 def _log(fields: Fields) -> Leaf:
     fields.allow(("log", "window", "count", "no_data"))
     match = Fields(fields.require("log"), fields.at("log"))
@@ -184,6 +193,7 @@ _LEAVES: dict[str, Callable[[Fields], Leaf]] = {
     "metric": _metric,
     "rate": _rate,
     "heartbeat": _heartbeat,
+    "schedule": _schedule,
     "log": _log,
 }
 _HEADS = (*_LEAVES, "all", "any", "not")
@@ -203,6 +213,8 @@ def to_json(condition: Condition) -> dict[str, Json]:
         case HeartbeatLeaf(after, no_data):
             limit: dict[str, Json] = {} if after is None else {"after": format_duration(after)}
             return {"heartbeat": "missed", **limit, "no_data": no_data}
+        case ScheduleLeaf(grace):
+            return {"schedule": "missed", "grace": format_duration(grace)}
         case LogLeaf():
             return _log_json(condition)
         case RateLeaf():

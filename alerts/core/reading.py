@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
-from alerts.core.condition import HeartbeatLeaf, Leaf, StatusLeaf
+from alerts.core.condition import HeartbeatLeaf, Leaf, ScheduleLeaf, StatusLeaf
 from alerts.core.describe import describe_bound, describe_value
 from alerts.core.labels import Labels
 from alerts.core.vocabulary import Verdict
@@ -25,8 +25,11 @@ class Reading:
     - heartbeat: `count` is how many heartbeats are known (3 stands for more), `interval` the learned interval
       or None, `expected` False once the expectation ended (clean shutdown, retire, ephemeral). `value` is
       not used.
+    - schedule: of the newest decided run `value` is 0 when it came in time, else the seconds since it was due;
+      `count` is 0 when none was decided yet. `changes_at`: when the next one is decided, if it does not come.
 
-    `last_at` is the time of the newest row in the window; of the last heartbeat (by receipt) for a heartbeat.
+    `last_at` is the time of the newest row in the window; of the last heartbeat (by receipt) for a heartbeat; when the
+    run was due for a schedule.
     """
 
     value: float | None = None
@@ -34,6 +37,7 @@ class Reading:
     last_at: datetime | None = None
     interval: timedelta | None = None
     expected: bool = True
+    changes_at: datetime | None = None
 
 
 Readings: TypeAlias = Mapping[Leaf, Mapping[Labels, Reading] | None]
@@ -65,7 +69,8 @@ class Evaluation:
     @property
     def window(self) -> timedelta | None:
         """The window that was read, for a leaf that has one."""
-        return None if self.leaf is None or isinstance(self.leaf, StatusLeaf | HeartbeatLeaf) else self.leaf.window
+        without = StatusLeaf | HeartbeatLeaf | ScheduleLeaf
+        return None if self.leaf is None or isinstance(self.leaf, without) else self.leaf.window
 
     @property
     def no_data(self) -> bool:

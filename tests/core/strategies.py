@@ -17,6 +17,7 @@ from alerts.core.condition import (
     Op,
     RateLeaf,
     Reducer,
+    ScheduleLeaf,
     StatusLeaf,
 )
 from alerts.core.labels import make_labels
@@ -94,7 +95,7 @@ log_leaves = st.builds(
     st.sampled_from(NoData),
 )
 any_leaf: st.SearchStrategy[Condition] = st.one_of(
-    metric_leaves(), rate_leaves(), status_leaves, heartbeat_leaves, log_leaves
+    metric_leaves(), rate_leaves(), status_leaves, heartbeat_leaves, st.builds(ScheduleLeaf, windows), log_leaves
 )
 
 

@@ -34,6 +34,7 @@ STATUS = {"status": "error"}
         ),
         ({"heartbeat": "missed", "after": "90s"}, "no heartbeat for 90s"),
         ({"heartbeat": "missed"}, "heartbeats missed"),
+        ({"schedule": "missed", "grace": "10m"}, "a scheduled run missed by 10m"),
         ({"log": {"contains": "Traceback"}}, "a log line with “Traceback” over 5m"),
         (
             {"log": {"contains": "x", "level": "error"}, "count": 3},
@@ -61,6 +62,9 @@ def test_a_condition_in_words(raw: object, words: str) -> None:
         (METRIC, None, 1, "p95 of latency_ms over 5m: no value from 1 points"),
         ({**RATE, "min_count": 20}, 0.5, 4, "share of executions with status error over 15m: 4 of the 20"),
         ({"heartbeat": "missed"}, None, 0, "no heartbeat yet"),
+        ({"schedule": "missed"}, None, 0, "no scheduled run yet"),
+        ({"schedule": "missed"}, 0.0, 1, "the last scheduled run came in time"),
+        ({"schedule": "missed"}, 720.2, 1, "the run that was due 12m ago did not come in time"),
         ({"heartbeat": "missed"}, 119.7, 3, "last heartbeat 2m ago"),
         ({"heartbeat": "missed"}, -3.0, 3, "last heartbeat 0s ago"),
         ({"log": {"contains": "x"}}, 2, 9, "2 of 9 log lines over 5m match"),

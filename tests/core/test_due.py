@@ -19,6 +19,7 @@ from alerts.core.condition import (
     Op,
     RateLeaf,
     Reducer,
+    ScheduleLeaf,
     StatusLeaf,
 )
 from alerts.core.due import Touched, kinds_read, next_due
@@ -66,6 +67,7 @@ def points(last: float, count: int = 5) -> Reading:
         (LogLeaf("x"), Touched.EXECUTION | Touched.LINE),
         (MetricLeaf("cpu", 1), Touched.METRIC),
         (HEARTBEAT, Touched.HEARTBEAT),
+        (ScheduleLeaf(), Touched.EXECUTION | Touched.AGENT),
         (All((STATUS, Not(Any((HEARTBEAT, MetricLeaf("cpu", 1)))))), 1 | 4 | 8),
     ],
 )
@@ -106,6 +108,19 @@ def test_a_heartbeat_is_due_when_it_is_missed_and_not_before() -> None:
     for later, verdict in ((s(35), Verdict.OK), (s(35) + MICRO, Verdict.BREACHED)):
         leaf = HeartbeatLeaf()
         assert judge(leaf, {leaf: {(): learned}}, now=START + later, since=START)[()].verdict is verdict
+
+
+def test_a_schedule_is_due_when_its_next_run_is_decided() -> None:
+    assert due(ScheduleLeaf(), Reading(0.0, 1, START - HOUR, changes_at=START + s(600) + MICRO)) == s(600) + MICRO
+    assert due(ScheduleLeaf(), Reading(changes_at=START + HOUR)) == HOUR
+    assert due(Not(ScheduleLeaf()), Reading(changes_at=START + HOUR)) == HOUR
+    assert due(ScheduleLeaf(), Reading(9999.0, 1, START - HOUR)) is None
+    assert due(ScheduleLeaf()) is None
+
+
+def test_a_run_that_is_not_planned_yet_is_looked_for_at_the_next_tick() -> None:
+    assert due(ScheduleLeaf(), Reading(changes_at=START - s(1))) == TICK
+    assert due(ScheduleLeaf(), Reading(changes_at=START)) == TICK
 
 
 def test_an_agent_that_was_never_heard_is_due_only_if_that_is_an_alert() -> None:

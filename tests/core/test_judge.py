@@ -16,6 +16,7 @@ from alerts.core.condition import (
     Not,
     Op,
     RateLeaf,
+    ScheduleLeaf,
     StatusLeaf,
 )
 from alerts.core.judge import judge
@@ -71,6 +72,15 @@ def test_a_value_is_compared_by_its_op(op: Op, breached: list[float]) -> None:
 def test_a_status_rule_is_breached_by_the_streak_it_names() -> None:
     leaf = StatusLeaf(ExecutionStatus.ERROR, 3)
     assert [only(leaf, seen(streak)).verdict for streak in (0, 2, 3, 4)] == [OK, OK, B, B]
+
+
+def test_a_schedule_is_breached_while_its_newest_decided_run_is_overdue() -> None:
+    leaf = ScheduleLeaf(timedelta(minutes=10))
+    assert [only(leaf, seen(late, 1)).verdict for late in (0.0, 600.000001, 7200.0)] == [OK, B, B]
+    assert only(leaf, Reading()).verdict is U
+    assert only(leaf, Reading(changes_at=START)).verdict is U
+    assert only(leaf, None).verdict is U
+    assert verdicts(Not(leaf), {leaf: {(): seen(0.0, 1)}}) == {(): B}
 
 
 def test_an_agent_that_never_ran_is_unknown_to_a_status_rule() -> None:

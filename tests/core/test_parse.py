@@ -19,6 +19,7 @@ from alerts.core.condition import (
     Op,
     RateLeaf,
     Reducer,
+    ScheduleLeaf,
     StatusLeaf,
 )
 from alerts.core.parse import parse_condition
@@ -71,6 +72,8 @@ ERROR = StatusLeaf(ExecutionStatus.ERROR)
         ),
         ({"heartbeat": "missed", "after": "90s"}, HeartbeatLeaf(timedelta(seconds=90))),
         ({"heartbeat": "missed"}, HeartbeatLeaf()),
+        ({"schedule": "missed", "grace": "30m"}, ScheduleLeaf(timedelta(minutes=30))),
+        ({"schedule": "missed"}, ScheduleLeaf(timedelta(minutes=10))),
         (
             {"heartbeat": "missed", "after": 90, "no_data": "alert"},
             HeartbeatLeaf(timedelta(seconds=90), NoData.ALERT),
@@ -89,7 +92,8 @@ def test_conditions_are_parsed(raw: Raw, expected: Condition) -> None:
 
 
 METRIC = {"metric": "cpu", "threshold": 1}
-HEADS = "status, metric, rate, heartbeat, log, all, any, not"
+NO_DURATION = 'must be a duration such as "90s", "5m", "2h" or "1d", or a number of seconds'
+HEADS = "status, metric, rate, heartbeat, schedule, log, all, any, not"
 
 
 @pytest.mark.parametrize(
@@ -99,7 +103,6 @@ HEADS = "status, metric, rate, heartbeat, log, all, any, not"
         ([], "conditions", "must be an object"),
         ("error", "conditions", "must be an object"),
         ({}, "conditions", f"must have one of the keys {HEADS}"),
-        ({"schedule": "missed", "grace": "10m"}, "conditions.schedule", f"unknown key; known are {HEADS}"),
         ({"budget": "cost_usd"}, "conditions.budget", f"unknown key; known are {HEADS}"),
         ({"anomaly": "latency_ms"}, "conditions.anomaly", f"unknown key; known are {HEADS}"),
         ({1: 2}, "conditions.1", f"unknown key; known are {HEADS}"),
@@ -202,6 +205,16 @@ HEADS = "status, metric, rate, heartbeat, log, all, any, not"
             {"rate": "error", "threshold": 0.5, "op": "<", "recover": 2},
             "conditions.recover",
             "is a share: it must be from 0 to 1",
+        ),
+        ({"schedule": "late"}, "conditions.schedule", 'must be "missed"'),
+        ({"schedule": None}, "conditions.schedule", 'must be "missed"'),
+        ({"schedule": "missed", "grace": "0s"}, "conditions.grace", "must be from 1s to 31d"),
+        ({"schedule": "missed", "grace": "soon"}, "conditions.grace", NO_DURATION),
+        ({"schedule": "missed", "after": "5m"}, "conditions.after", "unknown key; known are schedule, grace"),
+        (
+            {"all": [{"status": "error"}, {"not": {"schedule": "missed", "grace": []}}]},
+            "conditions.all[1].not.grace",
+            NO_DURATION,
         ),
         ({"heartbeat": "late"}, "conditions.heartbeat", 'must be "missed"'),
         ({"heartbeat": "missed", "after": "0s"}, "conditions.after", "must be from 1s to 31d"),

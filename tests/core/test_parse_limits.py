@@ -63,7 +63,9 @@ json_values = st.recursive(
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(
-            st.sampled_from(["status", "metric", "rate", "heartbeat", "log", "all", "any", "not", "window", "by"])
+            st.sampled_from(
+                ["status", "metric", "rate", "heartbeat", "schedule", "log", "all", "any", "not", "window", "by"]
+            )
             | st.text(max_size=3),
             inner,
             max_size=3,
