@@ -7,7 +7,8 @@ The way of the data::
                ▼
              batcher               group commit: many requests, one transaction; answered after it
                ├─→ agent_logs, agent_live, touched        (monitor.agents)
-               └─→ samples                                 (monitor.series)
+               ├─→ samples                                 (monitor.series)
+               └─→ Redis, after the commit, where there is one (monitor.agents.mirror)
 
     tick ── alerts.evaluate        take what was touched or is due → read set-based → judge → step → decide
                └─→ alert_states, alerts, notifications     one transaction

@@ -64,6 +64,11 @@ class Live:
                     socket_timeout=PATIENCE,
                     socket_connect_timeout=PATIENCE,
                     retry=Retry(NoBackoff(), 0),
+                    # Without introductions: they take ten times as long as connecting does.
+                    protocol=2,
+                    driver_info=None,
+                    # Should the address ask for texts, what others left under our keys may be none.
+                    encoding_errors="replace",
                 )
             except ValueError as fault:
                 raise ConfigError(f"AGENT_MONITOR_REDIS_URL is wrong: {fault}") from None
@@ -160,7 +165,8 @@ class Live:
             raise Unavailable(f"Redis does not answer: {str(fault) or type(fault).__name__}") from fault
 
     async def close(self) -> None:
-        """Close every connection. What was being told is left."""
+        """Close every connection, for good. What was being told is left."""
+        self._off = True
         tasks = [*self._telling, *([self._probing] if self._probing else [])]
         for task in tasks:
             task.cancel()

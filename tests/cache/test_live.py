@@ -111,6 +111,28 @@ async def test_while_it_hangs_nobody_waits_but_the_first(live: Live, own_redis: 
     assert await ask(live) == b"yes"
 
 
+async def test_answers_are_never_mixed_up(live: Live, own_redis: RedisServer) -> None:
+    async with Redis.from_url(own_redis.url) as redis:
+        await redis.mset({f"key-{number}": f"value-{number}" for number in range(40)})
+
+    async def wrong(number: int) -> bool:
+        found = await live.ask(lambda redis: redis.get(f"key-{number}"))
+        return found is not None and found != f"value-{number}".encode()
+
+    for _ in range(3):
+        asking = [asyncio.create_task(wrong(number)) for number in range(40)]
+        await asyncio.sleep(0)
+        os.kill(own_redis.pid, signal.SIGSTOP)
+        for task in asking[::3]:
+            task.cancel()
+        await asyncio.gather(*asking, return_exceptions=True)
+        os.kill(own_redis.pid, signal.SIGCONT)
+        await until(lambda: live.ready)
+        assert True not in await asyncio.gather(*(wrong(number) for number in range(40)))
+        await until(lambda: live.ready)
+        assert await ask(live) == b"yes"
+
+
 async def test_a_refusal_is_nothing_found_and_the_rest_goes_on(live: Live, registry: CollectorRegistry) -> None:
     await live.replace_list("queue", ["a"], seconds=5)
     assert await live.ask(lambda redis: redis.get("queue")) is None
@@ -155,4 +177,5 @@ async def test_it_is_closed_in_the_middle_of_a_failure(live: Live, own_redis: Re
     own_redis.kill()
     assert await ask(live) is None
     await live.close()
+    assert await ask(live) is None
     assert not live.ready
