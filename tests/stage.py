@@ -3,18 +3,11 @@
 import asyncio
 import contextlib
 import os
-import signal
-import socket
-import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
 
 import httpx
-import psutil
 import psycopg
 
 from monitor import clock as wall
@@ -22,25 +15,16 @@ from monitor import partitions
 from monitor.db import Database, Role
 from monitor.embedded import EmbeddedPostgres
 from sql import migrate
+from tests.servers.process import Process, free_port
 
 ROOT = Path(__file__).parents[1]
 MAIN = "from monitor.cli import main; main()"
-START_SECONDS = 60.0
-STOP_SECONDS = 60.0
 _VARIABLES = {
     Role.APP: "AGENT_MONITOR_DATABASE_URL",
     Role.ALERTER: "AGENT_MONITOR_DATABASE_ALERTER_URL",
     Role.DOORMAN: "AGENT_MONITOR_DATABASE_DOORMAN_URL",
     Role.OWNER: "AGENT_MONITOR_DATABASE_OWNER_URL",
 }
-
-
-def free_port() -> int:
-    """A TCP port of the loopback interface that nobody has now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 async def until(check: Callable[[], bool | Awaitable[bool]], *, seconds: float = 60.0, every: float = 0.02) -> None:
@@ -53,87 +37,24 @@ async def until(check: Callable[[], bool | Awaitable[bool]], *, seconds: float =
             await asyncio.sleep(every)
 
 
-@dataclass
-class Program:
+class Program(Process):
     """One process of ours, which can be killed and started again at the same address."""
 
-    words: Sequence[str]
-    env: Mapping[str, str]
-    log: Path
-    url: str = ""
-    process: subprocess.Popen[bytes] | None = field(default=None, init=False)
+    def __init__(self, words: Sequence[str], env: Mapping[str, str], *, log: Path, url: str = "") -> None:
+        """`words` follow Python's own. With a `url`, it is ready when `/readyz` answers 200 there."""
+        super().__init__([sys.executable, *words], log=log, env=env)
+        self.cwd = ROOT
+        self.url = url
 
-    async def start(self) -> Self:
-        """Run it; with a `url`, wait until it says that it is ready."""
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(  # noqa: ASYNC220 - forking takes no time that anybody waits for
-                [sys.executable, *self.words],
-                cwd=ROOT,
-                env=dict(self.env),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        if self.url:
-            await self.ready()
-        return self
-
-    async def ready(self, *, seconds: float = START_SECONDS) -> None:
-        """Wait for `/readyz` to answer 200."""
-        deadline = time.monotonic() + seconds
+    async def answers(self) -> bool:
+        """Whether it says that it is ready."""
+        if not self.url:
+            return True
         async with httpx.AsyncClient(timeout=5) as client:
-            while True:
-                with contextlib.suppress(httpx.HTTPError):
-                    if (await client.get(f"{self.url}/readyz")).status_code == 200:
-                        return
-                self.check()
-                assert time.monotonic() < deadline, f"not ready after {seconds} s: {self.said()}"
-                await asyncio.sleep(0.05)
-
-    def check(self) -> None:
-        """Fail if it ended by itself."""
-        assert self.process is not None
-        assert self.process.poll() is None, f"it ended with {self.process.returncode}: {self.said()}"
-
-    @property
-    def pid(self) -> int:
-        """Its process id."""
-        assert self.process is not None
-        return self.process.pid
-
-    def kill(self) -> None:
-        """End it and its children at once, as a crash does."""
-        process, self.process = self.process, None
-        if process is None:
-            return
-        with contextlib.suppress(psutil.NoSuchProcess):
-            for child in psutil.Process(process.pid).children(recursive=True):
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    child.kill()
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-
-    async def stop(self) -> int:
-        """Ask it to end, and return its exit code. Killed after a minute."""
-        if self.process is None:
-            return 0
-        self.process.terminate()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            code = await asyncio.to_thread(self.process.wait, STOP_SECONDS)
-            self.process = None
-            return code
-        self.kill()
-        return -signal.SIGKILL
-
-    def memory(self) -> int:
-        """Bytes that the process and its children hold in memory now."""
-        root = psutil.Process(self.pid)
-        return sum(int(process.memory_info().rss) for process in [root, *root.children(recursive=True)])
-
-    def said(self, lines: int = 20) -> str:
-        """The end of its log."""
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+            try:
+                return (await client.get(f"{self.url}/readyz")).status_code == 200
+            except httpx.HTTPError:
+                return False
 
 
 class Stage:
@@ -181,7 +102,7 @@ class Stage:
     def _program(self, name: str, words: list[str], url: str, more: Mapping[str, str]) -> Program:
         log = self.folder / f"{name}-{len(self._programs)}.log"
         log.touch()
-        made = Program(words, self.environment(**more), log, url)
+        made = Program(words, self.environment(**more), log=log, url=url)
         self._programs.append(made)
         return made
 

@@ -15,7 +15,8 @@ from typing import Any
 
 import httpx
 
-from tests.stage import MAIN, ROOT, free_port
+from tests.servers.process import free_port
+from tests.stage import MAIN, ROOT
 
 READY = "Agent Monitor is ready."
 SECONDS = 60.0

@@ -14,7 +14,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from tests.acceptance.running import Dev, running
-from tests.stage import free_port
+from tests.servers.process import free_port
 
 INTERVAL = 1.0
 RULE = {

@@ -13,7 +13,8 @@ from tests.bench.client import closed, lasting, paced, request
 from tests.bench.figure import Figure
 from tests.bench.traffic import log
 from tests.factories import TenantMade, make_tenant
-from tests.stage import Program, Stage, free_port
+from tests.servers.process import free_port
+from tests.stage import Program, Stage
 
 CONNECTIONS = 64
 AGENTS = 100
