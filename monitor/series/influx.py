@@ -24,7 +24,7 @@ _AGENT = "SELECT external_id FROM agents WHERE id = %s"
 _LAST = """
 newest = (bucket, field) => from(bucket: bucket) |> range(start: 1970-01-01T00:00:00Z, stop: 2096-01-01T00:00:00Z)
     |> filter(fn: (r) => r.tenant == tenant and r.agent == agent and r._field == field)
-    |> group(columns: ["_series"]) |> last() |> group() |> keep(columns: ["_series", "_time", "_value"])
+    |> group(columns: ["_id"]) |> last() |> group() |> keep(columns: ["_id", "_time", "_value"])
 newest(bucket: raw, field: "value") |> yield(name: "raw")
 newest(bucket: hour, field: "last") |> yield(name: "last")
 newest(bucket: hour, field: "last_at") |> yield(name: "last_at")
@@ -112,13 +112,13 @@ def _newest(found: Mapping[str, Frame]) -> dict[int, tuple[int, float]]:
     newest: dict[int, tuple[int, float]] = {}
     times: dict[int, int] = {}
     if (frame := found.get("last_at")) is not None:
-        times = dict(zip(frame.ints("_series").tolist(), map(int, frame.floats("_value").tolist()), strict=True))
+        times = dict(zip(frame.ints("_id").tolist(), map(int, frame.floats("_value").tolist()), strict=True))
     if (frame := found.get("last")) is not None:
-        for series_id, value in zip(frame.ints("_series").tolist(), frame.floats("_value").tolist(), strict=True):
+        for series_id, value in zip(frame.ints("_id").tolist(), frame.floats("_value").tolist(), strict=True):
             if series_id in times:
                 newest[series_id] = times[series_id], value
     if (frame := found.get("raw")) is not None:
-        columns = frame.ints("_series").tolist(), frame.times("_time").tolist(), frame.floats("_value").tolist()
+        columns = frame.ints("_id").tolist(), frame.times("_time").tolist(), frame.floats("_value").tolist()
         for series_id, at, value in zip(*columns, strict=True):
             if series_id not in newest or at >= newest[series_id][0]:
                 newest[series_id] = at, value

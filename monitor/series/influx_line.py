@@ -1,6 +1,6 @@
 """What a series' lines begin with in InfluxDB's line protocol: measurement and tags, with every character safe. Pure.
 
-`tenant`, `agent` and `_series` are ours and callers cannot send them; `_series` is the catalogue's id, by which points
+`tenant`, `agent` and `_id` are ours and callers cannot send them; `_id` is the catalogue's id, by which points
 come back. The names are for people who look into InfluxDB: a character that line protocol cannot carry
 (https://docs.influxdata.com/influxdb/v2/reference/syntax/line-protocol/) stands there as `%` and its code, and the
 catalogue has the true ones.
@@ -34,8 +34,8 @@ def measurement(metric: str) -> str:
 
 def key_of(metric: str, tags: Mapping[str, str], *, tenant_id: UUID, agent: str, series_id: int) -> bytes:
     """Measurement and tags of a line, escaped, sorted by name. Names that fall together by their replaced form are
-    there once, and what does not fit into InfluxDB's longest key is left out: `_series` tells series apart."""
-    pairs = {"tenant": str(tenant_id), "agent": plain(agent), "_series": str(series_id)}
+    there once, and what does not fit into InfluxDB's longest key is left out: `_id` tells series apart."""
+    pairs = {"tenant": str(tenant_id), "agent": plain(agent), "_id": str(series_id)}
     for name, value in tags.items():
         pairs.setdefault(plain(name if name != _TIME else f"{_TIME}_"), plain(value))
     parts = [(name.translate(_TAG).encode(), value.translate(_TAG).encode()) for name, value in pairs.items()]

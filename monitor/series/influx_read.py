@@ -1,7 +1,7 @@
 """Reading history from InfluxDB: single points and rollups of some series, as `gather` asks for them.
 
 What a caller calls things reaches InfluxDB as bound parameters alone; which series are meant was found in the
-catalogue, and whatever else a scan brings along is dropped by its `_series`. All rows come as one table: InfluxDB
+catalogue, and whatever else a scan brings along is dropped by its `_id`. All rows come as one table: InfluxDB
 takes longer for a table for each series than for ten points of it.
 """
 
@@ -81,14 +81,14 @@ class Scan:
         if len(tenants) <= FEW_TENANTS:
             tests.append(_either("tenant", map(str, tenants)))
         if len(ids) <= FEW_SERIES:
-            tests.append(_either("_series", map(str, ids.tolist())))
+            tests.append(_either("_id", map(str, ids.tolist())))
         return "data = (start, stop) => from(bucket: bucket) |> range(start: start, stop: stop)" + "".join(
             f" |> filter(fn: (r) => {test})" for test in tests
         )
 
     def known(self, frame: Frame) -> tuple[Int, Mask]:
         """The row of each line of a frame, and which of them are ours."""
-        ids = frame.ints("_series")
+        ids = frame.ints("_id")
         rows = np.minimum(self.who.rows(ids), len(self.who.ids) - 1)
         return rows, self.who.ids[rows] == ids
 
@@ -157,7 +157,7 @@ class InfluxSource:
 
     async def points(self, which: Which) -> Points:
         """One query."""
-        steps = '|> filter(fn: (r) => r._field == "value") |> group() |> keep(columns: ["_series", "_time", "_value"])'
+        steps = '|> filter(fn: (r) => r._field == "value") |> group() |> keep(columns: ["_id", "_time", "_value"])'
         rows = None if isinstance(which, Spans) else which.rows
         found = await self._scan.read(self._buckets.raw, _spans(which), {"points": steps}, rows=rows)
         parts: list[Points] = []
@@ -229,4 +229,4 @@ def _row_and_time(keys: Int) -> tuple[Int, Int]:
 
 def _rollup_steps(fields: Iterable[str]) -> str:
     test = _either("_field", fields)
-    return f'|> filter(fn: (r) => {test}) |> group() |> keep(columns: ["_series", "_time", "_field", "_value"])'
+    return f'|> filter(fn: (r) => {test}) |> group() |> keep(columns: ["_id", "_time", "_field", "_value"])'

@@ -22,9 +22,9 @@ from monitor.series.summaries import Mask, Points, Summaries
 SHORT = timedelta(minutes=5)
 _OWN = {Reducer.SUM: "sum", Reducer.MEAN: "sum", Reducer.MIN: "min", Reducer.MAX: "max"}
 _PUSHED = frozenset({Reducer.COUNT, Reducer.LAST, *_OWN, *RISES})
-_GROUP = '|> filter(fn: (r) => r._field == "value") |> group(columns: ["_series"])'
-_ONE_TABLE = '|> group() |> keep(columns: ["_series", "_time", "_value"])'
-_RISE = 'keep(columns: ["_series", "_time", "_value"]) |> difference(nonNegative: true, initialZero: true) |> sum()'
+_GROUP = '|> filter(fn: (r) => r._field == "value") |> group(columns: ["_id"])'
+_ONE_TABLE = '|> group() |> keep(columns: ["_id", "_time", "_value"])'
+_RISE = 'keep(columns: ["_id", "_time", "_value"]) |> difference(nonNegative: true, initialZero: true) |> sum()'
 
 
 def is_pushed(reduction: Reduction) -> bool:

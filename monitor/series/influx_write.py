@@ -37,7 +37,7 @@ SHORTEST_REST, LONGEST_REST = 1.0, 15.0
 _SAID = 300
 _EXPIRED = "points beyond retention policy"
 _ON_MEASUREMENT = re.compile(r'on measurement "((?:\\.|[^"\\])*)" is type')
-_ON_SERIES = re.compile(r"_series=(\d+)")
+_ON_SERIES = re.compile(r"_id=(\d+)")
 _MEASUREMENT = re.compile(rb"(?:\\.|[^,\\])*")
 _log = structlog.get_logger(__name__)
 

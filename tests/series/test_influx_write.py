@@ -27,7 +27,7 @@ from tests.series.between import Between, Mood, between
 from tests.servers.fixtures import Influx as Corner
 
 RAW = """from(bucket: bucket) |> range(start: 0, stop: 2100-01-01T00:00:00Z) |> filter(fn: (r) => r.tenant == tenant)
-    |> keep(columns: ["_series", "_time", "_value"]) |> group() |> sort(columns: ["_series", "_time"])"""
+    |> keep(columns: ["_id", "_time", "_value"]) |> group() |> sort(columns: ["_id", "_time"])"""
 
 
 @dataclass
@@ -75,7 +75,7 @@ class Scene:
         )
         if frame is None:
             return []
-        columns = frame.ints("_series"), frame.times("_time"), frame.floats("_value")
+        columns = frame.ints("_id"), frame.times("_time"), frame.floats("_value")
         return list(zip(*(column.tolist() for column in columns), strict=True))
 
     async def values(self) -> list[float]:
