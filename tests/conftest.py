@@ -1,5 +1,6 @@
 """Fixtures shared by all: a fresh database for each test, a settable clock. Servers: tests/servers/fixtures.py."""
 
+import gc
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -13,6 +14,11 @@ from monitor.db import Database, Role
 from monitor.embedded import EmbeddedPostgres
 
 pytest_plugins = ("tests.parts", "tests.servers.fixtures")
+
+
+def pytest_sessionfinish() -> None:
+    """Undo what applications that tests started did to the garbage collector: plugins that end now ask it questions."""
+    gc.unfreeze()
 
 
 def urls(server: EmbeddedPostgres, database: str) -> dict[Role, str]:
