@@ -16,6 +16,7 @@ from monitor.identity import keys, store
 from monitor.identity.store import KeyRow, MemberRow, TenantRow
 from monitor.partitions import Plan
 from monitor.principal import Scope, TenantStatus
+from monitor.series import choice
 from monitor.series.retention import retention_of
 from monitor.settings import Settings
 from sql import migrate as revisions
@@ -35,6 +36,7 @@ async def migrate(settings: Settings, *, check: bool, wait: float) -> tuple[str 
         if not check:
             await revisions.upgrade(db)
             await partitions.apply(db, clock.now(), retention=retention_of(settings))
+            await revisions.wait_for(lambda: choice.prepare(settings), timeout=wait)
         return before, newest
 
 

@@ -90,7 +90,7 @@ def migrate(
     check: Annotated[bool, typer.Option("--check", help="Change nothing; 1 if revisions are missing.")] = False,
     wait: Annotated[float, typer.Option(help="Seconds to wait for the database.")] = 60.0,
 ) -> None:
-    """Bring the database to the newest revision and prepare its partitions. Safe to run twice at once."""
+    """Bring the database to the newest revision; make partitions, and InfluxDB's buckets. Safe to run twice at once."""
     from monitor import administration, compose
     from monitor.settings import load
 

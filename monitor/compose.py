@@ -37,9 +37,9 @@ from monitor.ingest import Ingest
 from monitor.ingest.disk import DiskGuard
 from monitor.live import Live
 from monitor.schedules.runner import Runner
-from monitor.series import rollup
-from monitor.series.postgres import PostgresSeriesStore
+from monitor.series.choice import store_of
 from monitor.series.retention import retention_of
+from monitor.series.store import SeriesStore
 from monitor.serving import listen, serving
 from monitor.settings import Settings, load
 
@@ -138,7 +138,7 @@ def make_deps(settings: Settings, db: Database) -> Deps:
     return Deps(
         settings=settings,
         db=db,
-        series=PostgresSeriesStore(db),
+        series=store_of(settings, db, clock.now),
         authenticator=make_authenticator(settings, db, live),
         audit=Recorder(clock.now),
         clock=clock.now,
@@ -178,7 +178,7 @@ async def alerting(deps: Deps, *, collector: Ingest | None = None) -> AsyncItera
             public_url=settings.public_url,
             meters=meters,
         )
-        jobs = _upkeep(db, settings)
+        jobs = _upkeep(db, deps.series, settings)
         if collector is not None:
             jobs.append(Job("disk", timedelta(seconds=5), _disk_watch(db, settings, collector.disk)))
         runner = await stack.enter_async_context(_calling(deps, collector))
@@ -205,6 +205,7 @@ async def _calling(deps: Deps, collector: Ingest | None) -> AsyncIterator[Runner
         secret=settings.webhook_secret,
         seconds=settings.run_timeout,
         registry=deps.registry,
+        live=deps.live,
     )
     if collector is None:
         await ingest.start()
@@ -216,12 +217,12 @@ async def _calling(deps: Deps, collector: Ingest | None) -> AsyncIterator[Runner
             await ingest.close()
 
 
-def _upkeep(db: Database, settings: Settings) -> list[Job]:
+def _upkeep(db: Database, series: SeriesStore, settings: Settings) -> list[Job]:
     """What keeps the tables in shape, beside judging and sending."""
     keep = retention_of(settings)
 
     async def roll_up(now: datetime) -> None:
-        await rollup.run_once(db, now)
+        await series.roll_up(now)
 
     async def plan_partitions(now: datetime) -> None:
         await partitions.apply(db, now, retention=keep)

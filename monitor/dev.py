@@ -23,6 +23,7 @@ from monitor.firsttime import Owner
 from monitor.http.deps import Deps
 from monitor.ingest import Ingest
 from monitor.sdk import AsyncMonitor
+from monitor.series import choice
 from monitor.series.retention import retention_of
 from monitor.serving import listen, serving
 from monitor.settings import Settings
@@ -83,8 +84,10 @@ async def running(options: Options, settings: Settings) -> AsyncIterator[asyncio
         stack.push_async_callback(db.close)
         await migrate.upgrade(db)
         await partitions.apply(db, clock.now(), retention=retention_of(settings))
+        await choice.prepare(settings)
         deps = compose.make_deps(settings, db)
         stack.push_async_callback(deps.live.close)
+        stack.push_async_callback(deps.series.close)
         owner = await firsttime.prepare(deps, known_key=directory.read().get("api_key"))
         ingest = Ingest(deps)
         server = await stack.enter_async_context(serving(create_app(deps, ingest), listening))

@@ -12,6 +12,7 @@ from monitor.db import Database, Role
 from monitor.errors import MonitorError
 from monitor.live import Live
 from monitor.partitions import LAYOUTS, partition
+from monitor.series import choice
 from monitor.settings import Settings
 from sql import migrate
 
@@ -41,6 +42,8 @@ async def examine(settings: Settings) -> list[Finding]:
                 findings.append(await check(db))
             except MonitorError as fault:
                 findings.append(Finding(subject, well=False, detail=fault.message))
+    if settings.influx_url is not None:
+        findings.append(await _influx(settings))
     if settings.redis_url is not None:
         findings.append(await _redis(settings))
     return [*findings, _disk(settings), *_channels(settings), _keys(settings)]
@@ -77,6 +80,15 @@ async def _partitions(db: Database) -> Finding:
     missing = [layout.table for layout in LAYOUTS if partition(layout, at).name not in existing]
     detail = f"tomorrow's are missing for {', '.join(missing)}: is the alerter running?" if missing else "ready"
     return Finding("partitions", well=not missing, detail=detail)
+
+
+async def _influx(settings: Settings) -> Finding:
+    try:
+        faults = await choice.faults(settings)
+    except MonitorError as fault:
+        return Finding("influxdb", well=False, detail=fault.message)
+    detail = f"{'; '.join(faults)}: agent-monitor migrate" if faults else "answers; its buckets are as they should be"
+    return Finding("influxdb", well=not faults, detail=detail)
 
 
 async def _redis(settings: Settings) -> Finding:

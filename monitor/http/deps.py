@@ -94,6 +94,7 @@ class Deps:
     async def close(self) -> None:
         """Close the connections, when nobody needs them any more."""
         await self.live.close()
+        await self.series.close()
         await self.db.close()
 
     async def authenticate(self, request: Request) -> Principal:

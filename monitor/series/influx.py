@@ -9,7 +9,7 @@ from monitor.clock import Clock
 from monitor.db import Database
 from monitor.ids import from_microseconds
 from monitor.pipeline import Pipeline
-from monitor.series import influx_reduce, read, reduce, spool
+from monitor.series import influx_reduce, influx_rollup, read, reduce, spool
 from monitor.series.catalogue import Catalogue
 from monitor.series.columns import Cursor, cursor, driver
 from monitor.series.influx_client import Frame, Influx
@@ -17,7 +17,7 @@ from monitor.series.influx_line import plain
 from monitor.series.influx_read import InfluxSource, Scan, unsettled
 from monitor.series.influx_write import InfluxWriter
 from monitor.series.postgres import series_down
-from monitor.series.store import Line, Point, Prepared, Query, Reduced, Reduction, Refused, Tags
+from monitor.series.store import Line, Point, Prepared, Query, Reduced, Reduction, Refused, Report, Tags
 
 _SERIES = "SELECT id, metric, tags, unit FROM series WHERE agent_id = %s ORDER BY metric, id"
 _AGENT = "SELECT external_id FROM agents WHERE id = %s"
@@ -35,15 +35,15 @@ class InfluxSeriesStore:
     """See SeriesStore. One for each process."""
 
     def __init__(self, db: Database, influx: Influx, catalogue: Catalogue, clock: Clock) -> None:
-        """Uses the doors tenant and alerter. `influx` stays the caller's."""
+        """Uses the doors tenant, alerter and, for rolling up, owner. Closes `influx`."""
         self._db = db
-        self._influx = influx
-        self._catalogue = catalogue
+        self.influx = influx
+        self.catalogue = catalogue
         self._writer = InfluxWriter(influx, catalogue, clock)
 
     async def prepare(self, tenant_id: UUID, points: Sequence[Point]) -> tuple[Prepared, list[Refused]]:
         """Find or make the series of each point."""
-        return await self._catalogue.prepare(tenant_id, points)
+        return await self.catalogue.prepare(tenant_id, points)
 
     async def write(self, pipeline: Pipeline, tenant_id: UUID, batch: Sequence[Prepared]) -> None:
         """To InfluxDB, or to the spool in the caller's transaction."""
@@ -57,7 +57,7 @@ class InfluxSeriesStore:
             if reading is None:
                 return []
             left = await unsettled(cur, reading.who, reading.shape.span)
-        found = await reading.gather(InfluxSource(self._influx, reading.who, metric=query.metric, left=left))
+        found = await reading.gather(InfluxSource(self.influx, reading.who, metric=query.metric, left=left))
         return read.lines_of(await reading.answer(found), reading.labels, query.by)
 
     async def reduce(
@@ -74,12 +74,20 @@ class InfluxSeriesStore:
                     return []
                 left = await unsettled(cur, reading.who, reading.shape.span) if reading.widths else None
         if influx_reduce.is_pushed(reduction):
-            scan = Scan(self._influx, reading.who, reduction.metric)
+            scan = Scan(self.influx, reading.who, reduction.metric)
             shape = reading.shape
             found = await influx_reduce.pushed(scan, reduction.reduce, shape.span, counters=shape.counters)
         else:
-            found = await reading.gather(InfluxSource(self._influx, reading.who, metric=reduction.metric, left=left))
+            found = await reading.gather(InfluxSource(self.influx, reading.who, metric=reduction.metric, left=left))
         return reduce.reduced(await reading.answer(found), reading.labels)
+
+    async def roll_up(self, now: datetime) -> Report:
+        """Write the minutes and hours of what is over, and of what came late."""
+        return await influx_rollup.run_once(self._db, self.influx, self.catalogue, now)
+
+    async def close(self) -> None:
+        """Close the connections to InfluxDB."""
+        await self.influx.close()
 
     async def last_values(self, tenant_id: UUID, agent_id: UUID) -> list[tuple[str, Tags, datetime, float, str | None]]:
         """The newest value of every series of an agent, from single points or, where these are gone, from hours."""
@@ -90,9 +98,9 @@ class InfluxSeriesStore:
             agent = await cur.fetchone()
         if not names or agent is None:
             return []
-        buckets = self._influx.buckets
+        buckets = self.influx.buckets
         parameters = {"raw": buckets.raw, "hour": buckets.hour, "tenant": str(tenant_id), "agent": plain(agent[0])}
-        newest = _newest(await self._influx.query(_LAST, **parameters))
+        newest = _newest(await self.influx.query(_LAST, **parameters))
         answers: list[tuple[str, Tags, datetime, float, str | None]] = []
         for series_id, (metric, tags, unit) in names.items():
             if series_id in newest:

@@ -8,11 +8,11 @@ from uuid import UUID
 from monitor.db import Database
 from monitor.errors import DatabaseDown, SeriesDown
 from monitor.pipeline import Pipeline
-from monitor.series import read, reduce
+from monitor.series import read, reduce, rollup
 from monitor.series.catalogue import Catalogue
 from monitor.series.columns import cursor, driver
 from monitor.series.source import PostgresSource
-from monitor.series.store import Line, Point, Prepared, Query, Reduced, Reduction, Refused, Tags
+from monitor.series.store import Line, Point, Prepared, Query, Reduced, Reduction, Refused, Report, Tags
 from monitor.series.write import upsert
 
 _LAST = """
@@ -79,6 +79,13 @@ class PostgresSeriesStore:
                     return []
                 found = await reading.gather(PostgresSource(cur, reading.who))
         return reduce.reduced(await reading.answer(found), reading.labels)
+
+    async def roll_up(self, now: datetime) -> Report:
+        """Compact the hours that are over."""
+        return await rollup.run_once(self._db, now)
+
+    async def close(self) -> None:
+        """The doors stay the caller's."""
 
     async def last_values(self, tenant_id: UUID, agent_id: UUID) -> list[tuple[str, Tags, datetime, float, str | None]]:
         """The newest value of every series of an agent."""

@@ -8,7 +8,6 @@ meanwhile stays a row.
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -22,6 +21,7 @@ from monitor.db import Database, Role
 from monitor.ids import from_microseconds, microseconds
 from monitor.series import stored
 from monitor.series.columns import Cursor, Ragged, cursor, runs
+from monitor.series.store import Report
 from monitor.series.stored import DAY_US, HOUR_US, Spans, Who
 from monitor.series.summaries import Points, Summaries, merge, summarise
 from monitor.series.upserts import Batch, write_points, write_rollups
@@ -67,18 +67,6 @@ class _Part(NamedTuple):
     hour_us: int
     parts: int
     part: int
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What one pass did. `postponed`: batches that another transaction held up. `busy`: another pass was at work."""
-
-    batches: int = 0
-    points: int = 0
-    chunks: int = 0
-    postponed: int = 0
-    busy: bool = False
-    truncated: tuple[str, ...] = ()
 
 
 def boundary(now: datetime, grace: timedelta = GRACE) -> datetime:

@@ -139,6 +139,19 @@ class Reduced:
     last_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What one pass of rolling up did. `postponed`: batches that another transaction held up. `busy`: another pass was
+    at work. `chunks`: hours of series; `truncated`: emptied partitions."""
+
+    batches: int = 0
+    points: int = 0
+    chunks: int = 0
+    postponed: int = 0
+    busy: bool = False
+    truncated: tuple[str, ...] = ()
+
+
 class SeriesStore(Protocol):
     """History. Every method raises SeriesDown when the store does not answer."""
 
@@ -165,6 +178,14 @@ class SeriesStore(Protocol):
 
         Rate and increase of a counter need two points; a gauge has neither and gives no row.
         """
+        ...
+
+    async def roll_up(self, now: datetime) -> Report:
+        """Roll up the hours that are over. Safe beside writing and beside itself."""
+        ...
+
+    async def close(self) -> None:
+        """Give back what the store alone uses."""
         ...
 
     async def last_values(self, tenant_id: UUID, agent_id: UUID) -> list[tuple[str, Tags, datetime, float, str | None]]:

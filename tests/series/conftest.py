@@ -1,18 +1,24 @@
 """Histories to test: each kind of SeriesStore behind the same few verbs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
 
+from monitor import clock as wall
 from monitor.db import Database, Role
 from monitor.ids import microseconds
 from monitor.pipeline import SET_TENANT, Pipeline
-from monitor.series import rollup
+from monitor.series import influx_buckets
+from monitor.series.catalogue import Catalogue
+from monitor.series.influx import InfluxSeriesStore
+from monitor.series.influx_client import Influx
 from monitor.series.postgres import PostgresSeriesStore
-from monitor.series.store import Kind, Point, Refused, SeriesName, SeriesStore, Tags
+from monitor.series.store import Kind, Point, Refused, Report, SeriesName, SeriesStore, Tags
+from monitor.settings import Settings
+from tests.servers import fixtures as servers
 
 
 @dataclass
@@ -30,16 +36,37 @@ class History:
             await self.store.write(pipeline, tenant_id, [prepared])
         return refused
 
-    async def settle(self, now: datetime) -> rollup.Report:
+    async def settle(self, now: datetime) -> Report:
         """Whatever the store does with hours that are over."""
-        return await rollup.run_once(self.db, now)
+        return await self.store.roll_up(now)
 
 
-@pytest.fixture(params=["postgres"])
-def history(request: pytest.FixtureRequest, db: Database) -> History:
+@pytest.fixture
+def history_on_postgres(db: Database) -> History:
+    """History in PostgreSQL."""
+    return History(db, PostgresSeriesStore(db))
+
+
+@pytest.fixture
+async def influx_client(influx: servers.Influx) -> AsyncIterator[Influx]:
+    """A client with buckets of this test's own, as `migrate` makes them."""
+    client = Influx(influx.url, token=influx.token, org=influx.org, bucket=influx.bucket)
+    await influx_buckets.ensure(client, Settings())
+    yield client
+    await client.close()
+
+
+@pytest.fixture
+def history_on_influx(db: Database, influx_client: Influx) -> History:
+    """History in InfluxDB."""
+    return History(db, InfluxSeriesStore(db, influx_client, Catalogue(db), wall.now))
+
+
+@pytest.fixture(params=["postgres", "influx"])
+def history(request: pytest.FixtureRequest) -> History:
     """Each store in turn."""
-    made: Mapping[str, SeriesStore] = {"postgres": PostgresSeriesStore(db)}
-    return History(db, made[request.param])
+    made: History = request.getfixturevalue(f"history_on_{request.param}")
+    return made
 
 
 @pytest.fixture

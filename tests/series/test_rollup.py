@@ -18,6 +18,12 @@ HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)
 
 
+@pytest.fixture
+def history(history_on_postgres: History) -> History:
+    """PostgreSQL's alone: these tests look into its tables."""
+    return history_on_postgres
+
+
 async def rows(db: Database, sql: str, **values: Any) -> list[tuple[Any, ...]]:
     """What the owner finds."""
     async with db.owner() as connection:
