@@ -13,13 +13,14 @@ The way of the data::
     tick ── alerts.evaluate        take what was touched or is due → read set-based → judge → step → decide
                └─→ alert_states, alerts, notifications     one transaction
     tick ── alerts.deliver         claim → render → send (alerts.channels) → mark
+    tick ── schedules.runner       plan what is due → claim → call the agent's webhook → mark → its log, as above
     tick ── series.rollup, partitions, retention, self-checks
 
 Import order, top imports down, never up (enforced by import-linter, see pyproject.toml)::
 
     monitor.cli, monitor.dev       composition roots
     monitor.app, alerts.scheduler, dashboards
-    monitor.ingest, monitor.console, alerts.routes, alerts.evaluate, alerts.deliver
+    monitor.ingest, monitor.schedules, monitor.console, alerts.routes, alerts.evaluate, alerts.deliver
     alerts.store, alerts.sources, alerts.channels
     monitor.identity, monitor.agents, monitor.audit            slices, independent of each other
     monitor.http

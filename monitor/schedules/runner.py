@@ -27,6 +27,7 @@ from monitor.http.outbound import FAILURES, Allowed, Outbound
 from monitor.ids import microseconds, uuid7_named
 from monitor.ingest import Ingest
 from monitor.ingest.payloads import LogIn
+from monitor.live import Live
 from monitor.principal import Principal, Scope, TenantStatus
 from monitor.schedules import store
 from monitor.schedules.store import Claimed
@@ -45,6 +46,10 @@ RETRIES = Backoff(
 )
 MARGIN = timedelta(seconds=30)
 """How much longer a claim lasts than a call may take: time to mark and log it."""
+QUEUE_KEY = "queue:scheduled_jobs"
+SHOWN = 1000
+"""Runs of the queue that Redis holds at most."""
+SHOWN_FOR = timedelta(seconds=10)
 # Seconds between two tries to mark what was called, while the database is away.
 _AGAIN = 1.0
 _log = structlog.get_logger(__name__)
@@ -64,15 +69,20 @@ class Runner:
         secret: str | None,
         seconds: float,
         registry: CollectorRegistry,
+        live: Live,
         resolver: AbstractResolver | None = None,
     ) -> None:
-        """`ingest` takes the logs in and is started; `secret` signs the calls; `seconds`: how long one may take."""
+        """`ingest` takes the logs in and is started; `secret` signs the calls; `seconds`: how long one may take.
+
+        `live` shows the queue to whoever looks into Redis.
+        """
         self._db = db
         self._ingest = ingest
         self._clock = clock
         self._rng = rng
         self._secret = secret.encode() if secret else None
         self._lease = timedelta(seconds=seconds) + MARGIN
+        self._live = live
         self._outbound = Outbound(allowed, seconds=seconds, resolver=resolver)
         self._running: set[asyncio.Task[None]] = set()
         self._finished = Counter(
@@ -88,6 +98,7 @@ class Runner:
             async with self._db.alerter() as connection:
                 if await store.plan_due(connection, now=now) < store.PLANNED_AT_ONCE:
                     break
+        await self._show_queue()
         room = AT_ONCE - len(self._running)
         if room <= 0:
             return 0
@@ -98,6 +109,14 @@ class Runner:
             self._running.add(task)
             task.add_done_callback(self._done)
         return len(claimed)
+
+    async def _show_queue(self) -> None:
+        """Mirror what waits. The table is the queue: nothing reads this back."""
+        if self._live.ready:
+            async with self._db.alerter() as connection:
+                queue = await store.list_queue(connection, at_most=SHOWN)
+            shown = [json.dumps(entry) for entry in queue]
+            await self._live.replace_list(QUEUE_KEY, shown, seconds=SHOWN_FOR.total_seconds())
 
     async def settle(self) -> None:
         """Wait until nothing is on its way."""

@@ -62,6 +62,11 @@ _CLAIM = text("""
               r.http_status, r.error, a.external_id, a.config, a.webhook_url,
               a.status = 'active' AND coalesce(a.deleted_at, a.retired_at) IS NULL AND t.status = 'active' AS active
 """)
+_QUEUE = text("""
+    SELECT r.tenant_id, r.id, r.agent_id, r.due_at, r.next_attempt_at FROM scheduled_runs r
+    WHERE r.next_attempt_at IS NOT NULL AND r.finished_at IS NULL
+    ORDER BY r.next_attempt_at LIMIT :at_most
+""")
 _OURS = "tenant_id = :tenant_id AND id = :id AND attempts = :attempts AND finished_at IS NULL"
 _RETRY = text(f"""
     UPDATE scheduled_runs SET status = 'pending', next_attempt_at = :at, claimed_until = NULL,
@@ -165,6 +170,21 @@ async def claim(connection: AsyncConnection, *, now: datetime, until: datetime, 
     """Take what is to be called or logged, longest waiting first, until the lease ends."""
     rows = await connection.execute(_CLAIM, {"now": now, "until": until, "at_most": at_most})
     return [Claimed(**{**row, "status": RunStatus(row["status"])}) for row in rows.mappings()]
+
+
+async def list_queue(connection: AsyncConnection, *, at_most: int) -> list[dict[str, str]]:
+    """The runs that are to be called, in the order of their turns."""
+    rows = (await connection.execute(_QUEUE, {"at_most": at_most})).mappings()
+    return [
+        {
+            "run_id": str(row["id"]),
+            "tenant_id": str(row["tenant_id"]),
+            "agent_id": str(row["agent_id"]),
+            "due_at": row["due_at"].isoformat(),
+            "next_attempt_at": row["next_attempt_at"].isoformat(),
+        }
+        for row in rows
+    ]
 
 
 def _fence(run: Claimed) -> dict[str, Any]:

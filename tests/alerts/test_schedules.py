@@ -29,7 +29,7 @@ class Day:
         self.receiver = receiver
         self.runner = Runner(
             t.db, ingest, clock=t.clock, rng=Random(1), allowed=Allowed.of(["localhost"]), secret=None, seconds=5,
-            registry=CollectorRegistry(),
+            registry=CollectorRegistry(), live=t.deps.live,
         )  # fmt: skip
 
     @property

@@ -14,6 +14,7 @@ from monitor.app import create_app
 from monitor.db import Database
 from monitor.http.outbound import Allowed
 from monitor.ingest import Ingest
+from monitor.live import Live
 from monitor.schedules.runner import Runner
 from monitor.settings import Settings
 from tests.channels.servers import LOOPBACK, Stub
@@ -40,7 +41,9 @@ class Stage:
         self.tenant: TenantMade
         self.runner = self.another_runner()
 
-    def another_runner(self, *, seed: int = 1, allowed: Allowed = LOOPBACK, ingest: Ingest | None = None) -> Runner:
+    def another_runner(
+        self, *, seed: int = 1, allowed: Allowed = LOOPBACK, ingest: Ingest | None = None, live: Live | None = None
+    ) -> Runner:
         """An alerter process' runner."""
         return Runner(
             self.db,
@@ -51,6 +54,7 @@ class Stage:
             secret=SECRET,
             seconds=SECONDS,
             registry=CollectorRegistry(),
+            live=live or Live(),
         )
 
     @property
