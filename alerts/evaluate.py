@@ -25,6 +25,7 @@ from alerts.targets import DueTarget, News, TargetKey
 from alerts.transition import Outcome, Plan, judge_target, plan_outcome
 from monitor.db import Database
 from monitor.errors import Unavailable
+from monitor.series import spool
 from monitor.series.store import SeriesStore
 
 _log = structlog.get_logger(__name__)
@@ -136,7 +137,8 @@ class Evaluator:
             queued = await self._write(connection, plan, now)
             await targets.save_due(connection, _next(due, outcomes, faults, now))
             await rules.mark_faults(connection, faults)
-            if facts.history_failed or facts.history_read:
+            # While points wait for the store, it cannot be said to be well, whatever it answers.
+            if facts.history_failed or (facts.history_read and not await spool.tenants(connection)):
                 await system.report(
                     connection,
                     system.SystemFault.HISTORY_BLIND,

@@ -25,6 +25,8 @@ _OPEN = text("""
       AND fingerprint = :fingerprint AND resolved_at IS NULL
     FOR UPDATE
 """)
+# Two jobs may see the same fault in the same second: one opens the alert, the other finds it.
+_ALONE = text("SELECT pg_advisory_xact_lock(hashtext(:rule))")
 _ACTIVE_TENANTS = text("SELECT id FROM tenants WHERE status = 'active'")
 
 
@@ -54,6 +56,7 @@ async def report(
     `labels` tell faults of one kind apart. `never` is a target that must not be used: it is what is broken.
     """
     given = {"tenant_id": PLATFORM_TENANT, "rule": str(fault), "fingerprint": fingerprint(labels or {})}
+    await connection.execute(_ALONE, {"rule": str(fault)})
     row = (await connection.execute(_OPEN, given)).first()
     episode = None if row is None else episode_of(row)
     if not active:

@@ -22,6 +22,7 @@ from alerts import system
 from alerts.channels.base import open_channels
 from alerts.deliver import Deliverer
 from alerts.evaluate import Evaluator
+from alerts.history import HistoryWatch
 from alerts.meters import Meters
 from alerts.scheduler import Alerter, Job
 from monitor import clock, log, partitions, sweep
@@ -38,13 +39,14 @@ from monitor.ingest.disk import DiskGuard
 from monitor.live import Live
 from monitor.schedules.runner import Runner
 from monitor.series.choice import store_of
+from monitor.series.influx import InfluxSeriesStore
 from monitor.series.retention import retention_of
-from monitor.series.store import SeriesStore
 from monitor.serving import listen, serving
 from monitor.settings import Settings, load
 
 T = TypeVar("T")
 
+DRAIN_EVERY = timedelta(seconds=1)
 ROLLUP_EVERY = timedelta(minutes=1)
 SCHEDULES_EVERY = timedelta(seconds=1)
 PARTITIONS_EVERY = timedelta(hours=1)
@@ -178,7 +180,7 @@ async def alerting(deps: Deps, *, collector: Ingest | None = None) -> AsyncItera
             public_url=settings.public_url,
             meters=meters,
         )
-        jobs = _upkeep(db, deps.series, settings)
+        jobs = _upkeep(deps)
         if collector is not None:
             jobs.append(Job("disk", timedelta(seconds=5), _disk_watch(db, settings, collector.disk)))
         runner = await stack.enter_async_context(_calling(deps, collector))
@@ -217,8 +219,9 @@ async def _calling(deps: Deps, collector: Ingest | None) -> AsyncIterator[Runner
             await ingest.close()
 
 
-def _upkeep(db: Database, series: SeriesStore, settings: Settings) -> list[Job]:
+def _upkeep(deps: Deps) -> list[Job]:
     """What keeps the tables in shape, beside judging and sending."""
+    db, series, settings = deps.db, deps.series, deps.settings
     keep = retention_of(settings)
 
     async def roll_up(now: datetime) -> None:
@@ -230,11 +233,15 @@ def _upkeep(db: Database, series: SeriesStore, settings: Settings) -> list[Job]:
     async def sweep_away(now: datetime) -> None:
         await sweep.run_once(db, now, raw_retention=keep["agent_logs"])
 
-    return [
+    jobs = [
         Job("rollup", ROLLUP_EVERY, roll_up, at_start=False),
         Job("partitions", PARTITIONS_EVERY, plan_partitions),
         Job("sweep", SWEEP_EVERY, sweep_away, at_start=False),
     ]
+    if isinstance(series, InfluxSeriesStore):
+        watch = HistoryWatch(db, series, registry=deps.registry, public_url=settings.public_url)
+        jobs.append(Job("drain", DRAIN_EVERY, watch.run_once))
+    return jobs
 
 
 def _disk_watch(db: Database, settings: Settings, disk: DiskGuard) -> Callable[[datetime], Awaitable[None]]:

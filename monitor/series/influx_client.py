@@ -107,6 +107,14 @@ class Influx:
             )
         return self._client
 
+    async def answers(self) -> bool:
+        """Whether the server can be reached at all."""
+        try:
+            async with answering(WRITE_TIMEOUT):
+                return bool(await self.client.ping())
+        except (SeriesDown, Refusal):
+            return False
+
     async def close(self) -> None:
         """End all connections."""
         client, self._client = self._client, None

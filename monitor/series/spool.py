@@ -35,6 +35,7 @@ _ADD = Statement(
 _OF_ANY = text("SELECT EXISTS (SELECT FROM spool WHERE tenant_id = ANY(:tenants))").bindparams(
     bindparam("tenants", type_=ARRAY(PG_UUID(as_uuid=True)))
 )
+_TENANTS = text("SELECT DISTINCT tenant_id FROM spool")
 _LEVEL = text("SELECT count(*), coalesce(sum(points), 0)::bigint, min(created_at) FROM spool")
 
 
@@ -70,3 +71,8 @@ async def level(connection: AsyncConnection) -> Level:
     """What is in the spool, of all tenants that the connection may see."""
     row = (await connection.execute(_LEVEL)).one()
     return Level(*row)
+
+
+async def tenants(connection: AsyncConnection) -> set[UUID]:
+    """Whose points wait."""
+    return set((await connection.execute(_TENANTS)).scalars())
