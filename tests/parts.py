@@ -17,11 +17,11 @@ import pytest
 LEFT_OUT = "no real part: "
 PREFIX = "AGENT_MONITOR_TEST_"
 IMAGES = {
-    "INFLUX": "influxdb:2",
-    "POSTGRES": "pgvector/pgvector:pg17",
-    "REDIS": "redis:7",
+    "INFLUX": "influxdb:2.7.12",
+    "POSTGRES": "pgvector/pgvector:0.8.1-pg17",
+    "REDIS": "redis:7.4.2",
 }
-"""What containers are made of, unless AGENT_MONITOR_TEST_<NAME>_IMAGE says otherwise."""
+"""What containers are made of, as in docker-compose.yml, unless AGENT_MONITOR_TEST_<NAME>_IMAGE says otherwise."""
 
 
 def setting(name: str, default: str = "") -> str:

@@ -130,6 +130,13 @@ async def test_a_build_that_fails_leaves_nothing_and_says_why(tools: Path, tmp_p
     assert code == 0, said
 
 
+def test_containers_are_made_of_what_the_stack_is_made_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    compose = (ROOT / "docker-compose.yml").read_text()
+    assert [name for name in parts.IMAGES if f"image: {parts.image(name)}\n" not in compose] == []
+    monkeypatch.setenv("AGENT_MONITOR_TEST_REDIS_IMAGE", "mine:1")
+    assert parts.image("REDIS") == "mine:1"
+
+
 def test_no_list_of_checksums_is_kept() -> None:
     assert sorted(path.name for path in influxd.HERE.iterdir() if path.suffix != ".pyc" and path.is_file()) == [
         "__init__.py",
