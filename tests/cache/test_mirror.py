@@ -149,8 +149,9 @@ async def test_what_comes_too_late_is_not_kept(world: World, redis_url: str, clo
     live = Live(redis_url)
     old = asyncio.get_running_loop().time() - module.LIFE
     module.keep(live, "a", Reading(world.tenant.id, [row], clock(), old))
-    await world.has(f"agent:{agent_id}:status", None)
-    assert await world.redis.keys("*:status") == []
+    await until(lambda: len(live._telling) == 0)
+    assert await world.redis.keys(f"*{agent_id}*") == []
+    assert await world.redis.keys("*:a:status") == []
     await live.close()
 
 
