@@ -68,7 +68,7 @@ class Outcome:
 
     def lose(self, index: int, error: str) -> None:
         """Say that a log is kept and points that it makes are not."""
-        warning = (index, f"the log is kept, its points are not: {error}")
+        warning = (index, f"the log is kept, a point that it makes is not: {error}")
         if self.warnings[-1:] != [warning]:
             self.warnings.append(warning)
 
