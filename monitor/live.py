@@ -11,7 +11,7 @@ from then on a task of its own asks every `REST` whether it answers again.
     tenant:{id}:agent:{agent}:status   an answer of the API   monitor.agents.mirror
     session:{id}           hash of who is signed in           monitor.identity.sessions
     ratelimit:api:{key}    requests in this window            monitor.ingest.limits
-    queue:scheduled_jobs   list of what is due                alerts
+    queue:scheduled_jobs   list of runs that are due          monitor.schedules.runner
 
 Every key has a time to live.
 """
@@ -134,25 +134,6 @@ class Live:
                 await pipe.execute()
 
         await self.ask(replace)
-
-    async def push_list(self, key: str, *values: str, seconds: float) -> None:
-        """Add to the end of a list, which lives for so long from now."""
-
-        async def push(redis: Redis) -> None:
-            async with redis.pipeline(transaction=True) as pipe:
-                pipe.rpush(key, *values)
-                pipe.pexpire(key, round(seconds * 1000))
-                await pipe.execute()
-
-        await self.ask(push)
-
-    async def pop_list(self, key: str, count: int) -> list[str]:
-        """Take up to so many from the front of a list; none when Redis does not answer."""
-
-        async def pop(redis: Redis) -> list[bytes] | None:
-            return await redis.lpop(key, count)  # type: ignore[return-value]
-
-        return [value.decode(errors="replace") for value in await self.ask(pop) or []]
 
     async def version(self) -> str:
         """The server's version. Raises Unavailable when it does not answer, or nobody named one."""

@@ -47,7 +47,6 @@ async def test_without_a_url_nothing_is_ever_found() -> None:
     live = Live()
     assert (live.ready, await ask(live), live.counters()) == (False, None, None)
     await live.replace_list("a", ["b"], seconds=1)
-    assert await live.pop_list("a", 1) == []
     with pytest.raises(Unavailable):
         await live.version()
     await live.close()
@@ -141,18 +140,16 @@ async def test_a_refusal_is_nothing_found_and_the_rest_goes_on(live: Live, regis
     assert await ask(live) == b"yes"
 
 
-async def test_a_list_is_replaced_added_to_and_taken_from_and_has_an_end(live: Live, own_redis: RedisServer) -> None:
-    await live.replace_list("queue", ["old"], seconds=5)
-    await live.replace_list("queue", ["first", "zweiter ü"], seconds=5)
-    await live.push_list("queue", "third", seconds=50)
-    async with Redis.from_url(own_redis.url) as redis:
-        assert 5000 < await redis.pttl("queue") <= 50_000
-    assert await live.pop_list("queue", 2) == ["first", "zweiter ü"]
-    assert await live.pop_list("queue", 2) == ["third"]
-    assert await live.pop_list("queue", 2) == []
-    await live.replace_list("queue", ["one"], seconds=5)
-    await live.replace_list("queue", [], seconds=5)
-    assert await live.pop_list("queue", 2) == []
+async def test_a_list_is_replaced_and_has_an_end(live: Live, own_redis: RedisServer) -> None:
+    async with Redis.from_url(own_redis.url, decode_responses=True) as redis:
+        await redis.set("queue", "of another type")
+        await live.replace_list("queue", ["first", "zweiter ü"], seconds=5)
+        assert await redis.lrange("queue", 0, -1) == ["first", "zweiter ü"]
+        assert 0 < await redis.pttl("queue") <= 5000
+        await live.replace_list("queue", ["third"], seconds=5)
+        assert await redis.lrange("queue", 0, -1) == ["third"]
+        await live.replace_list("queue", [], seconds=5)
+        assert not await redis.exists("queue")
 
 
 async def test_what_is_told_is_dropped_when_too_much_waits(live: Live) -> None:
