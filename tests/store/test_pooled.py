@@ -139,6 +139,14 @@ async def test_no_tenant_is_left_on_a_connection(pooled: Database) -> None:
             await look(pid)
 
 
+async def test_more_than_a_socket_holds_goes_both_ways(pooled: Database) -> None:
+    echo, text_sent = Statement("SELECT :text || ''"), "x" * 8_000_000
+    async with pooled.driver(Role.APP) as driver, Pipeline(driver) as pipeline:
+        for _ in range(3):
+            pipeline.add(echo, text=text_sent)
+        assert await pipeline.fetch() == [text_sent.encode()]
+
+
 async def test_a_client_that_goes_away_leaves_nothing_behind(pooled: Database, db: Database) -> None:
     tenant, other = await make_tenant(pooled), await make_tenant(pooled)
 
