@@ -50,6 +50,9 @@ QUEUE_KEY = "queue:scheduled_jobs"
 SHOWN = 1000
 """Runs of the queue that Redis holds at most."""
 SHOWN_FOR = timedelta(seconds=10)
+TURN = 1.0
+"""Seconds for which one turn goes on while there is more to call than there is room for."""
+_PAUSE = 0.02
 # Seconds between two tries to mark what was called, while the database is away.
 _AGAIN = 1.0
 _log = structlog.get_logger(__name__)
@@ -92,16 +95,31 @@ class Runner:
     async def run_once(self, now: datetime) -> int:
         """Plan what is due, and begin to call it, as far as there is room; returns how many were claimed.
 
-        Does not wait for the calls: one that takes long holds nobody up.
+        Does not wait for the calls: one that takes long holds nobody up. Where more are due than there is room for,
+        it goes on for a while as room is made.
         """
+        loop, total = asyncio.get_running_loop(), 0
+        end = loop.time() + TURN
+        while True:
+            await self._plan(now)
+            await self._show_queue()
+            room = AT_ONCE - len(self._running)
+            claimed = await self._begin(now, room) if room else 0
+            total += claimed
+            if claimed < room or loop.time() >= end:
+                return total
+            await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED, timeout=TURN)
+            # Let others that are about to end come along.
+            await asyncio.sleep(_PAUSE)
+            now = self._clock()
+
+    async def _plan(self, now: datetime) -> None:
         while True:
             async with self._db.alerter() as connection:
                 if await store.plan_due(connection, now=now) < store.PLANNED_AT_ONCE:
-                    break
-        await self._show_queue()
-        room = AT_ONCE - len(self._running)
-        if room <= 0:
-            return 0
+                    return
+
+    async def _begin(self, now: datetime, room: int) -> int:
         async with self._db.alerter() as connection:
             claimed = await store.claim(connection, now=now, until=now + self._lease, at_most=room)
         for run in claimed:

@@ -139,16 +139,15 @@ async def plan_due(connection: AsyncConnection, *, now: datetime) -> int:
         return 0
     runs: list[tuple[UUID, UUID, datetime, RunStatus]] = []
     following: list[datetime | None] = []
+    # Many agents are due at the same full hour by the same expression.
+    known: dict[tuple[str, str, datetime], tuple[list[datetime], datetime | None]] = {}
     for row in due:
-        try:
-            schedule = schedules.stored(row.schedule, row.timezone)
-        except InvalidInput as fault:
-            _log.warning("a schedule cannot be read", agent=str(row.agent_id), error=fault.message)
-            following.append(None)
-            continue
-        following.append(schedule.after(now))
-        if row.active:
-            times = schedule.between(row.next_run_at, now, at_most=MISSED_AT_MOST + 1)
+        key = (row.schedule, row.timezone, row.next_run_at)
+        if key not in known:
+            known[key] = _times(*key, now=now)
+        times, following_at = known[key]
+        following.append(following_at)
+        if row.active and times:
             past, newest = (RunStatus.MISSED, RunStatus.PENDING) if row.called else (RunStatus.EXPECTED,) * 2
             runs += [(row.tenant_id, row.agent_id, at, newest if at == times[-1] else past) for at in times]
     if runs:
@@ -164,6 +163,16 @@ async def plan_due(connection: AsyncConnection, *, now: datetime) -> int:
     moved = {"tenants": [row.tenant_id for row in due], "agents": [row.agent_id for row in due], "next": following}
     await connection.execute(_MOVE, moved)
     return len(due)
+
+
+def _times(cron: str, timezone: str, first: datetime, *, now: datetime) -> tuple[list[datetime], datetime | None]:
+    """The newest times from `first` until now, and the next one; a schedule that cannot be read has none."""
+    try:
+        schedule = schedules.stored(cron, timezone)
+    except InvalidInput as fault:
+        _log.warning("a schedule cannot be read", schedule=cron, error=fault.message)
+        return [], None
+    return schedule.between(first, now, at_most=MISSED_AT_MOST + 1), schedule.after(now)
 
 
 async def claim(connection: AsyncConnection, *, now: datetime, until: datetime, at_most: int) -> list[Claimed]:

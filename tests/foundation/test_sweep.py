@@ -57,6 +57,23 @@ async def test_old_closed_alerts_go_and_open_ones_stay(db: Database, clock: Sett
             assert set(rows.scalars()) == {still_open, young}
 
 
+async def test_old_runs_go(db: Database, clock: SettableClock) -> None:
+    tenant, now = await make_tenant(db), clock()
+    agent = await make_agent(db, tenant.id)
+    run = text(
+        "INSERT INTO scheduled_runs (tenant_id, id, agent_id, due_at, status) "
+        "VALUES (:tenant, :id, :agent, :at, 'expected')"
+    )
+    times = [now - RAW - timedelta(hours=1), now - RAW + timedelta(hours=1), now]
+    async with db.tenant(tenant.id) as connection:
+        for at in times:
+            await connection.execute(run, {"tenant": tenant.id, "id": uuid7(at), "agent": agent, "at": at})
+    assert (await sweep.run_once(db, now, raw_retention=RAW))["scheduled_runs"] == 1
+    async with db.tenant(tenant.id) as connection:
+        left = await connection.execute(text("SELECT due_at FROM scheduled_runs ORDER BY due_at"))
+        assert list(left.scalars()) == times[1:]
+
+
 async def test_answers_and_log_ids_go_in_batches(
     db: Database, clock: SettableClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -201,6 +201,26 @@ async def test_a_schedule_that_cannot_be_read_stops_nobody_else(s: Stage) -> Non
     assert await s.run() == 1
 
 
+async def test_more_than_there_is_room_for_are_called_in_one_turn(s: Stage) -> None:
+    await s.sql(
+        "INSERT INTO agents (tenant_id, id, external_id, name, ping_token, webhook_url, schedule)"
+        " SELECT :tenant, gen_random_uuid(), 'a' || n, 'a', 't' || n, :url, '0 * * * *' FROM generate_series(1, 150) n",
+        tenant=s.tenant.id,
+        url=s.hook,
+    )
+    s.to_the_hour()
+    await s.sql(
+        "INSERT INTO agent_schedules SELECT tenant_id, id, now(), date_trunc('hour', CAST(:now AS timestamptz))"
+        " FROM agents",
+        now=s.clock(),
+    )
+    claimed = 0
+    while len(s.receiver.requests) < 150:
+        claimed += await s.run()
+    assert claimed == 150
+    assert len({request.headers["Idempotency-Key"] for request, _ in s.receiver.requests}) == 150
+
+
 async def test_a_turn_looks_only_at_what_is_due(s: Stage) -> None:
     """The plan of the query that finds due agents begins with the index on when they are due."""
     await s.agent()
