@@ -24,3 +24,4 @@ async def serving(db: Database, clock: Clock, *, settings: Settings | None = Non
         httpx.AsyncClient(transport=transport, base_url="http://collector") as client,
     ):
         yield client
+    await deps.series.close()

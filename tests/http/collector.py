@@ -19,7 +19,7 @@ from monitor.identity.keys import Authenticator
 from monitor.ingest import Ingest
 from monitor.ingest import routes as ingest_routes
 from monitor.live import Live
-from monitor.series.postgres import PostgresSeriesStore
+from monitor.series.choice import store_of
 from monitor.settings import Settings
 from tests.factories import TenantMade, make_tenant
 
@@ -71,7 +71,7 @@ def make_deps(db: Database, clock: Clock, settings: Settings) -> Deps:
     return Deps(
         settings=settings,
         db=db,
-        series=PostgresSeriesStore(db),
+        series=store_of(settings, db, clock),
         authenticator=Authenticator(db, clock, secret_keys=("a key for tests only",), live=live),
         audit=Recorder(clock),
         clock=clock,
@@ -98,3 +98,4 @@ async def collecting(
     finally:
         await ingest.close()
         await ingest.deps.live.close()
+        await ingest.deps.series.close()
