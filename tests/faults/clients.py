@@ -54,12 +54,12 @@ class Fleet:
     sent must be there, and each row once.
     """
 
-    def __init__(self, url: str, key: str, *, agents: int = 8, pause: float = 0.01) -> None:
-        """`pause`: seconds between two requests of one agent."""
+    def __init__(self, url: str, key: str, *, agents: int = 8, pause: float = 0.01, name: str = "agent") -> None:
+        """`pause`: seconds between two requests of one agent. `name`: how the agents' names begin."""
         self.ledger = Ledger()
         self._url = url
         self._headers = {"Authorization": f"Bearer {key}"}
-        self._names = [f"agent-{number:02d}" for number in range(agents)]
+        self._names = [f"{name}-{number:02d}" for number in range(agents)]
         self._pause = pause
         self._stopping = False
         self._tasks: list[asyncio.Task[None]] = []
@@ -123,6 +123,7 @@ class Fleet:
             await asyncio.sleep(RETRY_SECONDS)
 
 
+_AS = text("SELECT set_config('app.current_tenant_id', :id, true)")
 _LOGS = text("""
     SELECT external_id, count(*) AS copies FROM agent_logs
     WHERE tenant_id = :tenant AND external_id IS NOT NULL GROUP BY 1
@@ -153,12 +154,21 @@ _STREAKS = text("""
 
 async def check_all_kept_once(db: Database, tenant_id: UUID, ledger: Ledger) -> None:
     """Every acknowledged row is stored, none twice, none that was not sent; and the live state is theirs."""
+    await check_logs_kept_once(db, tenant_id, [ledger])
+    given = {"tenant": tenant_id, "metric": "load"}
+    async with db.owner() as owner:
+        await owner.execute(_AS, {"id": str(tenant_id)})
+        points = {(agent, ms): n for agent, ms, n in await owner.execute(_POINTS, given)}
+    assert points == {(agent, ms): 1 for agent, times in ledger.points.items() for ms in times}
+
+
+async def check_logs_kept_once(db: Database, tenant_id: UUID, ledgers: list[Ledger]) -> None:
+    """The same of the logs alone, which are in PostgreSQL wherever the points are."""
     given = {"tenant": tenant_id}
     async with db.owner() as owner:
-        await owner.execute(text("SELECT set_config('app.current_tenant_id', :id, true)"), {"id": str(tenant_id)})
+        await owner.execute(_AS, {"id": str(tenant_id)})
         logs = {row.external_id: row.copies for row in await owner.execute(_LOGS, given)}
-        points = {(agent, ms): n for agent, ms, n in await owner.execute(_POINTS, given | {"metric": "load"})}
         wrong = (await owner.execute(_STREAKS, given)).scalar()
-    assert logs == dict.fromkeys(itertools.chain(*ledger.logs.values()), 1)
-    assert points == {(agent, ms): 1 for agent, times in ledger.points.items() for ms in times}
+    sent = (ids for ledger in ledgers for ids in ledger.logs.values())
+    assert logs == dict.fromkeys(itertools.chain(*sent), 1)
     assert wrong == 0, "agents whose streak or last execution is not what their stored logs say"
