@@ -4,7 +4,7 @@ Tables of UUIDv7 ids are split by the time inside the id, so their two- and thre
 their time column. Names are `<table>_p<first day>`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -153,6 +153,16 @@ async def apply(db: Database, now: datetime, *, retention: Mapping[str, timedelt
             await connection.execute(text("SET LOCAL lock_timeout = '5s'"))
             await connection.execute(text(f"DROP TABLE IF EXISTS {name}"))
     return todo
+
+
+async def cover(db: Database, tables: Collection[str], at: datetime) -> None:
+    """Make the partitions of some tables that hold `at`, however long ago that is."""
+    async with db.owner() as connection:
+        have = set(await existing_names(connection))
+    for layout in LAYOUTS:
+        wanted = partition(layout, at)
+        if layout.table in tables and wanted.name not in have:
+            await _create(db, wanted)
 
 
 async def _create(db: Database, item: Partition) -> None:

@@ -19,7 +19,7 @@ from tests.servers.process import Process, free_port
 
 ROOT = Path(__file__).parents[1]
 MAIN = "from monitor.cli import main; main()"
-_VARIABLES = {
+VARIABLES = {
     Role.APP: "AGENT_MONITOR_DATABASE_URL",
     Role.ALERTER: "AGENT_MONITOR_DATABASE_ALERTER_URL",
     Role.DOORMAN: "AGENT_MONITOR_DATABASE_DOORMAN_URL",
@@ -76,7 +76,7 @@ class Stage:
     def environment(self, **more: str) -> dict[str, str]:
         """The environment of our programs: this database, a short log, and what the caller adds."""
         made = {name: value for name, value in os.environ.items() if not name.startswith("AGENT_MONITOR_")}
-        made |= {_VARIABLES[role]: url for role, url in self.urls.items()}
+        made |= {VARIABLES[role]: url for role, url in self.urls.items()}
         made |= {
             "AGENT_MONITOR_DATA_DIR": str(self.folder),
             "AGENT_MONITOR_LOG_LEVEL": "warning",

@@ -58,10 +58,11 @@ async def write_points(cur: Cursor, batch: Batch, points: Points) -> None:
     t = arrays.int4s(points.at - (batch.hour_us + HOUR_US // 2))
     slices = _slices(_lengths(points.series, batch))
     await cur.execute(_CHUNKS, [hour, t, arrays.float8s(points.value), *batch.who.all, *slices], prepare=False)
-    await _write_minutes(cur, batch, fold_minutes(points))
+    await write_minutes(cur, batch, fold_minutes(points))
 
 
-async def _write_minutes(cur: Cursor, batch: Batch, minutes: Minutes) -> None:
+async def write_minutes(cur: Cursor, batch: Batch, minutes: Minutes) -> None:
+    """The minutes of the batch's hour, one row a series."""
     crowded = np.zeros(len(batch.who.ids), np.int16)
     crowded[minutes.series[minutes.count > 1]] = 1
     columns = [
