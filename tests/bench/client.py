@@ -70,7 +70,7 @@ class Connection:
         """One request; its status and body."""
         self._writer.write(data)
         head = (await self._reader.readuntil(b"\r\n\r\n")).lower()
-        length = int(head.partition(b"content-length:")[2].partition(b"\r\n")[0])
+        length = int(head.partition(b"content-length:")[2].partition(b"\r\n")[0] or 0)  # a 204 names none
         return int(head[9:12]), await self._reader.readexactly(length)
 
     async def close(self) -> None:
