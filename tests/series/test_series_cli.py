@@ -9,7 +9,7 @@ from tests.conftest import urls
 from tests.factories import make_agent, make_tenant
 from tests.series.conftest import History, point
 from tests.servers.fixtures import Influx as Corner
-from tests.stage import VARIABLES, MAIN, ROOT
+from tests.stage import MAIN, ROOT, VARIABLES
 
 
 async def run(env: dict[str, str], *words: str) -> tuple[int | None, list[str]]:
