@@ -73,13 +73,12 @@ class InfluxSeriesStore:
                 if reading is None:
                     return []
                 left = await unsettled(cur, reading.who, reading.shape.span) if reading.widths else None
-        if influx_reduce.is_pushed(reduction):
-            scan = Scan(self.influx, reading.who, reduction.metric)
-            shape = reading.shape
-            found = await influx_reduce.pushed(scan, reduction.reduce, shape.span, counters=shape.counters)
+        if influx_reduce.is_pushed(reduction, reading):
+            answer = await influx_reduce.pushed(Scan(self.influx, reading.who, reduction.metric), reading)
         else:
-            found = await reading.gather(InfluxSource(self.influx, reading.who, metric=reduction.metric, left=left))
-        return reduce.reduced(await reading.answer(found), reading.labels)
+            source = InfluxSource(self.influx, reading.who, metric=reduction.metric, left=left)
+            answer = await reading.answer(await reading.gather(source))
+        return reduce.reduced(answer, reading.labels)
 
     async def roll_up(self, now: datetime) -> Report:
         """Write the minutes and hours of what is over, and of what came late."""

@@ -134,6 +134,43 @@ async def test_reductions_equal_the_reference(history: History, day: datetime, w
                 assert (one.count, one.last_at) == (want.count, want.last_at)
 
 
+@pytest.mark.parametrize("window", [timedelta(minutes=4), timedelta(minutes=90)])
+async def test_rises_of_short_windows_equal_the_reference(history: History, day: datetime, window: timedelta) -> None:
+    tenant = await make_tenant(history.db)
+    agent_id = await make_agent(history.db, tenant.id)
+    end, random = day + timedelta(hours=5), np.random.default_rng(3)
+    points: list[Point] = []
+    for kind, tags in itertools.product((Kind.COUNTER, Kind.DELTA), ((), (("model", "opus"),))):
+        values = random.integers(0, 50, 100).tolist()  # a counter restarts at every drop
+        times = [end - timedelta(minutes=91 - n * 0.9, microseconds=n) for n in range(100)]
+        points += [
+            point(agent_id, at, float(value), metric=kind, tags=tags, kind=kind)
+            for at, value in zip(times, values, strict=True)
+        ]
+    await history.write(tenant.id, points)
+    for kind, reduce in itertools.product((Kind.COUNTER, Kind.DELTA), OF_COUNTERS):
+        own = [one for one in points if one.series.metric == kind]
+        wanted = Query(metric=kind, reduce=reduce, start=end - window, end=end)
+        (expected,) = reference.answer(own, wanted, kind=kind).values()
+        reduction = Reduction(metric=kind, reduce=reduce, window=window)
+        (one,) = await history.store.reduce(reduction, {tenant.id: [agent_id]}, now=end)
+        assert one.value == pytest.approx(expected.value)
+        assert (one.count, one.last_at) == (expected.count, expected.last_at)
+
+
+@pytest.mark.parametrize("count", [1, 19, 20, 21, 100, 140, 700])
+async def test_percentiles_of_an_hour_are_by_nearest_rank(history: History, day: datetime, count: int) -> None:
+    tenant = await make_tenant(history.db)
+    agent_id = await make_agent(history.db, tenant.id)
+    values = np.random.default_rng(count).permutation(count).tolist()
+    points = [point(agent_id, day + n * HOUR / count, float(value)) for n, value in enumerate(values)]
+    await history.write(tenant.id, points)
+    for reduce, percent in PERCENTS.items():
+        reduction = Reduction(metric="m", reduce=reduce, window=HOUR)
+        (one,) = await history.store.reduce(reduction, {tenant.id: [agent_id]}, now=day + HOUR)
+        assert one.value == reference.nearest_rank([float(value) for value in values], percent), reduce
+
+
 async def test_a_window_holds_its_start_and_not_its_end(history: History, day: datetime) -> None:
     tenant = await make_tenant(history.db)
     agent_id = await make_agent(history.db, tenant.id)
