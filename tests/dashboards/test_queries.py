@@ -36,9 +36,7 @@ def _key(fleet: Fleet, name: str, point: Point) -> str:
 
 async def _in_influx(flux: Flux, fleet: Fleet) -> None:
     lines = [f"{_key(fleet, name, point)} value={point.value!r} {point.at_us}" for name, point in fleet.points]
-    lines.append(
-        f"load,tenant={fleet.agents['theirs']},agent=akira-001,_id=99 value=7777 {fleet.points[0][1].at_us}"
-    )
+    lines.append(f"load,tenant={fleet.agents['theirs']},agent=akira-001,_id=99 value=7777 {fleet.points[0][1].at_us}")
     await flux.write("raw", lines)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Table, func, insert, select, text, update
+from sqlalchemy.dialects.postgresql import array
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.agents.tables import Agent
@@ -104,6 +105,9 @@ def _telemetry(made: Furnished, now: datetime) -> dict[str, dict[str, Any]]:
         "rollups_minute": {"series_id": series, "hour": hour - timedelta(hours=2), "minute": [0], "sum": [7.0]},
         "rollups_hour": rollup,
         "rollups_day": rollup | {"at": hour.replace(hour=0)},
+        "rollup_dirty": {"series_id": series, "hour": hour - timedelta(hours=2)},
+        "spool": {"points": 1, "series_ids": array([series]), "at": [now], "values": [float(made.number)]},
+        "series_copies": {"source": "postgres", "day": hour.replace(hour=0)},
         "touched": {"agent_ids": [made.agent_id], "kinds": [1]},
         "idempotency_keys": {"key": f"{word}-key", "body_hash": b"x" * 32, "answer": {word: word}},
         "audit_logs": {
