@@ -1,4 +1,4 @@
-"""Reductions for rules on every SeriesStore against a plain reference: many agents and tenants, windows of all lengths."""
+"""Reductions for rules on every SeriesStore against a plain reference, in windows of all lengths."""
 
 import itertools
 from datetime import datetime, timedelta
