@@ -6,12 +6,15 @@ from datetime import UTC, datetime
 
 import pytest
 
-from monitor.db import Database
+from monitor import administration, doctor
+from monitor.db import Role
+from monitor.embedded import EmbeddedPostgres
 from monitor.errors import ConfigError, SeriesDown
 from monitor.ids import microseconds
 from monitor.series import choice, influx_buckets
 from monitor.series.influx_client import REQUEST_BYTES, Denied, Influx, Refusal, parse
 from monitor.settings import Settings
+from tests.conftest import urls
 from tests.servers import fixtures as servers
 
 COUNT = 'from(bucket: bucket) |> range(start: 2020-01-01T00:00:00Z) |> group() |> count() |> yield(name: "n")'
@@ -105,7 +108,7 @@ async def test_buckets_are_made_and_kept_in_step(influx: servers.Influx) -> None
     await client.close()
 
 
-async def test_wrong_settings_stop_the_start(influx: servers.Influx, db: Database) -> None:
+async def test_wrong_settings_stop_the_start(influx: servers.Influx) -> None:
     settings = settings_of(influx)
     with pytest.raises(ConfigError, match="AGENT_MONITOR_INFLUX_TOKEN is not set"):
         choice.influx_of(replace(settings, influx_token=None))
@@ -117,3 +120,29 @@ async def test_wrong_settings_stop_the_start(influx: servers.Influx, db: Databas
         await choice.prepare(replace(settings, influx_org="nobody"))
     with pytest.raises(SeriesDown):
         await choice.prepare(replace(settings, influx_url="http://127.0.0.1:9"))
+
+
+async def test_migrate_makes_buckets_and_doctor_looks_at_them(
+    influx: servers.Influx, postgres: EmbeddedPostgres, database_name: str
+) -> None:
+    at = urls(postgres, database_name)
+    settings = replace(
+        settings_of(influx),
+        database_url=at[Role.APP],
+        database_alerter_url=at[Role.ALERTER],
+        database_doorman_url=at[Role.DOORMAN],
+        database_owner_url=at[Role.OWNER],
+    )
+
+    async def found(settings: Settings) -> list[tuple[bool, str]]:
+        return [(one.well, one.detail) for one in await doctor.examine(settings) if one.subject == "influxdb"]
+
+    ((well, detail),) = await found(settings)
+    assert not well
+    assert f"there is no bucket {influx.bucket}_day: agent-monitor migrate" in detail
+    await administration.migrate(settings, check=False, wait=5)
+    assert await found(settings) == [(True, "answers; its buckets are as they should be")]
+    ((well, detail),) = await found(replace(settings, influx_url="http://127.0.0.1:9"))
+    assert not well
+    assert "does not answer" in detail
+    assert await found(replace(settings, influx_url=None)) == []
