@@ -11,7 +11,7 @@ from pathlib import Path
 
 import uvloop
 
-from tests.bench import disk, influx, logs, memory, metrics, query, rules
+from tests.bench import disk, drain, influx, logs, memory, metrics, query, rules
 from tests.bench.figure import Figure, table
 from tests.bench.machine import ENOUGH, free_share
 from tests.stage import Stage, open_stage, scene
@@ -25,6 +25,7 @@ BENCHES: dict[str, Bench] = {
     "disk": disk.run,
     "query": query.run,
     "influx": influx.run,
+    "drain": drain.run,
 }
 
 
