@@ -80,10 +80,8 @@ class PostgresEnd:
     async def write_points(self, page: Page, points: Points, *, before: int) -> int:
         """Samples: those of closed hours are work for compaction."""
         if len(points.at):
-            await partitions.cover(self.db, ("samples", "sample_chunks"), from_microseconds(int(points.at.min())))
-            await partitions.cover(
-                self.db, ("rollups_minute", *_TABLES.values()), from_microseconds(int(points.at.min()))
-            )
+            tables = ("samples", "sample_chunks", "rollups_minute", *_TABLES.values())
+            await partitions.cover(self.db, tables, from_microseconds(int(points.at.min())))
             async with self.db.driver(Role.APP) as connection, Pipeline(connection) as pipeline:
                 pipeline.add(SET_TENANT, tenant=str(page.tenant_id))
                 upsert(pipeline, page.tenant_id, [Prepared(page.who.ids[points.series], points.at, points.value)])
