@@ -53,13 +53,13 @@ def describe_value(leaf: Leaf, value: float | None, *, count: int) -> str:
         case HeartbeatLeaf():
             if value is None:
                 return "no heartbeat yet"
-            return f"last heartbeat {format_duration(timedelta(seconds=max(0, round(value))))} ago"
+            return f"last heartbeat {_ago(value)}"
         case ScheduleLeaf():
             if value is None:
                 return "no scheduled run yet"
             if value == 0:
                 return "the last scheduled run came in time"
-            return f"the run that was due {format_duration(timedelta(seconds=round(value)))} ago did not come in time"
+            return f"the run that was due {_ago(value)} did not come in time"
         case LogLeaf():
             if count == 0:
                 return f"no log line over {format_duration(leaf.window)}"
@@ -114,6 +114,12 @@ def _lines(leaf: LogLeaf) -> str:
     kind = f"{leaf.level} line" if leaf.level else "log line"
     plural = "" if leaf.count == 1 else "s"
     return f"{kind}{plural} with “{leaf.contains}” over {format_duration(leaf.window)}"
+
+
+def _ago(seconds: float) -> str:
+    # A timedelta holds no more, and a clock that is wrong must not keep an alert from being told.
+    bounded = min(max(0.0, seconds), timedelta.max.total_seconds() - 1)
+    return f"{format_duration(timedelta(seconds=round(bounded)))} ago"
 
 
 def _subject(leaf: MetricLeaf | RateLeaf) -> str:

@@ -58,11 +58,11 @@ class World:
         await until(there)
 
     async def asked(self, agent: str) -> None:
-        """Ask, and wait until the answer is remembered."""
-        assert (await self.get(agent)).status_code == 200
+        """Ask until the answer is remembered: what a commit brings into Redis takes an older answer away."""
         key = f"tenant:{self.tenant.id}:agent:{agent}:status"
 
         async def there() -> bool:
+            assert (await self.get(agent)).status_code == 200
             return bool(await self.redis.exists(key))
 
         await until(there)
