@@ -5,16 +5,17 @@ The way of the data::
     agent ── POST /api/v1/logs|metrics|heartbeats, /ping/{token}
                │  monitor.ingest   authenticate → decode → validate row by row
                ▼
-             batcher               group commit: many requests, one transaction; answered after it
+             batcher               group commit: many requests, one transaction, sent in one go (monitor.pipeline)
                ├─→ agent_logs, agent_live, touched        (monitor.agents)
-               ├─→ samples                                 (monitor.series)
+               ├─→ samples in PostgreSQL, or InfluxDB before the commit, or its spool    (monitor.series)
                └─→ Redis, after the commit, where there is one (monitor.agents.mirror)
 
     tick ── alerts.evaluate        take what was touched or is due → read set-based → judge → step → decide
                └─→ alert_states, alerts, notifications     one transaction
     tick ── alerts.deliver         claim → render → send (alerts.channels) → mark
     tick ── schedules.runner       plan what is due → claim → call the agent's webhook → mark → its log, as above
-    tick ── series.rollup, partitions, retention, self-checks
+    tick ── series.drain           the spool into InfluxDB, in order, when it answers again
+    tick ── rollups, partitions, retention, self-checks
 
 Import order, top imports down, never up (enforced by import-linter, see pyproject.toml)::
 
@@ -24,7 +25,7 @@ Import order, top imports down, never up (enforced by import-linter, see pyproje
     alerts.store, alerts.sources, alerts.channels
     monitor.identity, monitor.agents, monitor.audit            slices, independent of each other
     monitor.http
-    monitor.series, monitor.live, monitor.partitions, monitor.embedded
+    monitor.series, monitor.pipeline, monitor.live, monitor.partitions, monitor.embedded
     monitor.tables
     monitor.db
     alerts.core
