@@ -19,6 +19,7 @@ from monitor.http.deps import Deps
 from monitor.identity import routes as identity
 from monitor.ingest import Ingest
 from monitor.ingest import routes as ingest_routes
+from monitor.ingest.entry import hot
 from monitor.schedules import routes as schedules
 from monitor.series import routes as series
 
@@ -73,7 +74,7 @@ def create_app(deps: Deps, ingest: Ingest, *, closing: Callable[[], Awaitable[No
     app.state.deps = deps
     problems.install(app)
     taking = ingest_routes.router(ingest)
-    app.hot = ingest_routes.hot(taking)
+    app.hot = hot(taking)
     for router in (
         taking,
         agents.router,

@@ -62,7 +62,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(MonitorError)
     async def _known(request: Request, error: MonitorError) -> Response:
-        return _ours(request, error)
+        return of_error(_told(request, error))
 
     @app.exception_handler(RequestValidationError)
     async def _pydantic(_: Request, error: RequestValidationError) -> Response:
@@ -83,14 +83,16 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     async def _bug(request: Request, error: Exception) -> Response:
-        return _unexpected(request, error)
+        return of_error(_unexpected(request, error))
 
 
-def guarded(endpoint: Callable[[Request], Awaitable[Response]]) -> ASGIApp:
-    """An endpoint as an application of its own, with no framework around it; its errors are answered as all are.
-
-    A client that went away is not answered.
+def guarded(
+    endpoint: Callable[[Request], Awaitable[Response]], answer: Callable[[MonitorError], Response] | None = None
+) -> ASGIApp:
+    """An endpoint as an application of its own, with no framework around it; its errors are answered as all are, or by
+    `answer` where its protocol has a shape for them. A client that went away is not answered.
     """
+    shape = answer or of_error
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
@@ -99,23 +101,24 @@ def guarded(endpoint: Callable[[Request], Awaitable[Response]]) -> ASGIApp:
         except ClientDisconnect:
             return
         except MonitorError as error:
-            response = _ours(request, error)
+            response = shape(_told(request, error))
         except Exception as error:  # noqa: BLE001 - one of the three places: what the framework does for the others
-            response = _unexpected(request, error)
+            response = shape(_unexpected(request, error))
         await response(scope, receive, send)
 
     return app
 
 
-def _ours(request: Request, error: MonitorError) -> Response:
+def _told(request: Request, error: MonitorError) -> MonitorError:
+    """The error as the caller may hear it: a fault of ours is logged, and nothing of it told."""
     if isinstance(error, TenantMissing) or error.status == 500:
         return _unexpected(request, error)
-    return of_error(error)
+    return error
 
 
-def _unexpected(request: Request, error: Exception) -> Response:
+def _unexpected(request: Request, error: Exception) -> MonitorError:
     _log.error("request failed", method=request.method, path=request.url.path, exc_info=error)
-    return problem(500, "internal_error", "This is a fault of Agent Monitor; it has been logged.")
+    return MonitorError("This is a fault of Agent Monitor; it has been logged.")
 
 
 def uuid_of(text: str) -> UUID | None:

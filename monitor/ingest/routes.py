@@ -1,24 +1,19 @@
 """POST /api/v1/logs, /metrics and /heartbeats, and the ping addresses.
 
-These are the hot path: the endpoints stand in the OpenAPI document like all others, and are called with the bare
-request, without the framework's dependency solving.
+These are the hot path: see entry.py.
 """
 
 from collections.abc import Awaitable, Callable
 
 import msgspec
 from fastapi import APIRouter, Request, Response
-from fastapi.routing import APIRoute
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from monitor.errors import UnsupportedMedia
 from monitor.http import problems
 from monitor.ingest import body, ping, schema, service
-from monitor.ingest.body import Disconnected
+from monitor.ingest.entry import BareRoute, admit
 from monitor.ingest.idempotency import Answered
 from monitor.ingest.service import NONE_KEPT, Ingest
-from monitor.principal import Principal
-from monitor.principal import Scope as KeyScope
 
 _JSON = "application/json"
 _LINES = {"application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines"}
@@ -26,21 +21,6 @@ _OPEN = {"", "text/plain"}
 _PLAIN_ANSWERS = 1001
 
 Take = Callable[[service.Request], Awaitable[Answered]]
-
-
-class BareRoute(APIRoute):
-    """A route whose endpoint gets the request and gives the response, with nothing in between."""
-
-    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Call the endpoint. A client that went away is not answered."""
-        if scope["method"] not in (self.methods or ()):
-            await super().handle(scope, receive, send)
-            return
-        try:
-            response: Response = await self.endpoint(Request(scope, receive))
-        except Disconnected:
-            return
-        await response(scope, receive, send)
 
 
 def router(ingest: Ingest) -> APIRouter:
@@ -65,15 +45,6 @@ def router(ingest: Ingest) -> APIRouter:
         )
     ping.mount(routes, ingest)
     return routes
-
-
-def hot(routes: APIRouter) -> dict[tuple[str, str], ASGIApp]:
-    """The posts among the routes, by method and path, to be called without the framework around them."""
-    return {
-        ("POST", route.path): problems.guarded(route.endpoint)
-        for route in routes.routes
-        if isinstance(route, BareRoute) and "{" not in route.path
-    }
 
 
 def _endpoint(ingest: Ingest, take: Take) -> Callable[[Request], Awaitable[Response]]:
@@ -108,15 +79,6 @@ def _endpoint(ingest: Ingest, take: Take) -> Callable[[Request], Awaitable[Respo
 def _plain(accepted: int) -> Response:
     content = msgspec.json.encode({"accepted": accepted, "rejected": []})
     return Response(content, status_code=202, media_type=_JSON)
-
-
-async def admit(ingest: Ingest, request: Request) -> Principal:
-    """Who is asking, if it may send rows now: a valid key with the scope, within its rate, and room on the disk."""
-    principal = await ingest.deps.authenticate(request)
-    principal.require(KeyScope.INGEST)
-    await ingest.gate.enter(principal.key_id or principal.user_id, now=ingest.deps.clock())
-    ingest.disk.check()
-    return principal
 
 
 def _media(content_type: str) -> tuple[bool, bool]:

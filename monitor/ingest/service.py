@@ -22,9 +22,10 @@ from monitor.ingest.disk import DiskGuard
 from monitor.ingest.idempotency import Answered, Idempotency, Repeated, Stamp
 from monitor.ingest.intake import Intake
 from monitor.ingest.limits import RateGate
+from monitor.ingest.logs import LogDraft
 from monitor.ingest.metrics import IngestMetrics
 from monitor.ingest.payloads import BeatIn, LogIn, MetricIn, Outcome
-from monitor.ingest.points import Shapes
+from monitor.ingest.points import PointDraft, Shapes
 from monitor.ingest.values import Window
 from monitor.principal import Principal
 
@@ -72,7 +73,7 @@ class Ingest:
         self.mirror = Mirror(deps.db, deps.live, deps.clock)
         self._intake = Intake(self.registry, deps.series)
         self._idempotency = Idempotency(deps.db)
-        self._shapes = Shapes()
+        self.shapes = Shapes()
         self._logs, self._metrics, self._beats = Decoder(LogIn), Decoder(MetricIn), Decoder(BeatIn)
 
     async def start(self) -> None:
@@ -98,13 +99,27 @@ class Ingest:
         """Take heartbeats in."""
         return await self._take(request, "heartbeat", self._check_beats, self._intake.beats)
 
+    async def keep_points(self, principal: Principal, drafts: Sequence[PointDraft], outcome: Outcome) -> None:
+        """Commit points of another protocol; those that are not kept are named in `outcome`."""
+        if drafts:
+            job = await self._intake.metrics(principal, drafts, outcome, now=self.deps.clock())
+            await self._commit(job, outcome)
+
+    async def keep_logs(self, principal: Principal, drafts: Sequence[LogDraft], outcome: Outcome) -> None:
+        """As `keep_points`, for logs."""
+        if drafts:
+            job = await self._intake.logs(principal, drafts, outcome, now=self.deps.clock())
+            await self._commit(job, outcome)
+
+    def window(self) -> Window:
+        """Which times a request that comes now may speak of."""
+        return self._window(self.deps.clock())
+
     async def accept_metrics(self, principal: Principal, rows: Sequence[MetricIn]) -> Outcome:
         """Take points of this process itself; returns when they are committed."""
-        now = self.deps.clock()
         outcome = Outcome()
-        drafts = points.drafts(Rows(list(rows)), self._window(now), outcome, self._shapes)
-        if drafts:
-            await self._commit(await self._intake.metrics(principal, drafts, outcome, now=now), outcome)
+        drafts = points.drafts(Rows(list(rows)), self.window(), outcome, self.shapes)
+        await self.keep_points(principal, drafts, outcome)
         return outcome
 
     async def accept_run(self, principal: Principal, agent: str, log: LogIn | None, beat: BeatIn | None) -> Outcome:
@@ -118,7 +133,7 @@ class Ingest:
             job = await self._intake.logs(principal, logs.drafts(Rows([log]), window, outcome), outcome, now=now)
         if beat is not None:
             beat.agent = agent
-            drafts = beats.drafts(Rows([beat]), window, ignored, self._shapes)
+            drafts = beats.drafts(Rows([beat]), window, ignored, self.shapes)
             other = await self._intake.beats(principal, drafts, ignored, now=now)
             job.beats += other.beats
             for agent_id, news in other.touches.items():
@@ -152,12 +167,12 @@ class Ingest:
     def _check_metrics(self, request: Request, window: Window) -> Checked:
         rows = self._metrics.decode(request.body, lines=request.lines, sniff=request.sniff)
         outcome = Outcome()
-        return Checked(points.drafts(rows, window, outcome, self._shapes), outcome, len(rows.rows))
+        return Checked(points.drafts(rows, window, outcome, self.shapes), outcome, len(rows.rows))
 
     def _check_beats(self, request: Request, window: Window) -> Checked:
         rows = self._beats.decode(request.body, lines=request.lines, sniff=request.sniff)
         outcome = Outcome()
-        return Checked(beats.drafts(rows, window, outcome, self._shapes), outcome, len(rows.rows))
+        return Checked(beats.drafts(rows, window, outcome, self.shapes), outcome, len(rows.rows))
 
     async def _take(self, request: Request, kind: str, check: Check, plan: Any) -> Answered:
         """The answer, once what is kept of the rows is committed; by its key, the one it got before."""

@@ -1,0 +1,1 @@
+"""Usage: prices, the ledger of model calls, budgets."""

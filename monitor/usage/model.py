@@ -1,0 +1,50 @@
+"""A call of a model, and what it read and wrote: the line of the ledger. Pure."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tokens:
+    """What a model read and wrote. The cached ones are parts of `input`, `reasoning` is a part of `output`."""
+
+    input: int = 0
+    output: int = 0
+    cache_read: int = 0
+    cache_write: int = 0
+    reasoning: int = 0
+
+    @property
+    def total(self) -> int:
+        """What counts: nothing twice."""
+        return self.input + self.output
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One call of a model: a line of the ledger. `given_cost`: what the sender says that it cost, in US dollars."""
+
+    id: UUID
+    agent_id: UUID
+    model: str | None
+    tokens: Tokens
+    started_at: datetime
+    completed_at: datetime | None = None
+    task_id: UUID | None = None
+    execution_id: UUID | None = None
+    conversation: str | None = None
+    user: str | None = None
+    provider: str | None = None
+    operation: str | None = None
+    failed: bool = False
+    error_message: str | None = None
+    given_cost: Decimal | None = None
+    time_to_first_token_ms: float | None = None
+    agent_version: str | None = None
+    environment: str | None = None
+    trace_id: str | None = None
+    span_id: str | None = None
+    metadata: dict[str, Any] = field(default_factory=dict)
