@@ -1,0 +1,1 @@
+"""Errors as groups, traces as pages, scores, deployments and comparisons."""
