@@ -1,0 +1,1 @@
+"""Dialects, and what their senders really send."""
