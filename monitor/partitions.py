@@ -68,6 +68,8 @@ LAYOUTS = (
     Layout("rollups_hour", Span.MONTH, Key.TIME, timedelta(days=31)),
     Layout("rollups_day", Span.YEAR, Key.TIME, timedelta(days=31)),
     Layout("audit_logs", Span.MONTH, Key.UUID7, timedelta(days=1)),
+    Layout("tasks", Span.DAY, Key.UUID7, timedelta(days=31)),
+    Layout("tool_executions", Span.DAY, Key.UUID7, timedelta(days=31)),
 )
 # Any fixed number: whoever changes partitions holds this lock, so that two planners do not make the same one.
 _LOCK = text("SELECT pg_advisory_xact_lock(7305311829014114)")

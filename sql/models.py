@@ -5,6 +5,7 @@ import monitor.agents.tables
 import monitor.audit.tables
 import monitor.identity.tables
 import monitor.ingest.tables
+import monitor.runs.tables
 import monitor.schedules.tables
 import monitor.series.tables
 from monitor.tables import Base
@@ -15,6 +16,7 @@ MODULES = (
     monitor.series.tables,
     monitor.ingest.tables,
     monitor.schedules.tables,
+    monitor.runs.tables,
     monitor.audit.tables,
     alerts.tables,
 )

@@ -80,6 +80,92 @@ CREATE FUNCTION dashboards.points(of_tenant uuid, of_metric text, low timestamp 
 
 ALTER FUNCTION dashboards.points(of_tenant uuid, of_metric text, low timestamp with time zone, high timestamp with time zone) OWNER TO agent_monitor_owner;
 
+CREATE FUNCTION public.calculate_duration() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+    BEGIN
+        NEW.duration_ms = round(extract(epoch FROM NEW.completed_at - NEW.started_at) * 1000);
+        RETURN NEW;
+    END
+    $$;
+
+ALTER FUNCTION public.calculate_duration() OWNER TO agent_monitor_owner;
+
+CREATE FUNCTION public.count_tasks_on_delete() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+    BEGIN
+        INSERT INTO agent_counts (tenant_id, agent_id, tasks, completed, failed, timed, duration_ms, tokens, cost_usd)
+        SELECT tenant_id, agent_id, n, completed, failed, timed, duration_ms, tokens, cost_usd FROM (
+            SELECT tenant_id, agent_id, sum(sign) AS n,
+                   coalesce(sum(sign) FILTER (WHERE completed), 0) AS completed,
+                   coalesce(sum(sign) FILTER (WHERE failed), 0) AS failed,
+                   coalesce(sum(sign) FILTER (WHERE duration_ms IS NOT NULL), 0) AS timed,
+                   coalesce(sum(sign * duration_ms), 0) AS duration_ms,
+                   sum(sign * tokens_used) AS tokens, sum(sign * cost_usd) AS cost_usd
+            FROM (
+    SELECT -1 AS sign, tenant_id, agent_id, status = 'completed' AS completed, status = 'failed' AS failed,
+           CASE WHEN status = 'completed' THEN duration_ms END AS duration_ms, tokens_used, cost_usd FROM gone
+) changes GROUP BY tenant_id, agent_id
+        ) sums
+        WHERE (n, completed, failed, timed, duration_ms, tokens, cost_usd) <> (0, 0, 0, 0, 0, 0, 0);
+        RETURN NULL;
+    END
+    $$;
+
+ALTER FUNCTION public.count_tasks_on_delete() OWNER TO agent_monitor_owner;
+
+CREATE FUNCTION public.count_tasks_on_insert() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+    BEGIN
+        INSERT INTO agent_counts (tenant_id, agent_id, tasks, completed, failed, timed, duration_ms, tokens, cost_usd)
+        SELECT tenant_id, agent_id, n, completed, failed, timed, duration_ms, tokens, cost_usd FROM (
+            SELECT tenant_id, agent_id, sum(sign) AS n,
+                   coalesce(sum(sign) FILTER (WHERE completed), 0) AS completed,
+                   coalesce(sum(sign) FILTER (WHERE failed), 0) AS failed,
+                   coalesce(sum(sign) FILTER (WHERE duration_ms IS NOT NULL), 0) AS timed,
+                   coalesce(sum(sign * duration_ms), 0) AS duration_ms,
+                   sum(sign * tokens_used) AS tokens, sum(sign * cost_usd) AS cost_usd
+            FROM (
+    SELECT 1 AS sign, tenant_id, agent_id, status = 'completed' AS completed, status = 'failed' AS failed,
+           CASE WHEN status = 'completed' THEN duration_ms END AS duration_ms, tokens_used, cost_usd FROM added
+) changes GROUP BY tenant_id, agent_id
+        ) sums
+        WHERE (n, completed, failed, timed, duration_ms, tokens, cost_usd) <> (0, 0, 0, 0, 0, 0, 0);
+        RETURN NULL;
+    END
+    $$;
+
+ALTER FUNCTION public.count_tasks_on_insert() OWNER TO agent_monitor_owner;
+
+CREATE FUNCTION public.count_tasks_on_update() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+    BEGIN
+        INSERT INTO agent_counts (tenant_id, agent_id, tasks, completed, failed, timed, duration_ms, tokens, cost_usd)
+        SELECT tenant_id, agent_id, n, completed, failed, timed, duration_ms, tokens, cost_usd FROM (
+            SELECT tenant_id, agent_id, sum(sign) AS n,
+                   coalesce(sum(sign) FILTER (WHERE completed), 0) AS completed,
+                   coalesce(sum(sign) FILTER (WHERE failed), 0) AS failed,
+                   coalesce(sum(sign) FILTER (WHERE duration_ms IS NOT NULL), 0) AS timed,
+                   coalesce(sum(sign * duration_ms), 0) AS duration_ms,
+                   sum(sign * tokens_used) AS tokens, sum(sign * cost_usd) AS cost_usd
+            FROM (
+    SELECT 1 AS sign, tenant_id, agent_id, status = 'completed' AS completed, status = 'failed' AS failed,
+           CASE WHEN status = 'completed' THEN duration_ms END AS duration_ms, tokens_used, cost_usd FROM added
+ UNION ALL 
+    SELECT -1 AS sign, tenant_id, agent_id, status = 'completed' AS completed, status = 'failed' AS failed,
+           CASE WHEN status = 'completed' THEN duration_ms END AS duration_ms, tokens_used, cost_usd FROM gone
+) changes GROUP BY tenant_id, agent_id
+        ) sums
+        WHERE (n, completed, failed, timed, duration_ms, tokens, cost_usd) <> (0, 0, 0, 0, 0, 0, 0);
+        RETURN NULL;
+    END
+    $$;
+
+ALTER FUNCTION public.count_tasks_on_update() OWNER TO agent_monitor_owner;
+
 CREATE FUNCTION public.errors_after(tenant uuid, agent uuid, after uuid) RETURNS bigint
     LANGUAGE plpgsql STABLE PARALLEL SAFE
     AS $$
@@ -426,6 +512,55 @@ CREATE VIEW dashboards.tenants AS
 
 ALTER VIEW dashboards.tenants OWNER TO agent_monitor_owner;
 
+CREATE TABLE public.agent_counts (
+    tenant_id uuid NOT NULL,
+    id bigint NOT NULL,
+    agent_id uuid NOT NULL,
+    tasks bigint NOT NULL,
+    completed bigint NOT NULL,
+    failed bigint NOT NULL,
+    timed bigint NOT NULL,
+    duration_ms bigint NOT NULL,
+    tokens bigint NOT NULL,
+    cost_usd numeric(20,10) NOT NULL
+);
+
+ALTER TABLE ONLY public.agent_counts FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.agent_counts OWNER TO agent_monitor_owner;
+
+ALTER TABLE public.agent_counts ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.agent_counts_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.agent_interactions (
+    tenant_id uuid NOT NULL,
+    id uuid NOT NULL,
+    execution_id uuid,
+    task_id uuid,
+    from_agent_id uuid NOT NULL,
+    to_agent_id uuid NOT NULL,
+    interaction_type text NOT NULL,
+    message text,
+    payload jsonb,
+    at timestamp with time zone NOT NULL,
+    source text DEFAULT 'api'::text NOT NULL,
+    trace_id text,
+    span_id text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT agent_interactions_interaction_type_check CHECK ((interaction_type = ANY (ARRAY['handoff'::text, 'collaboration'::text, 'review'::text, 'feedback'::text]))),
+    CONSTRAINT agent_interactions_source_check CHECK ((source = ANY (ARRAY['api'::text, 'trace'::text])))
+);
+
+ALTER TABLE ONLY public.agent_interactions FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.agent_interactions OWNER TO agent_monitor_owner;
+
 CREATE TABLE public.agent_log_ids (
     tenant_id uuid NOT NULL,
     agent_id uuid NOT NULL,
@@ -447,6 +582,22 @@ CREATE TABLE public.agent_schedules (
 ALTER TABLE ONLY public.agent_schedules FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.agent_schedules OWNER TO agent_monitor_owner;
+
+CREATE TABLE public.agent_totals (
+    tenant_id uuid NOT NULL,
+    agent_id uuid NOT NULL,
+    tasks bigint NOT NULL,
+    completed bigint NOT NULL,
+    failed bigint NOT NULL,
+    timed bigint NOT NULL,
+    duration_ms bigint NOT NULL,
+    tokens bigint NOT NULL,
+    cost_usd numeric(20,10) NOT NULL
+);
+
+ALTER TABLE ONLY public.agent_totals FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.agent_totals OWNER TO agent_monitor_owner;
 
 CREATE TABLE public.agent_types (
     tenant_id uuid NOT NULL,
@@ -751,6 +902,18 @@ ALTER TABLE ONLY public.rollups_minute FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.rollups_minute OWNER TO agent_monitor_owner;
 
+CREATE TABLE public.run_names (
+    tenant_id uuid NOT NULL,
+    kind text NOT NULL,
+    external_id text NOT NULL,
+    id uuid NOT NULL,
+    CONSTRAINT run_names_kind_check CHECK ((kind = ANY (ARRAY['task'::text, 'execution'::text, 'tool'::text, 'interaction'::text])))
+);
+
+ALTER TABLE ONLY public.run_names FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.run_names OWNER TO agent_monitor_owner;
+
 CREATE TABLE public.scheduled_runs (
     tenant_id uuid NOT NULL,
     id uuid NOT NULL,
@@ -814,6 +977,89 @@ ALTER TABLE public.spool ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE public.tasks (
+    tenant_id uuid NOT NULL,
+    id uuid NOT NULL,
+    agent_id uuid NOT NULL,
+    execution_id uuid,
+    parent_task_id uuid,
+    conversation text,
+    user_ref text,
+    task_type text NOT NULL,
+    description text DEFAULT ''::text NOT NULL,
+    status text DEFAULT 'pending'::text NOT NULL,
+    priority text DEFAULT 'normal'::text NOT NULL,
+    input jsonb,
+    output jsonb,
+    error_type text,
+    error_message text,
+    traceback text,
+    error_fingerprint text,
+    retry_count bigint DEFAULT 0 NOT NULL,
+    model text,
+    agent_version text,
+    environment text,
+    calls bigint DEFAULT 0 NOT NULL,
+    input_tokens bigint DEFAULT 0 NOT NULL,
+    output_tokens bigint DEFAULT 0 NOT NULL,
+    tokens_used bigint DEFAULT 0 NOT NULL,
+    cost_usd numeric(20,10) DEFAULT 0 NOT NULL,
+    started_at timestamp with time zone,
+    completed_at timestamp with time zone,
+    duration_ms bigint,
+    source text DEFAULT 'api'::text NOT NULL,
+    trace_id text,
+    span_id text,
+    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT tasks_order_check CHECK ((completed_at >= started_at)),
+    CONSTRAINT tasks_priority_check CHECK ((priority = ANY (ARRAY['low'::text, 'normal'::text, 'high'::text, 'critical'::text]))),
+    CONSTRAINT tasks_source_check CHECK ((source = ANY (ARRAY['api'::text, 'trace'::text]))),
+    CONSTRAINT tasks_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'running'::text, 'completed'::text, 'failed'::text, 'cancelled'::text]))),
+    CONSTRAINT tasks_sums_check CHECK (((retry_count >= 0) AND (calls >= 0) AND (input_tokens >= 0) AND (output_tokens >= 0) AND (tokens_used >= 0) AND (cost_usd >= (0)::numeric)))
+)
+PARTITION BY RANGE (id);
+
+ALTER TABLE ONLY public.tasks FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.tasks OWNER TO agent_monitor_owner;
+
+CREATE TABLE public.tool_executions (
+    tenant_id uuid NOT NULL,
+    id uuid NOT NULL,
+    agent_id uuid NOT NULL,
+    task_id uuid,
+    execution_id uuid,
+    conversation text,
+    tool_name text NOT NULL,
+    tool_type text,
+    call_id text,
+    mcp_server text,
+    mcp_instance text,
+    status text NOT NULL,
+    parameters jsonb,
+    result jsonb,
+    error_message text,
+    error_code text,
+    started_at timestamp with time zone NOT NULL,
+    completed_at timestamp with time zone,
+    duration_ms bigint,
+    source text DEFAULT 'api'::text NOT NULL,
+    trace_id text,
+    span_id text,
+    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT tool_executions_order_check CHECK ((completed_at >= started_at)),
+    CONSTRAINT tool_executions_source_check CHECK ((source = ANY (ARRAY['api'::text, 'trace'::text]))),
+    CONSTRAINT tool_executions_status_check CHECK ((status = ANY (ARRAY['running'::text, 'success'::text, 'error'::text, 'timeout'::text])))
+)
+PARTITION BY RANGE (id);
+
+ALTER TABLE ONLY public.tool_executions FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.tool_executions OWNER TO agent_monitor_owner;
+
 CREATE TABLE public.touched (
     tenant_id uuid NOT NULL,
     id bigint NOT NULL,
@@ -849,6 +1095,77 @@ ALTER TABLE ONLY public.users FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.users OWNER TO agent_monitor_owner;
 
+CREATE TABLE public.workflow_executions (
+    tenant_id uuid NOT NULL,
+    id uuid NOT NULL,
+    workflow_id uuid,
+    user_id uuid,
+    name text NOT NULL,
+    workflow_type text,
+    initiator text,
+    conversation text,
+    status text DEFAULT 'pending'::text NOT NULL,
+    current_step text,
+    steps_completed bigint,
+    steps_total bigint,
+    input jsonb,
+    output jsonb,
+    error_message text,
+    total_tasks bigint DEFAULT 0 NOT NULL,
+    completed_tasks bigint DEFAULT 0 NOT NULL,
+    failed_tasks bigint DEFAULT 0 NOT NULL,
+    total_tokens bigint DEFAULT 0 NOT NULL,
+    total_cost_usd numeric(20,10) DEFAULT 0 NOT NULL,
+    started_at timestamp with time zone,
+    completed_at timestamp with time zone,
+    duration_ms bigint,
+    source text DEFAULT 'api'::text NOT NULL,
+    trace_id text,
+    span_id text,
+    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT workflow_executions_order_check CHECK ((completed_at >= started_at)),
+    CONSTRAINT workflow_executions_source_check CHECK ((source = ANY (ARRAY['api'::text, 'trace'::text]))),
+    CONSTRAINT workflow_executions_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'running'::text, 'completed'::text, 'failed'::text, 'cancelled'::text]))),
+    CONSTRAINT workflow_executions_steps_check CHECK (((steps_completed >= 0) AND (steps_total >= 0) AND (steps_completed <= steps_total)))
+);
+
+ALTER TABLE ONLY public.workflow_executions FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.workflow_executions OWNER TO agent_monitor_owner;
+
+CREATE TABLE public.workflows (
+    tenant_id uuid NOT NULL,
+    id uuid NOT NULL,
+    slug text NOT NULL,
+    name text NOT NULL,
+    description text,
+    definition jsonb DEFAULT '{}'::jsonb NOT NULL,
+    agent_ids jsonb DEFAULT '[]'::jsonb NOT NULL,
+    timeout_seconds double precision,
+    retry jsonb DEFAULT '{}'::jsonb NOT NULL,
+    status text DEFAULT 'active'::text NOT NULL,
+    version bigint DEFAULT 1 NOT NULL,
+    tags jsonb DEFAULT '{}'::jsonb NOT NULL,
+    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT workflows_status_check CHECK ((status = ANY (ARRAY['draft'::text, 'active'::text, 'archived'::text]))),
+    CONSTRAINT workflows_timeout_seconds_check CHECK ((timeout_seconds > (0)::double precision)),
+    CONSTRAINT workflows_version_check CHECK ((version > 0))
+);
+
+ALTER TABLE ONLY public.workflows FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.workflows OWNER TO agent_monitor_owner;
+
+ALTER TABLE ONLY public.agent_counts
+    ADD CONSTRAINT agent_counts_pkey PRIMARY KEY (tenant_id, id);
+
+ALTER TABLE ONLY public.agent_interactions
+    ADD CONSTRAINT agent_interactions_pkey PRIMARY KEY (tenant_id, id);
+
 ALTER TABLE ONLY public.agent_live
     ADD CONSTRAINT agent_live_pkey PRIMARY KEY (tenant_id, agent_id);
 
@@ -860,6 +1177,9 @@ ALTER TABLE ONLY public.agent_logs
 
 ALTER TABLE ONLY public.agent_schedules
     ADD CONSTRAINT agent_schedules_pkey PRIMARY KEY (tenant_id, agent_id);
+
+ALTER TABLE ONLY public.agent_totals
+    ADD CONSTRAINT agent_totals_pkey PRIMARY KEY (tenant_id, agent_id);
 
 ALTER TABLE ONLY public.agent_types
     ADD CONSTRAINT agent_types_pkey PRIMARY KEY (tenant_id, id);
@@ -936,6 +1256,9 @@ ALTER TABLE ONLY public.rollups_hour
 ALTER TABLE ONLY public.rollups_minute
     ADD CONSTRAINT rollups_minute_pkey PRIMARY KEY (tenant_id, series_id, hour);
 
+ALTER TABLE ONLY public.run_names
+    ADD CONSTRAINT run_names_pkey PRIMARY KEY (tenant_id, kind, external_id);
+
 ALTER TABLE ONLY public.sample_chunks
     ADD CONSTRAINT sample_chunks_pkey PRIMARY KEY (tenant_id, series_id, hour);
 
@@ -960,17 +1283,42 @@ ALTER TABLE ONLY public.series
 ALTER TABLE ONLY public.spool
     ADD CONSTRAINT spool_pkey PRIMARY KEY (tenant_id, id);
 
+ALTER TABLE ONLY public.tasks
+    ADD CONSTRAINT tasks_pkey PRIMARY KEY (tenant_id, id);
+
 ALTER TABLE ONLY public.tenants
     ADD CONSTRAINT tenants_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.tenants
     ADD CONSTRAINT tenants_slug_key UNIQUE (slug);
 
+ALTER TABLE ONLY public.tool_executions
+    ADD CONSTRAINT tool_executions_pkey PRIMARY KEY (tenant_id, id);
+
 ALTER TABLE ONLY public.touched
     ADD CONSTRAINT touched_pkey PRIMARY KEY (tenant_id, id);
 
 ALTER TABLE ONLY public.users
     ADD CONSTRAINT users_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.workflow_executions
+    ADD CONSTRAINT workflow_executions_pkey PRIMARY KEY (tenant_id, id);
+
+ALTER TABLE ONLY public.workflows
+    ADD CONSTRAINT workflows_pkey PRIMARY KEY (tenant_id, id);
+
+ALTER TABLE ONLY public.workflows
+    ADD CONSTRAINT workflows_tenant_id_slug_key UNIQUE (tenant_id, slug);
+
+CREATE INDEX agent_counts_tenant_id_agent_id_idx ON public.agent_counts USING btree (tenant_id, agent_id);
+
+CREATE INDEX agent_interactions_tenant_id_execution_id_idx ON public.agent_interactions USING btree (tenant_id, execution_id);
+
+CREATE INDEX agent_interactions_tenant_id_from_agent_id_to_agent_id_idx ON public.agent_interactions USING btree (tenant_id, from_agent_id, to_agent_id);
+
+CREATE INDEX agent_interactions_tenant_id_to_agent_id_idx ON public.agent_interactions USING btree (tenant_id, to_agent_id);
+
+CREATE INDEX agent_interactions_tenant_id_trace_id_idx ON public.agent_interactions USING btree (tenant_id, trace_id);
 
 CREATE INDEX agent_log_ids_log_id_idx ON public.agent_log_ids USING btree (log_id);
 
@@ -1020,6 +1368,8 @@ CREATE INDEX notifications_tenant_id_group_id_id_idx ON public.notifications USI
 
 CREATE INDEX notifications_unsent_idx ON public.notifications USING btree (next_attempt_at) WHERE (status = ANY (ARRAY['pending'::text, 'sending'::text]));
 
+CREATE INDEX run_names_id_idx ON public.run_names USING btree (id);
+
 CREATE INDEX samples_at_idx ON ONLY public.samples USING brin (at) WITH (pages_per_range='32', autosummarize='true');
 
 CREATE INDEX scheduled_runs_due_at_idx ON public.scheduled_runs USING btree (due_at);
@@ -1030,11 +1380,49 @@ CREATE INDEX series_tenant_id_metric_idx ON public.series USING btree (tenant_id
 
 CREATE INDEX spool_id_idx ON public.spool USING btree (id);
 
+CREATE INDEX tasks_tenant_id_agent_id_id_idx ON ONLY public.tasks USING btree (tenant_id, agent_id, id);
+
+CREATE INDEX tasks_tenant_id_execution_id_idx ON ONLY public.tasks USING btree (tenant_id, execution_id) WHERE (execution_id IS NOT NULL);
+
+CREATE INDEX tasks_tenant_id_status_id_idx ON ONLY public.tasks USING btree (tenant_id, status, id) WHERE (status <> 'completed'::text);
+
+CREATE INDEX tasks_tenant_id_trace_id_idx ON ONLY public.tasks USING btree (tenant_id, trace_id) WHERE (trace_id IS NOT NULL);
+
 CREATE INDEX tenants_status_idx ON public.tenants USING btree (status);
+
+CREATE INDEX tool_executions_tenant_id_agent_id_id_idx ON ONLY public.tool_executions USING btree (tenant_id, agent_id, id);
+
+CREATE INDEX tool_executions_tenant_id_task_id_idx ON ONLY public.tool_executions USING btree (tenant_id, task_id) WHERE (task_id IS NOT NULL);
+
+CREATE INDEX tool_executions_tenant_id_tool_name_id_idx ON ONLY public.tool_executions USING btree (tenant_id, tool_name, id);
+
+CREATE INDEX tool_executions_tenant_id_trace_id_idx ON ONLY public.tool_executions USING btree (tenant_id, trace_id) WHERE (trace_id IS NOT NULL);
 
 CREATE UNIQUE INDEX users_lower_email_key ON public.users USING btree (lower(email));
 
+CREATE INDEX workflow_executions_tenant_id_status_idx ON public.workflow_executions USING btree (tenant_id, status);
+
+CREATE INDEX workflow_executions_tenant_id_trace_id_idx ON public.workflow_executions USING btree (tenant_id, trace_id);
+
+CREATE INDEX workflow_executions_tenant_id_workflow_id_idx ON public.workflow_executions USING btree (tenant_id, workflow_id);
+
+CREATE INDEX workflow_executions_user_id_idx ON public.workflow_executions USING btree (user_id);
+
+CREATE INDEX workflows_tenant_id_status_idx ON public.workflows USING btree (tenant_id, status);
+
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE ON public.audit_logs FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER calculate_duration BEFORE INSERT OR UPDATE ON public.tasks FOR EACH ROW EXECUTE FUNCTION public.calculate_duration();
+
+CREATE TRIGGER calculate_duration BEFORE INSERT OR UPDATE ON public.tool_executions FOR EACH ROW EXECUTE FUNCTION public.calculate_duration();
+
+CREATE TRIGGER calculate_duration BEFORE INSERT OR UPDATE ON public.workflow_executions FOR EACH ROW EXECUTE FUNCTION public.calculate_duration();
+
+CREATE TRIGGER count_tasks_on_delete AFTER DELETE ON public.tasks REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION public.count_tasks_on_delete();
+
+CREATE TRIGGER count_tasks_on_insert AFTER INSERT ON public.tasks REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION public.count_tasks_on_insert();
+
+CREATE TRIGGER count_tasks_on_update AFTER UPDATE ON public.tasks REFERENCING OLD TABLE AS gone NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION public.count_tasks_on_update();
 
 CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.agent_types FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
 
@@ -1052,9 +1440,27 @@ CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.memberships FOR EACH ROW W
 
 CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.notifications FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
 
+CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.tasks FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
+
 CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.tenants FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
 
 CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.users FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
+
+CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.workflow_executions FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
+
+CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.workflows FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
+
+ALTER TABLE ONLY public.agent_interactions
+    ADD CONSTRAINT agent_interactions_tenant_id_execution_id_fkey FOREIGN KEY (tenant_id, execution_id) REFERENCES public.workflow_executions(tenant_id, id) ON DELETE SET NULL (execution_id);
+
+ALTER TABLE ONLY public.agent_interactions
+    ADD CONSTRAINT agent_interactions_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.agent_interactions
+    ADD CONSTRAINT agent_interactions_tenant_id_from_agent_id_fkey FOREIGN KEY (tenant_id, from_agent_id) REFERENCES public.agents(tenant_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.agent_interactions
+    ADD CONSTRAINT agent_interactions_tenant_id_to_agent_id_fkey FOREIGN KEY (tenant_id, to_agent_id) REFERENCES public.agents(tenant_id, id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.agent_live
     ADD CONSTRAINT agent_live_tenant_id_agent_id_fkey FOREIGN KEY (tenant_id, agent_id) REFERENCES public.agents(tenant_id, id) ON DELETE CASCADE;
@@ -1067,6 +1473,12 @@ ALTER TABLE ONLY public.agent_schedules
 
 ALTER TABLE ONLY public.agent_schedules
     ADD CONSTRAINT agent_schedules_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.agent_totals
+    ADD CONSTRAINT agent_totals_tenant_id_agent_id_fkey FOREIGN KEY (tenant_id, agent_id) REFERENCES public.agents(tenant_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.agent_totals
+    ADD CONSTRAINT agent_totals_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.agent_types
     ADD CONSTRAINT agent_types_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
@@ -1161,6 +1573,28 @@ ALTER TABLE ONLY public.series
 ALTER TABLE ONLY public.series
     ADD CONSTRAINT series_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
 
+ALTER TABLE public.tasks
+    ADD CONSTRAINT tasks_tenant_id_agent_id_fkey FOREIGN KEY (tenant_id, agent_id) REFERENCES public.agents(tenant_id, id) ON DELETE CASCADE;
+
+ALTER TABLE public.tool_executions
+    ADD CONSTRAINT tool_executions_tenant_id_agent_id_fkey FOREIGN KEY (tenant_id, agent_id) REFERENCES public.agents(tenant_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.workflow_executions
+    ADD CONSTRAINT workflow_executions_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.workflow_executions
+    ADD CONSTRAINT workflow_executions_tenant_id_workflow_id_fkey FOREIGN KEY (tenant_id, workflow_id) REFERENCES public.workflows(tenant_id, id) ON DELETE SET NULL (workflow_id);
+
+ALTER TABLE ONLY public.workflow_executions
+    ADD CONSTRAINT workflow_executions_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE SET NULL;
+
+ALTER TABLE ONLY public.workflows
+    ADD CONSTRAINT workflows_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
+ALTER TABLE public.agent_counts ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.agent_interactions ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.agent_live ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.agent_log_ids ENABLE ROW LEVEL SECURITY;
@@ -1168,6 +1602,8 @@ ALTER TABLE public.agent_log_ids ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.agent_logs ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.agent_schedules ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.agent_totals ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.agent_types ENABLE ROW LEVEL SECURITY;
 
@@ -1183,11 +1619,17 @@ ALTER TABLE public.alert_states ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.alert_targets ENABLE ROW LEVEL SECURITY;
 
+CREATE POLICY alerter ON public.agent_counts TO agent_monitor_alerter USING (true) WITH CHECK (true);
+
+CREATE POLICY alerter ON public.agent_interactions TO agent_monitor_alerter USING (true) WITH CHECK (true);
+
 CREATE POLICY alerter ON public.agent_live TO agent_monitor_alerter USING (true) WITH CHECK (true);
 
 CREATE POLICY alerter ON public.agent_logs TO agent_monitor_alerter USING (true) WITH CHECK (true);
 
 CREATE POLICY alerter ON public.agent_schedules TO agent_monitor_alerter USING (true) WITH CHECK (true);
+
+CREATE POLICY alerter ON public.agent_totals TO agent_monitor_alerter USING (true) WITH CHECK (true);
 
 CREATE POLICY alerter ON public.agents TO agent_monitor_alerter USING (true) WITH CHECK (true);
 
@@ -1229,9 +1671,17 @@ CREATE POLICY alerter ON public.series TO agent_monitor_alerter USING (true) WIT
 
 CREATE POLICY alerter ON public.spool TO agent_monitor_alerter USING (true) WITH CHECK (true);
 
+CREATE POLICY alerter ON public.tasks TO agent_monitor_alerter USING (true) WITH CHECK (true);
+
 CREATE POLICY alerter ON public.tenants TO agent_monitor_alerter USING (true) WITH CHECK (true);
 
+CREATE POLICY alerter ON public.tool_executions TO agent_monitor_alerter USING (true) WITH CHECK (true);
+
 CREATE POLICY alerter ON public.touched TO agent_monitor_alerter USING (true) WITH CHECK (true);
+
+CREATE POLICY alerter ON public.workflow_executions TO agent_monitor_alerter USING (true) WITH CHECK (true);
+
+CREATE POLICY alerter ON public.workflows TO agent_monitor_alerter USING (true) WITH CHECK (true);
 
 ALTER TABLE public.alerts ENABLE ROW LEVEL SECURITY;
 
@@ -1255,6 +1705,10 @@ ALTER TABLE public.notification_groups ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.notifications ENABLE ROW LEVEL SECURITY;
 
+CREATE POLICY owner ON public.agent_counts TO agent_monitor_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY owner ON public.agent_interactions TO agent_monitor_owner USING (true) WITH CHECK (true);
+
 CREATE POLICY owner ON public.agent_live TO agent_monitor_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner ON public.agent_log_ids TO agent_monitor_owner USING (true) WITH CHECK (true);
@@ -1262,6 +1716,8 @@ CREATE POLICY owner ON public.agent_log_ids TO agent_monitor_owner USING (true) 
 CREATE POLICY owner ON public.agent_logs TO agent_monitor_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner ON public.agent_schedules TO agent_monitor_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY owner ON public.agent_totals TO agent_monitor_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner ON public.agent_types TO agent_monitor_owner USING (true) WITH CHECK (true);
 
@@ -1301,6 +1757,8 @@ CREATE POLICY owner ON public.rollups_hour TO agent_monitor_owner USING (true) W
 
 CREATE POLICY owner ON public.rollups_minute TO agent_monitor_owner USING (true) WITH CHECK (true);
 
+CREATE POLICY owner ON public.run_names TO agent_monitor_owner USING (true) WITH CHECK (true);
+
 CREATE POLICY owner ON public.sample_chunks TO agent_monitor_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner ON public.samples TO agent_monitor_owner USING (true) WITH CHECK (true);
@@ -1313,11 +1771,19 @@ CREATE POLICY owner ON public.series_copies TO agent_monitor_owner USING (true) 
 
 CREATE POLICY owner ON public.spool TO agent_monitor_owner USING (true) WITH CHECK (true);
 
+CREATE POLICY owner ON public.tasks TO agent_monitor_owner USING (true) WITH CHECK (true);
+
 CREATE POLICY owner ON public.tenants TO agent_monitor_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY owner ON public.tool_executions TO agent_monitor_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner ON public.touched TO agent_monitor_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner ON public.users TO agent_monitor_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY owner ON public.workflow_executions TO agent_monitor_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY owner ON public.workflows TO agent_monitor_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY predefined ON public.agent_types FOR SELECT TO agent_monitor_app USING ((tenant_id = '00000000-0000-7000-8000-000000000000'::uuid));
 
@@ -1328,6 +1794,8 @@ ALTER TABLE public.rollups_day ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.rollups_hour ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.rollups_minute ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.run_names ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.sample_chunks ENABLE ROW LEVEL SECURITY;
 
@@ -1341,6 +1809,12 @@ ALTER TABLE public.series_copies ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.spool ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.tasks ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY tenant ON public.agent_counts TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
+
+CREATE POLICY tenant ON public.agent_interactions TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
+
 CREATE POLICY tenant ON public.agent_live TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
 CREATE POLICY tenant ON public.agent_log_ids TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
@@ -1348,6 +1822,8 @@ CREATE POLICY tenant ON public.agent_log_ids TO agent_monitor_app USING ((tenant
 CREATE POLICY tenant ON public.agent_logs TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
 CREATE POLICY tenant ON public.agent_schedules TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
+
+CREATE POLICY tenant ON public.agent_totals TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
 CREATE POLICY tenant ON public.agent_types TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
@@ -1387,6 +1863,8 @@ CREATE POLICY tenant ON public.rollups_hour TO agent_monitor_app USING ((tenant_
 
 CREATE POLICY tenant ON public.rollups_minute TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
+CREATE POLICY tenant ON public.run_names TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
+
 CREATE POLICY tenant ON public.sample_chunks TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
 CREATE POLICY tenant ON public.samples TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
@@ -1399,7 +1877,11 @@ CREATE POLICY tenant ON public.series_copies TO agent_monitor_app USING ((tenant
 
 CREATE POLICY tenant ON public.spool TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
+CREATE POLICY tenant ON public.tasks TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
+
 CREATE POLICY tenant ON public.tenants TO agent_monitor_app USING ((id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((id = (current_setting('app.current_tenant_id'::text))::uuid));
+
+CREATE POLICY tenant ON public.tool_executions TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
 CREATE POLICY tenant ON public.touched TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
@@ -1409,11 +1891,21 @@ CREATE POLICY tenant ON public.users TO agent_monitor_app USING ((EXISTS ( SELEC
    FROM public.memberships m
   WHERE ((m.tenant_id = (current_setting('app.current_tenant_id'::text))::uuid) AND (m.user_id = users.id)))));
 
+CREATE POLICY tenant ON public.workflow_executions TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
+
+CREATE POLICY tenant ON public.workflows TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
+
 ALTER TABLE public.tenants ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.tool_executions ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.touched ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.users ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.workflow_executions ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.workflows ENABLE ROW LEVEL SECURITY;
 
 GRANT USAGE ON SCHEMA dashboards TO agent_monitor_grafana;
 
@@ -1480,10 +1972,19 @@ GRANT SELECT(status) ON TABLE public.tenants TO agent_monitor_doorman;
 
 GRANT SELECT ON TABLE dashboards.tenants TO agent_monitor_grafana;
 
+GRANT SELECT,INSERT ON TABLE public.agent_counts TO agent_monitor_app;
+GRANT SELECT,INSERT,DELETE ON TABLE public.agent_counts TO agent_monitor_alerter;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.agent_interactions TO agent_monitor_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.agent_interactions TO agent_monitor_alerter;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.agent_log_ids TO agent_monitor_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.agent_schedules TO agent_monitor_app;
 GRANT SELECT,UPDATE ON TABLE public.agent_schedules TO agent_monitor_alerter;
+
+GRANT SELECT ON TABLE public.agent_totals TO agent_monitor_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE public.agent_totals TO agent_monitor_alerter;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.agent_types TO agent_monitor_app;
 
@@ -1550,6 +2051,8 @@ GRANT SELECT ON TABLE public.rollups_day TO agent_monitor_alerter;
 GRANT SELECT ON TABLE public.rollups_minute TO agent_monitor_app;
 GRANT SELECT ON TABLE public.rollups_minute TO agent_monitor_alerter;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.run_names TO agent_monitor_app;
+
 GRANT SELECT,INSERT ON TABLE public.scheduled_runs TO agent_monitor_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.scheduled_runs TO agent_monitor_alerter;
 
@@ -1558,7 +2061,19 @@ GRANT SELECT ON TABLE public.series_copies TO agent_monitor_app;
 GRANT SELECT,INSERT ON TABLE public.spool TO agent_monitor_app;
 GRANT SELECT ON TABLE public.spool TO agent_monitor_alerter;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.tasks TO agent_monitor_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.tasks TO agent_monitor_alerter;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.tool_executions TO agent_monitor_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.tool_executions TO agent_monitor_alerter;
+
 GRANT SELECT,INSERT ON TABLE public.touched TO agent_monitor_app;
 GRANT SELECT,DELETE ON TABLE public.touched TO agent_monitor_alerter;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.users TO agent_monitor_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.workflow_executions TO agent_monitor_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.workflow_executions TO agent_monitor_alerter;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.workflows TO agent_monitor_app;
+GRANT SELECT ON TABLE public.workflows TO agent_monitor_alerter;

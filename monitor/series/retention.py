@@ -7,10 +7,12 @@ from monitor.settings import Settings
 
 
 def retention_of(settings: Settings) -> Mapping[str, timedelta]:
-    """Table to age. Logs and single points share one; each coarser level outlives the one it was made from."""
+    """Table to age. Logs, runs and single points share one; each coarser level outlives the one it was made from."""
     raw = timedelta(seconds=settings.raw_retention)
     return {
         "agent_logs": raw,
+        "tasks": raw,
+        "tool_executions": raw,
         "samples": raw,
         "sample_chunks": raw,
         "rollups_minute": timedelta(seconds=settings.minute_retention),

@@ -78,7 +78,9 @@ def _rows(made: Furnished, now: datetime) -> dict[str, dict[str, Any]]:
     """A row of each table, parents first. What a table needs beyond its tenant and agent."""
     for name in ("type", "log", "rule", "alert", "event", "channel", "group", "notification", "audit", "run"):
         made.ids[name] = uuid7(now)
-    return _telemetry(made, now) | _alerting(made, now)
+    for name in ("workflow", "execution", "task", "tool", "interaction"):
+        made.ids[name] = uuid7(now)
+    return _telemetry(made, now) | _runs(made, now) | _alerting(made, now)
 
 
 def _telemetry(made: Furnished, now: datetime) -> dict[str, dict[str, Any]]:
@@ -113,6 +115,34 @@ def _telemetry(made: Furnished, now: datetime) -> dict[str, dict[str, Any]]:
         "audit_logs": {
             "id": ids["audit"], "actor": word, "action": f"{word}.created", "resource_type": word,
             "new_values": {word: word},
+        },
+    }  # fmt: skip
+
+
+def _runs(made: Furnished, now: datetime) -> dict[str, dict[str, Any]]:
+    word, ids = made.word, made.ids
+    return {
+        "workflows": {"id": ids["workflow"], "slug": f"{word}-workflow", "name": word, "description": word},
+        "workflow_executions": {
+            "id": ids["execution"], "workflow_id": ids["workflow"], "name": word, "status": "running",
+            "input": {word: word}, "started_at": now,
+        },
+        # The trigger adds its row of agent_counts.
+        "tasks": {
+            "id": ids["task"], "task_type": word, "description": word, "status": "running",
+            "execution_id": ids["execution"], "input": {word: word}, "started_at": now, "tokens_used": made.number,
+        },
+        "tool_executions": {
+            "id": ids["tool"], "task_id": ids["task"], "tool_name": f"{word}-tool", "status": "running",
+            "parameters": {word: word}, "started_at": now,
+        },
+        "agent_interactions": {
+            "id": ids["interaction"], "from_agent_id": made.agent_id, "to_agent_id": made.agent_id,
+            "interaction_type": "review", "message": word, "at": now, "execution_id": ids["execution"],
+        },
+        "run_names": {"kind": "task", "external_id": f"{word}-task", "id": ids["task"]},
+        "agent_totals": {
+            "tasks": 0, "completed": 0, "failed": 0, "timed": 0, "duration_ms": 0, "tokens": 0, "cost_usd": 0,
         },
     }  # fmt: skip
 
