@@ -48,3 +48,18 @@ class Call:
     trace_id: str | None = None
     span_id: str | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """What the calls of one task, or of one execution, come to. The cost is that of the calls whose price is known."""
+
+    calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_usd: Decimal = Decimal(0)
+
+    @property
+    def tokens(self) -> int:
+        """What counts: nothing twice."""
+        return self.input_tokens + self.output_tokens
