@@ -1,0 +1,1 @@
+"""OpenTelemetry's protocol: decoders, routes, and clients that nobody here wrote."""

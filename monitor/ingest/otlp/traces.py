@@ -1,0 +1,87 @@
+"""Spans of a request as records. Pure."""
+
+from typing import Any
+
+from monitor.ingest.otlp.forms import Form, text
+from monitor.ingest.otlp.records import Resource, Scope, SpanEvent, SpanKind, SpanLink, SpanRecord, StatusCode
+from monitor.ingest.payloads import Outcome
+from monitor.ingest.values import Fault, Window
+
+_KINDS = {kind.value: kind for kind in SpanKind}
+_CODES = {code.value: code for code in StatusCode}
+
+
+def resource_of(given: Any, form: Form) -> Resource:
+    """A resource, empty where there is none."""
+    return Resource({} if given is None else form.attributes(given.attributes))
+
+
+def scope_of(given: Any, form: Form) -> Scope:
+    """A scope, empty where there is none."""
+    if given is None:
+        return Scope("", "", {})
+    return Scope(text(given.name), text(given.version), form.attributes(given.attributes))
+
+
+def spans(request: Any, form: Form, window: Window, outcome: Outcome) -> list[SpanRecord]:
+    """The good spans of an ExportTraceServiceRequest; the others are named in `outcome` by their place in it."""
+    kept: list[SpanRecord] = []
+    index = 0
+    for group in request.resource_spans or ():
+        resource = resource_of(group.resource, form)
+        for part in group.scope_spans or ():
+            scope = scope_of(part.scope, form)
+            for given in part.spans or ():
+                try:
+                    kept.append(_span(resource, scope, given, form, window))
+                except Fault as fault:
+                    outcome.reject(index, str(fault))
+                index += 1
+    outcome.accepted += len(kept)
+    return kept
+
+
+def _span(resource: Resource, scope: Scope, given: Any, form: Form, window: Window) -> SpanRecord:
+    trace_id, span_id = form.trace_id(given.trace_id), form.span_id(given.span_id)
+    if trace_id is None or span_id is None:
+        wrong = "trace id of 16 bytes" if trace_id is None else "span id of 8 bytes"
+        raise Fault(f"a {wrong} that are not all zero is expected")
+    start, end = given.start_time_unix_nano or 0, given.end_time_unix_nano or 0
+    if not window.oldest_us <= start // 1000 <= window.newest_us:
+        window.check(start // 1000, "start_time_unix_nano")
+    if end // 1000 > window.newest_us:
+        window.check(end // 1000, "end_time_unix_nano")
+    events, links, status = given.events, given.links, given.status
+    return SpanRecord(
+        resource,
+        scope,
+        trace_id,
+        span_id,
+        form.span_id(given.parent_span_id),
+        text(given.name),
+        _KINDS.get(given.kind, SpanKind.UNSPECIFIED),
+        start,
+        # Clocks of two machines, or one that was set: the span lasted no time rather than less than none.
+        max(start, end) if end else 0,
+        StatusCode.UNSET if status is None else _CODES.get(status.code, StatusCode.UNSET),
+        "" if status is None else text(status.message),
+        form.attributes(given.attributes),
+        _events(events, form) if events else (),
+        _links(links, form) if links else (),
+    )
+
+
+def _events(given: Any, form: Form) -> tuple[SpanEvent, ...]:
+    return tuple(
+        SpanEvent(event.time_unix_nano or 0, text(event.name), form.attributes(event.attributes)) for event in given
+    )
+
+
+def _links(given: Any, form: Form) -> tuple[SpanLink, ...]:
+    """Links without a valid trace and span id lead nowhere, and are left out."""
+    made = []
+    for link in given:
+        trace_id, span_id = form.trace_id(link.trace_id), form.span_id(link.span_id)
+        if trace_id is not None and span_id is not None:
+            made.append(SpanLink(trace_id, span_id, form.attributes(link.attributes)))
+    return tuple(made)
