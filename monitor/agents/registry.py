@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
@@ -28,12 +28,14 @@ _POLICY = text("SELECT auto_register, max_agents FROM tenants WHERE id = :tenant
 
 @dataclass(slots=True)
 class AgentRef:
-    """An agent as ingest knows it. `seen_us`: when its `last_seen_at` was last written, by this process."""
+    """An agent as ingest knows it. `seen_us`: when its `last_seen_at` was last written, by this process. `series`: the
+    ids of the series that its executions make, by metric, as far as they are known."""
 
     id: UUID
     external_id: str
     read_us: int
     seen_us: int = 0
+    series: dict[str, int] = field(default_factory=dict)
 
 
 Resolved = AgentRef | str

@@ -1,53 +1,76 @@
 """One transaction for many requests: what a job carries, and the order in which it is written.
 
 Tenants in order of their ids; within a tenant: the agents' live rows are locked, logs with live state, heartbeats,
-samples, news for the alerter, idempotency keys. Every collector keeps to this order, so none can deadlock another.
+samples, spans, news for the alerter, idempotency keys. Every collector keeps to this order, so none deadlocks another.
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import chain, groupby
 from uuid import UUID
 
 import numpy as np
-import numpy.typing as npt
 
 from monitor.agents import live
 from monitor.agents.live import Beats, LogRow
 from monitor.ingest import beats as heartbeats
 from monitor.ingest import idempotency
 from monitor.ingest.idempotency import Stamp
+from monitor.ingest.points import PointDraft
 from monitor.pipeline import SET_TENANT, Pipeline
-from monitor.series.store import Prepared, SeriesStore
+from monitor.runs.spans import SpanRow, write_spans
+from monitor.series.store import Columns, SeriesStore
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class JobPoints:
-    """Points and, for each, the index of its row in the request.
+    """Points in columns and, for each, the index of its row in the request.
 
-    `owners`: for points of logs that carry a caller's id, the id of each one's log: they are written only for the logs
-    that turn out to be new.
+    `owners`: for points of logs that carry a caller's id, the log's id by the place of the point: they are written
+    only for the logs that turn out to be new.
     """
 
-    points: Prepared
-    rows: Sequence[int]
-    owners: Sequence[UUID] | None = None
+    series_ids: list[int] = field(default_factory=list)
+    at_us: list[int] = field(default_factory=list)
+    values: list[float] = field(default_factory=list)
+    rows: list[int] = field(default_factory=list)
+    owners: dict[int, UUID] = field(default_factory=dict)
 
-    def of(self, new: frozenset[UUID]) -> Prepared:
-        """The points of these logs, or all where no log decides."""
-        if self.owners is None:
-            return self.points
-        mask = np.fromiter((owner in new for owner in self.owners), dtype=bool, count=len(self.owners))
-        return _picked(self.points, mask)
+    def add(self, series_id: int, at_us: int, value: float, *, row: int, owner: UUID | None) -> None:
+        """Add one."""
+        if owner is not None:
+            self.owners[len(self.rows)] = owner
+        self.series_ids.append(series_id)
+        self.at_us.append(at_us)
+        self.values.append(value)
+        self.rows.append(row)
 
-    def without(self, series: Collection[int]) -> tuple["JobPoints", list[tuple[int, int]]]:
-        """What remains without the points of some series, and row and series of each that does not."""
-        out = np.isin(self.points.series_ids, np.fromiter(series, np.int64, len(series)))
-        gone = [(self.rows[place], int(self.points.series_ids[place])) for place in np.flatnonzero(out).tolist()]
-        kept = np.flatnonzero(~out).tolist()
-        owners = None if self.owners is None else [self.owners[place] for place in kept]
-        return JobPoints(_picked(self.points, ~out), [self.rows[place] for place in kept], owners), gone
+    def extend(self, drafts: Sequence[PointDraft]) -> None:
+        """Add points whose series are known to their shapes."""
+        if drafts:
+            rows, shapes, at_us, values = zip(*drafts, strict=True)
+            self.series_ids += [shape.series_id for shape in shapes]
+            self.at_us += at_us
+            self.values += values
+            self.rows += rows
+
+    def at(self, places: Sequence[int]) -> "JobPoints":
+        """Those at some places, in order."""
+        return JobPoints(
+            [self.series_ids[place] for place in places],
+            [self.at_us[place] for place in places],
+            [self.values[place] for place in places],
+            [self.rows[place] for place in places],
+            {new: self.owners[old] for new, old in enumerate(places) if old in self.owners},
+        )
+
+    def of(self, new: frozenset[UUID]) -> "JobPoints":
+        """Those of these logs, and all that no log decides about."""
+        if not self.owners:
+            return self
+        old = {place for place, owner in self.owners.items() if owner not in new}
+        return self.at([place for place in range(len(self.rows)) if place not in old])
 
 
 @dataclass(slots=True, eq=False)
@@ -62,7 +85,8 @@ class Job:
     tenant_id: UUID
     logs: list[LogRow] = field(default_factory=list)
     beats: list[Beats] = field(default_factory=list)
-    points: list[JobPoints] = field(default_factory=list)
+    spans: list[SpanRow] = field(default_factory=list)
+    points: JobPoints = field(default_factory=JobPoints)
     seen: dict[UUID, int] = field(default_factory=dict)
     touches: dict[UUID, int] = field(default_factory=dict)
     stamp: Stamp | None = None
@@ -71,13 +95,13 @@ class Job:
 
     @property
     def weight(self) -> int:
-        """Rows, with a log counted as ten points: about what they cost."""
-        return 1 + 10 * (len(self.logs) + len(self.beats)) + sum(len(part.rows) for part in self.points)
+        """Rows, with a log or a span counted as ten points: about what they cost."""
+        return 1 + 10 * (len(self.logs) + len(self.beats) + len(self.spans)) + len(self.points.rows)
 
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing in it to write."""
-        return not (self.logs or self.beats or any(part.rows for part in self.points))
+        return not (self.logs or self.beats or self.spans or self.points.rows)
 
     def touch(self, agent_id: UUID, news: int) -> None:
         """Add news of an agent."""
@@ -85,18 +109,24 @@ class Job:
 
     def again(self, refused: Mapping[int, str]) -> bool:
         """Make it ready for another try without the points of some series; False where it has none of them."""
-        gone: list[tuple[int, int]] = []
-        for place, part in enumerate(self.points):
-            self.points[place], some = part.without(refused)
-            gone += some
-        for row, series_id in gone:
-            self.refuse(row, refused[series_id])
+        kept: list[int] = []
+        gone: list[int] = []
+        for place, series_id in enumerate(self.points.series_ids):
+            (gone if series_id in refused else kept).append(place)
+        for place in gone:
+            self.refuse(self.points.rows[place], refused[self.points.series_ids[place]])
+        self.points = self.points.at(kept)
         self.done = asyncio.get_running_loop().create_future()
         return bool(gone)
 
 
-def _picked(points: Prepared, mask: npt.NDArray[np.bool_]) -> Prepared:
-    return Prepared(points.series_ids[mask], points.at_us[mask], points.values[mask])
+def _columns(parts: Sequence[JobPoints]) -> Columns:
+    count = sum(len(part.rows) for part in parts)
+    return Columns(
+        np.fromiter(chain.from_iterable(part.series_ids for part in parts), np.int64, count),
+        np.fromiter(chain.from_iterable(part.at_us for part in parts), np.int64, count),
+        np.fromiter(chain.from_iterable(part.values for part in parts), np.float64, count),
+    )
 
 
 async def commit(pipeline: Pipeline, series: SeriesStore, jobs: Iterable[Job]) -> None:
@@ -121,18 +151,21 @@ async def _write_tenant(pipeline: Pipeline, series: SeriesStore, tenant_id: UUID
     locked = {log.agent_id for log in logs} | {beat.agent_id for beat in beats} | seen.keys()
     if locked:
         live.lock(pipeline, list(locked))
-    points = [part for job in jobs for part in job.points]
+    points = [job.points for job in jobs if job.points.rows]
     new: frozenset[UUID] = frozenset()
     if logs:
         live.write_logs(pipeline, tenant_id, logs)
-        if any(part.owners is not None for part in points):
+        if any(part.owners for part in points):
             new = frozenset([UUID(bytes=made) for made in await pipeline.fetch() if made is not None])
     if beats:
         live.write_beats(pipeline, tenant_id, beats)
     if seen:
         live.write_seen(pipeline, tenant_id, seen)
     if points:
-        await series.write(pipeline, tenant_id, [part.of(new) for part in points])
+        await series.write(pipeline, tenant_id, _columns([part.of(new) for part in points]))
+    spans = [span for job in jobs for span in job.spans]
+    if spans:
+        write_spans(pipeline, tenant_id, spans)
     if touches:
         live.touch(pipeline, tenant_id, touches)
     stamps = [job.stamp for job in jobs if job.stamp is not None]

@@ -10,10 +10,10 @@ from monitor.ingest import values
 from monitor.ingest.decode import Rows
 from monitor.ingest.payloads import LogIn, Outcome
 from monitor.ingest.values import Fault, Warn, Window
-from monitor.series.store import Kind, Point, SeriesName
+from monitor.series.store import Kind, SeriesName
 
-DURATION_METRIC = "execution_duration_ms"
-STATUS_METRIC = "execution_status"
+_DURATION, _STATUS = "execution_duration_ms", "execution_status"
+_OWN_UNITS = {_DURATION: "ms", _STATUS: None}
 _STATUS_VALUE = {"success": 1.0, "warning": 0.5, "error": 0.0}
 _LONGEST_MS = 10 * 366 * 86_400_000
 _LEVEL_LIMIT = 50
@@ -55,18 +55,18 @@ class LogDraft(NamedTuple):
             self.level, self.external_id, self.message, self.details,
         )  # fmt: skip
 
-    def points(self, agent_id: UUID) -> list[Point]:
-        """An execution's own points: `execution_duration_ms`, and `execution_status` (success 1, warning 0.5,
-        error 0), at the event's time."""
+    def values(self) -> dict[str, float]:
+        """An execution's own points by metric, at the event's time: `execution_duration_ms`, and `execution_status`
+        (success 1, warning 0.5, error 0)."""
         if self.kind != _EXECUTION:
-            return []
-        made = [
-            Point(SeriesName(agent_id, STATUS_METRIC, (), Kind.GAUGE, None), self.at_us, _STATUS_VALUE[self.status])
-        ]
-        if self.duration is not None:
-            name = SeriesName(agent_id, DURATION_METRIC, (), Kind.GAUGE, "ms")
-            made.append(Point(name, self.at_us, float(self.duration)))
-        return made
+            return {}
+        status = _STATUS_VALUE[self.status]
+        return {_STATUS: status} if self.duration is None else {_STATUS: status, _DURATION: float(self.duration)}
+
+
+def own_series(agent_id: UUID, metric: str) -> SeriesName:
+    """The name of the series of a metric in `LogDraft.values`."""
+    return SeriesName(agent_id, metric, (), Kind.GAUGE, _OWN_UNITS[metric])
 
 
 def drafts(rows: Rows[LogIn], window: Window, outcome: Outcome) -> list[LogDraft]:

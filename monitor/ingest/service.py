@@ -25,9 +25,11 @@ from monitor.ingest.limits import RateGate
 from monitor.ingest.logs import LogDraft
 from monitor.ingest.metrics import IngestMetrics
 from monitor.ingest.payloads import BeatIn, LogIn, MetricIn, Outcome
-from monitor.ingest.points import PointDraft, Shapes
+from monitor.ingest.points import PointDraft, ShapeBook
+from monitor.ingest.steps import job_of_steps
 from monitor.ingest.values import Window
 from monitor.principal import Principal
+from monitor.runs.steps import Step
 
 # A body above this is decoded and checked in a thread, so that others are answered meanwhile.
 THREAD_BYTES = 512 * 1024
@@ -73,7 +75,7 @@ class Ingest:
         self.mirror = Mirror(deps.db, deps.live, deps.clock)
         self._intake = Intake(self.registry, deps.series)
         self._idempotency = Idempotency(deps.db)
-        self.shapes = Shapes()
+        self.shapes = ShapeBook()
         self._logs, self._metrics, self._beats = Decoder(LogIn), Decoder(MetricIn), Decoder(BeatIn)
 
     async def start(self) -> None:
@@ -111,6 +113,13 @@ class Ingest:
             job = await self._intake.logs(principal, drafts, outcome, now=self.deps.clock())
             await self._commit(job, outcome)
 
+    async def keep_steps(self, principal: Principal, steps: Sequence[Step], outcome: Outcome) -> None:
+        """As `keep_points`, for steps of traces: named by their place in `steps`. The assembler makes runs of them."""
+        if steps:
+            job = await job_of_steps(self.deps.db, self.registry, principal, steps, outcome, self.window())
+            if job.spans:
+                await self._commit(job, outcome)
+
     def window(self) -> Window:
         """Which times a request that comes now may speak of."""
         return self._window(self.deps.clock())
@@ -118,7 +127,7 @@ class Ingest:
     async def accept_metrics(self, principal: Principal, rows: Sequence[MetricIn]) -> Outcome:
         """Take points of this process itself; returns when they are committed."""
         outcome = Outcome()
-        drafts = points.drafts(Rows(list(rows)), self.window(), outcome, self.shapes)
+        drafts = points.drafts(Rows(list(rows)), self.window(), outcome, self.shapes.of(principal.tenant_id))
         await self.keep_points(principal, drafts, outcome)
         return outcome
 
@@ -133,7 +142,7 @@ class Ingest:
             job = await self._intake.logs(principal, logs.drafts(Rows([log]), window, outcome), outcome, now=now)
         if beat is not None:
             beat.agent = agent
-            drafts = beats.drafts(Rows([beat]), window, ignored, self.shapes)
+            drafts = beats.drafts(Rows([beat]), window, ignored, self.shapes.of(principal.tenant_id))
             other = await self._intake.beats(principal, drafts, ignored, now=now)
             job.beats += other.beats
             for agent_id, news in other.touches.items():
@@ -166,13 +175,13 @@ class Ingest:
 
     def _check_metrics(self, request: Request, window: Window) -> Checked:
         rows = self._metrics.decode(request.body, lines=request.lines, sniff=request.sniff)
-        outcome = Outcome()
-        return Checked(points.drafts(rows, window, outcome, self.shapes), outcome, len(rows.rows))
+        outcome, shapes = Outcome(), self.shapes.of(request.principal.tenant_id)
+        return Checked(points.drafts(rows, window, outcome, shapes), outcome, len(rows.rows))
 
     def _check_beats(self, request: Request, window: Window) -> Checked:
         rows = self._beats.decode(request.body, lines=request.lines, sniff=request.sniff)
-        outcome = Outcome()
-        return Checked(beats.drafts(rows, window, outcome, self.shapes), outcome, len(rows.rows))
+        outcome, shapes = Outcome(), self.shapes.of(request.principal.tenant_id)
+        return Checked(beats.drafts(rows, window, outcome, shapes), outcome, len(rows.rows))
 
     async def _take(self, request: Request, kind: str, check: Check, plan: Any) -> Answered:
         """The answer, once what is kept of the rows is committed; by its key, the one it got before."""

@@ -10,7 +10,6 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
 import msgspec
-import numpy as np
 from sqlalchemy import LargeBinary, bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.dialects.postgresql import UUID as PG_UUID
@@ -20,7 +19,7 @@ from sqlalchemy.types import BigInteger, Text
 from monitor.db import Database
 from monitor.errors import DatabaseDown, SeriesDown
 from monitor.series.influx_line import key_of
-from monitor.series.store import Kind, Point, Prepared, Refused, SeriesName, Tags
+from monitor.series.store import Kind, SeriesName, Tags
 
 CACHE_SIZE = 200_000
 SERIES_LIMIT = 100_000
@@ -103,18 +102,27 @@ class Catalogue:
         self._known: _Remembered[_Key, _Known] = _Remembered(size)
         self._keys: _Remembered[int, bytes] = _Remembered(size)
 
-    async def prepare(self, tenant_id: UUID, points: Sequence[Point]) -> tuple[Prepared, list[Refused]]:
-        """Find or make the series of each point, in short transactions of its own, and check kind and unit."""
-        # By identity, which costs less than comparing names; equal ones meet in the cache.
-        names = {id(point.series): point.series for point in points}
-        ids, faults = await self._resolve(tenant_id, names)
-        if not faults:
-            return _columns([ids[id(point.series)] for point in points], points), []
-        kept = [point for point in points if id(point.series) in ids]
-        refused = [
-            Refused(index, faults[id(point.series)]) for index, point in enumerate(points) if id(point.series) in faults
-        ]
-        return _columns([ids[id(point.series)] for point in kept], kept), refused
+    async def resolve(self, tenant_id: UUID, names: Sequence[SeriesName]) -> list[int | str]:
+        """See SeriesStore: found or made in short transactions of its own, kind and unit checked."""
+        keys: list[_Key] = [(tenant_id, name.agent_id, name.metric, name.tags) for name in names]
+        found = [self._known.get(key) for key in keys]
+        wanted: dict[_Key, SeriesName] = {}
+        for key, name, series in zip(keys, names, found, strict=True):
+            if series is None:
+                # The first point of a series decides its kind and unit.
+                wanted.setdefault(key, name)
+        # Held apart from the cache, which may drop some of them before they are used.
+        fresh = await self._register(tenant_id, wanted) if wanted else {}
+        answers: list[int | str] = []
+        for key, name, remembered in zip(keys, names, found, strict=True):
+            series = remembered or fresh.get(key)
+            if series is None:
+                answers.append(_too_many(name, self._limit))
+                continue
+            if name.unit is not None and series.unit is None:
+                series = await self._adopt(tenant_id, key, series, name.unit)
+            answers.append(_mismatch(name, series) or series.id)
+        return answers
 
     async def keys(self, tenant_id: UUID, ids: Iterable[int]) -> Mapping[int, bytes]:
         """What a series' lines begin with in InfluxDB (see influx_line.py), by id. Erased series are absent."""
@@ -136,33 +144,6 @@ class Catalogue:
                 found[series_id] = key_of(metric, tags, tenant_id=tenant_id, agent=agent, series_id=series_id)
                 self._keys.keep(series_id, found[series_id])
         return found
-
-    async def _resolve(self, tenant_id: UUID, names: dict[int, SeriesName]) -> tuple[dict[int, int], dict[int, str]]:
-        """The series' id, or why the name is refused, for each entry."""
-        keys: dict[int, _Key] = {one: (tenant_id, name.agent_id, name.metric, name.tags) for one, name in names.items()}
-        found = {one: self._known.get(key) for one, key in keys.items()}
-        wanted: dict[_Key, SeriesName] = {}
-        for one, series in found.items():
-            if series is None:
-                # The first point of a series decides its kind and unit.
-                wanted.setdefault(keys[one], names[one])
-        # Held apart from the cache, which may drop some of them before they are used.
-        fresh = await self._register(tenant_id, wanted) if wanted else {}
-        ids: dict[int, int] = {}
-        faults: dict[int, str] = {}
-        for one, name in names.items():
-            series = found[one] or fresh.get(keys[one])
-            if series is None:
-                faults[one] = _too_many(name, self._limit)
-                continue
-            if name.unit is not None and series.unit is None:
-                series = await self._adopt(tenant_id, keys[one], series, name.unit)
-            fault = _mismatch(name, series)
-            if fault is None:
-                ids[one] = series.id
-            else:
-                faults[one] = fault
-        return ids, faults
 
     async def _register(self, tenant_id: UUID, wanted: dict[_Key, SeriesName]) -> dict[_Key, _Known]:
         """Series that are not in the cache: looked up, made where missing and there is room, in one transaction."""
@@ -239,11 +220,3 @@ def _mismatch(name: SeriesName, series: _Known) -> str | None:
     if name.unit is not None and name.unit != series.unit:
         return f"unit: {name.metric} is in {series.unit}, not in {name.unit}"
     return None
-
-
-def _columns(ids: list[int], points: Sequence[Point]) -> Prepared:
-    return Prepared(
-        np.array(ids, dtype=np.int64),
-        np.array([point.at_us for point in points], dtype=np.int64),
-        np.array([point.value for point in points], dtype=np.float64),
-    )

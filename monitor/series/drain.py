@@ -24,7 +24,7 @@ from monitor.series.columns import column, cursor
 from monitor.series.influx_client import Influx
 from monitor.series.influx_write import MARK, late_hours, post
 from monitor.series.spool import LOCK
-from monitor.series.store import Prepared
+from monitor.series.store import Columns
 from monitor.series.stored import HOUR_US
 from monitor.series.write import unique_in_order
 
@@ -98,10 +98,10 @@ class _Drain:
             await cur.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
         await cur.execute(_TAKE, [BATCH_ROWS, points], prepare=False)
         rows = await cur.fetchall()
-        parts: dict[UUID, list[Prepared]] = defaultdict(list)
+        parts: dict[UUID, list[Columns]] = defaultdict(list)
         for tenant_id, _id, series, at, values in rows:
             columns = column(series, "int8"), column(at, "timestamptz"), column(values, "float8")
-            parts[tenant_id].append(Prepared(*columns))
+            parts[tenant_id].append(Columns(*columns))
         taken = lost = 0
         # As ingest does: whoever marks hours of several tenants takes them in this order.
         for tenant_id in sorted(parts, key=lambda one: one.int):
@@ -111,9 +111,9 @@ class _Drain:
             await self.connection.execute("DELETE FROM spool WHERE id = ANY(%s)", [[row[1] for row in rows]])
         return Drained(taken - lost, lost, empty=len(rows) < BATCH_ROWS and taken < points)
 
-    async def _tenant(self, tenant_id: UUID, parts: Sequence[Prepared]) -> int:
+    async def _tenant(self, tenant_id: UUID, parts: Sequence[Columns]) -> int:
         """Write one tenant's points; returns how many are refused for good."""
-        points = unique_in_order(parts)
+        points = unique_in_order(Columns(*map(np.concatenate, zip(*parts, strict=True))))
         refused = await post(self.influx, self.catalogue, tenant_id, points)
         lost = int(np.isin(points[0], list(refused)).sum()) if refused else 0
         if lost:

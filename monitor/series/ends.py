@@ -18,7 +18,7 @@ from monitor.series.influx_client import Influx, Refusal
 from monitor.series.influx_pieces import Piece, minute_lines, rollup_lines
 from monitor.series.influx_read import InfluxSource
 from monitor.series.influx_write import MARK, late_hours, post
-from monitor.series.store import Prepared
+from monitor.series.store import Columns
 from monitor.series.stored import DAY_US, HOUR_US, MINUTE_US, SCALARS, Span, Spans, Who
 from monitor.series.summaries import Mask, Minutes, Points, Summaries, merge
 from monitor.series.upserts import Batch, write_minutes, write_rollups
@@ -84,7 +84,7 @@ class PostgresEnd:
             await partitions.cover(self.db, tables, from_microseconds(int(points.at.min())))
             async with self.db.driver(Role.APP) as connection, Pipeline(connection) as pipeline:
                 pipeline.add(SET_TENANT, tenant=str(page.tenant_id))
-                upsert(pipeline, page.tenant_id, [Prepared(page.who.ids[points.series], points.at, points.value)])
+                upsert(pipeline, page.tenant_id, Columns(page.who.ids[points.series], points.at, points.value))
         return 0
 
     async def write_rollups(self, page: Page, made: Summaries, *, width: int) -> None:
@@ -132,7 +132,7 @@ class InfluxEnd:
         """As ingest does: hours that are over are marked, to be rolled up."""
         if not len(points.at):
             return 0
-        columns = page.who.ids[points.series], points.at, points.value
+        columns = Columns(page.who.ids[points.series], points.at, points.value)
         refused = await post(self.influx, self.catalogue, page.tenant_id, columns)
         series, hours = late_hours(columns, before=before)
         if len(series):

@@ -17,7 +17,7 @@ from monitor.series.influx_line import plain
 from monitor.series.influx_read import InfluxSource, Scan, unsettled
 from monitor.series.influx_write import InfluxWriter
 from monitor.series.postgres import series_down
-from monitor.series.store import Line, Point, Prepared, Query, Reduced, Reduction, Refused, Report, Tags
+from monitor.series.store import Columns, Line, Query, Reduced, Reduction, Report, SeriesName, Tags
 
 _SERIES = "SELECT id, metric, tags, unit FROM series WHERE agent_id = %s ORDER BY metric, id"
 _AGENT = "SELECT external_id FROM agents WHERE id = %s"
@@ -41,13 +41,13 @@ class InfluxSeriesStore:
         self.catalogue = catalogue
         self._writer = InfluxWriter(influx, catalogue, clock)
 
-    async def prepare(self, tenant_id: UUID, points: Sequence[Point]) -> tuple[Prepared, list[Refused]]:
-        """Find or make the series of each point."""
-        return await self.catalogue.prepare(tenant_id, points)
+    async def resolve(self, tenant_id: UUID, names: Sequence[SeriesName]) -> list[int | str]:
+        """The ids of series."""
+        return await self.catalogue.resolve(tenant_id, names)
 
-    async def write(self, pipeline: Pipeline, tenant_id: UUID, batch: Sequence[Prepared]) -> None:
+    async def write(self, pipeline: Pipeline, tenant_id: UUID, points: Columns) -> None:
         """To InfluxDB, or to the spool in the caller's transaction."""
-        await self._writer.write(pipeline, tenant_id, batch)
+        await self._writer.write(pipeline, tenant_id, points)
 
     async def query(self, tenant_id: UUID, query: Query) -> list[Line]:
         """Lines over time."""

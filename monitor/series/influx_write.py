@@ -7,7 +7,7 @@ their place (spool.py).
 import asyncio
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -23,8 +23,7 @@ from monitor.series import spool
 from monitor.series.catalogue import Catalogue
 from monitor.series.columns import Int
 from monitor.series.influx_client import Influx, Refusal
-from monitor.series.spool import Columns
-from monitor.series.store import Prepared
+from monitor.series.store import Columns
 from monitor.series.stored import HOUR_US
 from monitor.series.write import unique_in_order
 
@@ -60,10 +59,10 @@ class InfluxWriter:
         self._clock = clock
         self._rest_until = 0.0
 
-    async def write(self, pipeline: Pipeline, tenant_id: UUID, batch: Sequence[Prepared]) -> None:
+    async def write(self, pipeline: Pipeline, tenant_id: UUID, points: Columns) -> None:
         """See SeriesStore. Takes as long as InfluxDB, but at most a little more than two seconds."""
-        points = unique_in_order(batch)
-        if not len(points[0]):
+        points = unique_in_order(points)
+        if not len(points.values):
             return
         # This sends all that was added so far: what PostgreSQL refuses must not be in InfluxDB.
         waits = await spool.waits(pipeline, tenant_id)

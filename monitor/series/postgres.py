@@ -12,7 +12,7 @@ from monitor.series import read, reduce, rollup
 from monitor.series.catalogue import Catalogue
 from monitor.series.columns import cursor, driver
 from monitor.series.source import PostgresSource
-from monitor.series.store import Line, Point, Prepared, Query, Reduced, Reduction, Refused, Report, Tags
+from monitor.series.store import Columns, Line, Query, Reduced, Reduction, Report, SeriesName, Tags
 from monitor.series.write import upsert
 
 _LAST = """
@@ -48,13 +48,13 @@ class PostgresSeriesStore:
         self._db = db
         self._catalogue = catalogue or Catalogue(db)
 
-    async def prepare(self, tenant_id: UUID, points: Sequence[Point]) -> tuple[Prepared, list[Refused]]:
-        """Find or make the series of each point."""
-        return await self._catalogue.prepare(tenant_id, points)
+    async def resolve(self, tenant_id: UUID, names: Sequence[SeriesName]) -> list[int | str]:
+        """The ids of series."""
+        return await self._catalogue.resolve(tenant_id, names)
 
-    async def write(self, pipeline: Pipeline, tenant_id: UUID, batch: Sequence[Prepared]) -> None:
+    async def write(self, pipeline: Pipeline, tenant_id: UUID, points: Columns) -> None:
         """Add to the caller's transaction."""
-        upsert(pipeline, tenant_id, batch)
+        upsert(pipeline, tenant_id, points)
 
     async def query(self, tenant_id: UUID, query: Query) -> list[Line]:
         """Lines over time."""

@@ -13,6 +13,8 @@ def retention_of(settings: Settings) -> Mapping[str, timedelta]:
         "agent_logs": raw,
         "tasks": raw,
         "tool_executions": raw,
+        "model_calls": raw,
+        "spans": raw,
         "samples": raw,
         "sample_chunks": raw,
         "rollups_minute": timedelta(seconds=settings.minute_retention),

@@ -17,10 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from monitor import arrays
 from monitor.errors import SeriesDown
 from monitor.pipeline import Pipeline, Statement
-from monitor.series.columns import Float, Int
-
-Columns = tuple[Int, Int, Float]
-"""Series ids, microseconds and values of points, in order of the first two, each pair once."""
+from monitor.series.store import Columns
 
 LOCK = 0x5E121E6
 """Writers share this advisory lock from their look at the spool to their commit; who empties it holds it alone. Else,

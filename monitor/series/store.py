@@ -53,10 +53,7 @@ class Reducer(StrEnum):
 
 
 class SeriesName(NamedTuple):
-    """What a caller calls a series. `kind` and `unit` are None where the caller said nothing.
-
-    Points of one series should share the object: then it is looked up once for all of them.
-    """
+    """What a caller calls a series. `kind` and `unit` are None where the caller said nothing."""
 
     agent_id: UUID
     metric: str
@@ -65,24 +62,8 @@ class SeriesName(NamedTuple):
     unit: str | None
 
 
-class Point(NamedTuple):
-    """One value. `at_us` is microseconds since the epoch."""
-
-    series: SeriesName
-    at_us: int
-    value: float
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """A point that the store will not take: its index among the points given, and why."""
-
-    index: int
-    error: str
-
-
-class Prepared(NamedTuple):
-    """Points with their series known, in columns of one length: what `write` takes. Not deduplicated, not sorted."""
+class Columns(NamedTuple):
+    """Points with their series known, in columns of one length. Times are microseconds since the epoch."""
 
     series_ids: npt.NDArray[np.int64]
     at_us: npt.NDArray[np.int64]
@@ -155,15 +136,17 @@ class Report:
 class SeriesStore(Protocol):
     """History. Every method raises SeriesDown when the store does not answer."""
 
-    async def prepare(self, tenant_id: UUID, points: Sequence[Point]) -> tuple[Prepared, list[Refused]]:
-        """Find or make the series of each point, in short transactions of its own, and check kind and unit."""
+    async def resolve(self, tenant_id: UUID, names: Sequence[SeriesName]) -> list[int | str]:
+        """The id of each name's series, which is made where there is none, in short transactions of its own; or why
+        the store will not take points of that name. An id holds for as long as its agent is there.
+        """
         ...
 
-    async def write(self, pipeline: Pipeline, tenant_id: UUID, batch: Sequence[Prepared]) -> None:
+    async def write(self, pipeline: Pipeline, tenant_id: UUID, points: Columns) -> None:
         """Write with the caller's transaction, whose tenant is set: what is to be kept is kept once it commits.
 
-        The same (series, time) overwrites; the last of a batch wins. Rows go in key order, so that two collectors
-        cannot deadlock. Raises SeriesRefused when the store will never take some of them.
+        Points come in any order. The same (series, time) overwrites; the last one wins. Rows go in key order, so that
+        two collectors cannot deadlock. Raises SeriesRefused when the store will never take some of them.
         """
         ...
 

@@ -1,5 +1,5 @@
-"""Tables of history: series on every store; samples, chunks and rollups where PostgreSQL is the store; where
-InfluxDB is, points that wait for it and what of it must be rolled up."""
+"""Tables of history: series and exemplars on every store; samples, chunks and rollups where PostgreSQL is the store;
+where InfluxDB is, points that wait for it and what of it must be rolled up."""
 
 from datetime import datetime
 from uuid import UUID
@@ -132,6 +132,25 @@ class RollupDay(_Rollup, Base):
 
     __tablename__ = "rollups_day"
     __table_args__ = ({"postgresql_partition_by": "RANGE (at)"},)
+
+
+class ExemplarRow(HotTenantMixin, Base):
+    """A single measurement of a metric and the trace that it was made in. Partitioned by day of `id`, which carries
+    its time and is made of what it says."""
+
+    __tablename__ = "exemplars"
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    agent_id: Mapped[UUID]
+    metric: Mapped[str]
+    tags: Mapped[Json] = mapped_column(server_default=EMPTY_OBJECT)
+    value: Mapped[float]
+    trace_id: Mapped[str]
+    span_id: Mapped[str | None]
+    attributes: Mapped[Json] = mapped_column(server_default=EMPTY_OBJECT)
+    __table_args__ = (
+        Index(None, "tenant_id", "metric", "id"),
+        {"postgresql_partition_by": "RANGE (id)"},
+    )
 
 
 class Spool(HotTenantMixin, Base):

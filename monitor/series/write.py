@@ -1,14 +1,12 @@
 """Writing points to PostgreSQL: one upsert for many points."""
 
-from collections.abc import Sequence
-from typing import Any
 from uuid import UUID
 
 import numpy as np
 
 from monitor import arrays
 from monitor.pipeline import Pipeline, Statement
-from monitor.series.store import Prepared
+from monitor.series.store import Columns
 
 UPSERT = Statement(
     "INSERT INTO samples (tenant_id, series_id, at, value) "
@@ -18,26 +16,19 @@ UPSERT = Statement(
 )
 
 
-def upsert(pipeline: Pipeline, tenant_id: UUID, batch: Sequence[Prepared]) -> None:
-    """Add to the caller's transaction, whose tenant is set. The same (series, time) overwrites; the last
-    of a batch wins. Rows go in key order, so that two collectors cannot deadlock."""
-    series, at, values = unique_in_order(batch)
+def upsert(pipeline: Pipeline, tenant_id: UUID, points: Columns) -> None:
+    """Add to the caller's transaction, whose tenant is set. The same (series, time) overwrites; the last one wins. Rows
+    go in key order, so that two collectors cannot deadlock."""
+    series, at, values = unique_in_order(points)
     if len(series) == 0:
         return
     columns = {"series": arrays.int8s(series), "at": arrays.times(at), "values": arrays.float8s(values)}
     pipeline.add(UPSERT, tenant=tenant_id, **columns)
 
 
-def unique_in_order(batch: Sequence[Prepared]) -> tuple[Any, Any, Any]:
-    """The batch as three columns, sorted by (series, time), the last of equal keys kept."""
-    if not batch:
-        return np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float64)
-    one = batch[0]
-    series, at, values = one.series_ids, one.at_us, one.values
-    if len(batch) > 1:
-        series = np.concatenate([part.series_ids for part in batch])
-        at = np.concatenate([part.at_us for part in batch])
-        values = np.concatenate([part.values for part in batch])
+def unique_in_order(points: Columns) -> Columns:
+    """The points sorted by (series, time), the last of equal keys kept."""
+    series, at, values = points
     # lexsort is stable: among equal keys the order of arrival stays.
     order = np.lexsort((at, series))
     series, at, values = series[order], at[order], values[order]
@@ -47,4 +38,4 @@ def unique_in_order(batch: Sequence[Prepared]) -> tuple[Any, Any, Any]:
         np.logical_or(series[1:] != series[:-1], at[1:] != at[:-1], out=last[:-1])
         if not last.all():
             series, at, values = series[last], at[last], values[last]
-    return series, at, values
+    return Columns(series, at, values)

@@ -14,10 +14,11 @@ from monitor.ids import microseconds
 from monitor.series import influx_buckets
 from monitor.series.choice import store_of
 from monitor.series.influx import InfluxSeriesStore
-from monitor.series.store import Kind, Point, SeriesName
+from monitor.series.store import Kind, SeriesName
 from monitor.settings import Settings
 from tests.conftest import SettableClock
 from tests.factories import TenantMade, make_agent, make_tenant
+from tests.points import Point
 from tests.series.between import Between, Mood, between
 from tests.series.conftest import History
 from tests.servers.fixtures import Influx as Corner

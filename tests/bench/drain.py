@@ -15,11 +15,11 @@ from monitor.series.catalogue import Catalogue
 from monitor.series.columns import Int
 from monitor.series.influx_client import Influx
 from monitor.series.influx_write import lines_of
-from monitor.series.spool import Columns
-from monitor.series.store import Point, SeriesName
+from monitor.series.store import Columns, SeriesName
 from monitor.settings import Settings
 from tests.bench.figure import Figure
 from tests.factories import make_agent, make_tenant
+from tests.points import Point, columns_of
 from tests.servers.influx import InfluxServer
 from tests.stage import Stage
 
@@ -40,7 +40,7 @@ async def run(stage: Stage, *, quick: bool) -> list[Figure]:
         names = [
             SeriesName(agent, f"metric_{number % 10}", (("n", str(number)),), None, None) for number in range(SERIES)
         ]
-        prepared, _ = await catalogue.prepare(tenant.id, [Point(name, 0, 0.0) for name in names])
+        prepared, _ = await columns_of(catalogue, tenant.id, [Point(name, 0, 0.0) for name in names])
         ids = np.sort(prepared.series_ids)
         keys = dict(await catalogue.keys(tenant.id, ids.tolist()))
         start = microseconds(wall.now() - timedelta(minutes=1))
@@ -73,7 +73,7 @@ def _row(ids: Int, at_us: int) -> Columns:
     """One transaction's points: a few of every series, a microsecond apart."""
     each = ROWS_POINTS // SERIES
     at = np.tile(np.arange(at_us, at_us + each), SERIES)
-    return np.repeat(ids, each), at, np.round(np.random.default_rng(at_us).lognormal(3, 1, len(at)), 3)
+    return Columns(np.repeat(ids, each), at, np.round(np.random.default_rng(at_us).lognormal(3, 1, len(at)), 3))
 
 
 async def _fill(stage: Stage, tenant_id: UUID, rows: list[Columns]) -> None:

@@ -16,13 +16,14 @@ from monitor.series import choice
 from monitor.series.catalogue import Catalogue
 from monitor.series.influx import InfluxSeriesStore
 from monitor.series.influx_client import Frame, Influx
-from monitor.series.store import Point, Reducer, Reduction, SeriesName
+from monitor.series.store import Reducer, Reduction, SeriesName
 from monitor.settings import Settings
 from tests.bench.client import Load, closed, lasting, request
 from tests.bench.figure import Figure
 from tests.bench.metrics import CONNECTIONS, agents_of
 from tests.bench.traffic import GROUPS, POINTS, Batches, series_columns
 from tests.factories import TenantMade, make_tenant
+from tests.points import Point, columns_of
 from tests.servers.influx import InfluxAddress, InfluxServer
 from tests.stage import Program, Stage
 
@@ -177,7 +178,7 @@ async def _fleet(stage: Stage, influx: Influx, catalogue: Catalogue, tenant_id: 
         )
     start = microseconds(now - WINDOW)
     names = [SeriesName(one, "latency_ms", (("model", "small"),), None, "ms") for one in ids]
-    prepared, refused = await catalogue.prepare(tenant_id, [Point(name, start, 1.0) for name in names])
+    prepared, refused = await columns_of(catalogue, tenant_id, [Point(name, start, 1.0) for name in names])
     assert refused == []
     keys = await catalogue.keys(tenant_id, prepared.series_ids.tolist())
     step = EVERY // timedelta(microseconds=1)

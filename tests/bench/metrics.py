@@ -5,6 +5,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+import numpy as np
 import psycopg
 from sqlalchemy import select
 
@@ -13,7 +14,7 @@ from monitor.agents.tables import Agent
 from monitor.db import Role
 from monitor.pipeline import SET_TENANT
 from monitor.series.catalogue import Catalogue
-from monitor.series.store import Prepared
+from monitor.series.store import Columns
 from monitor.series.write import UPSERT, unique_in_order
 from tests.bench.client import Load, closed, lasting, request
 from tests.bench.figure import Figure
@@ -38,7 +39,7 @@ async def over_http(collector: Program, tenant: TenantMade, batches: Batches, se
 
 
 async def by_psycopg(
-    stage: Stage, tenant: TenantMade, batches: Batches, columns: list[Prepared], seconds: float
+    stage: Stage, tenant: TenantMade, batches: Batches, columns: list[Columns], seconds: float
 ) -> float:
     """Points a second through the product's own statement on one connection, a transaction for four batches."""
     async with stage.db.driver(Role.APP) as connection:
@@ -48,7 +49,8 @@ async def by_psycopg(
         started = time.perf_counter()
         until = lasting(seconds)
         for number in itertools.count(1):
-            rows = unique_in_order([batches.prepared(columns) for _ in range(GATHERED)])
+            gathered = [batches.prepared(columns) for _ in range(GATHERED)]
+            rows = unique_in_order(Columns(*map(np.concatenate, zip(*gathered, strict=True))))
             arrayed = (arrays.int8s(rows[0]), arrays.times(rows[1]), arrays.float8s(rows[2]))
             async with connection.pipeline(), connection.transaction():
                 await cursor.execute(SET_TENANT.sql, [str(tenant.id)], prepare=True)

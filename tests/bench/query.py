@@ -14,7 +14,7 @@ from monitor.db import Role
 from monitor.ids import microseconds
 from monitor.series.catalogue import Catalogue
 from monitor.series.columns import cursor, runs
-from monitor.series.store import Point, SeriesName
+from monitor.series.store import SeriesName
 from monitor.series.stored import HOUR_US, Who
 from monitor.series.summaries import Points, summarise
 from monitor.series.upserts import Batch, write_rollups
@@ -32,11 +32,10 @@ async def run(stage: Stage, *, quick: bool) -> list[Figure]:
     times = 5 if quick else 20
     tenant = await make_tenant(stage.db)
     agents = [await make_agent(stage.db, tenant.id, f"agent-{number:03d}") for number in range(AGENTS)]
-    prepared, _refused = await Catalogue(stage.db).prepare(
-        tenant.id, [Point(SeriesName(agent, "latency_ms", (), None, "ms"), 0, 0.0) for agent in agents]
-    )
+    names = [SeriesName(agent, "latency_ms", (), None, "ms") for agent in agents]
+    ids = await Catalogue(stage.db).resolve(tenant.id, names)
     end = wall.now().replace(hour=0, minute=0, second=0, microsecond=0)
-    await fill(stage, tenant.id, np.sort(prepared.series_ids), end)
+    await fill(stage, tenant.id, np.sort(np.array(ids, np.int64)), end)
     collector = await stage.collector().start()
     figures = []
     async with httpx.AsyncClient(base_url=collector.url, headers=tenant.headers, timeout=60) as client:

@@ -9,7 +9,8 @@ import numpy as np
 
 from monitor.ids import microseconds
 from monitor.series.catalogue import Catalogue
-from monitor.series.store import Point, Prepared, SeriesName
+from monitor.series.store import Columns, SeriesName
+from tests.points import Point, columns_of
 
 AGENTS, METRICS, STEPS = 10, 10, 10
 POINTS = AGENTS * METRICS * STEPS
@@ -44,12 +45,12 @@ class Batches:
             body = body.replace(_MARK.format(step).encode(), text.encode())
         return body
 
-    def prepared(self, columns: list[Prepared]) -> Prepared:
+    def prepared(self, columns: list[Columns]) -> Columns:
         """The next one as columns, from those of `series_columns`."""
         number = next(self._numbers)
         at = np.tile(np.array(self.times_us(number), np.int64), AGENTS * METRICS)
         group = columns[number % GROUPS]
-        return Prepared(group.series_ids, at, group.values)
+        return Columns(group.series_ids, at, group.values)
 
 
 def _names(group: int) -> list[tuple[str, str]]:
@@ -67,7 +68,7 @@ def _body(group: int) -> bytes:
     return f"[{','.join(rows)}]".encode()
 
 
-async def series_columns(catalogue: Catalogue, tenant_id: UUID, agents: dict[str, UUID]) -> list[Prepared]:
+async def series_columns(catalogue: Catalogue, tenant_id: UUID, agents: dict[str, UUID]) -> list[Columns]:
     """Ids and values of each group's batch, the series found by the product's own code."""
     columns = []
     for group in range(GROUPS):
@@ -76,7 +77,7 @@ async def series_columns(catalogue: Catalogue, tenant_id: UUID, agents: dict[str
             for number, (agent, metric) in enumerate(_names(group))
             for step in range(STEPS)
         ]
-        prepared, refused = await catalogue.prepare(tenant_id, points)
+        prepared, refused = await columns_of(catalogue, tenant_id, points)
         assert refused == []
         columns.append(prepared)
     return columns

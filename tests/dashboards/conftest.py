@@ -18,9 +18,10 @@ from dashboards.queries import Query
 from monitor.db import Database
 from monitor.embedded import EmbeddedPostgres
 from monitor.ids import microseconds, uuid7
-from monitor.series.store import Kind, Point, SeriesName, Tags
+from monitor.series.store import Kind, SeriesName, Tags
 from tests.dashboards.grafana import ALL, View
 from tests.factories import TenantMade, make_agent, make_tenant
+from tests.points import Point
 from tests.servers.fixtures import Influx
 
 Lines = dict[str, dict[datetime, float]]

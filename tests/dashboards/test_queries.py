@@ -12,8 +12,8 @@ from monitor.pipeline import SET_TENANT, Pipeline
 from monitor.series import rollup
 from monitor.series.influx_line import key_of
 from monitor.series.postgres import PostgresSeriesStore
-from monitor.series.store import Point
 from tests.dashboards.conftest import MINUTE, ODD, Fleet, Flux, Grafana, Lines, answered
+from tests.points import Point, columns_of
 
 by_store = pytest.mark.parametrize("store", ["samples", "chunks", "influx"])
 """Points of open hours, of closed ones, and of InfluxDB."""
@@ -21,11 +21,11 @@ by_store = pytest.mark.parametrize("store", ["samples", "chunks", "influx"])
 
 async def _in_postgres(db: Database, fleet: Fleet) -> None:
     store, tenant = PostgresSeriesStore(db), fleet.grafana.tenant.id
-    prepared, refused = await store.prepare(tenant, [point for _, point in fleet.points])
+    prepared, refused = await columns_of(store, tenant, [point for _, point in fleet.points])
     assert refused == []
     async with db.driver(Role.APP) as connection, Pipeline(connection) as pipeline:
         pipeline.add(SET_TENANT, tenant=str(tenant))
-        await store.write(pipeline, tenant, [prepared])
+        await store.write(pipeline, tenant, prepared)
 
 
 def _key(fleet: Fleet, name: str, point: Point) -> str:

@@ -13,9 +13,10 @@ from monitor.agents.status import Evidence, state_of
 from monitor.db import Database
 from monitor.ids import uuid7
 from monitor.series.postgres import PostgresSeriesStore
-from monitor.series.store import Kind, Point, SeriesName
+from monitor.series.store import Kind, SeriesName
 from tests.dashboards.conftest import ODD, Fleet, Grafana, answered
 from tests.factories import make_agent
+from tests.points import Point, columns_of
 
 
 async def test_executions(fleet: Fleet) -> None:
@@ -136,7 +137,7 @@ async def test_variables(fleet: Fleet, db: Database) -> None:
         SeriesName(fleet.agents["shop"], metric, tags, Kind.GAUGE, None)
         for metric, tags in (("load", ()), ("cost_usd", (("model", "opus"),)), ("cost_usd", ()))
     ]
-    await PostgresSeriesStore(db).prepare(tenant, [Point(series, 0, 1.0) for series in named])
+    await columns_of(PostgresSeriesStore(db), tenant, [Point(series, 0, 1.0) for series in named])
     assert str(tenant) in await _choices(grafana, "tenant")
     assert await _choices(grafana, "agent_type") == ["coder", "seller"]
     assert set(await _choices(grafana, "agent")) == {"akira-001", ODD, "shop"}

@@ -16,8 +16,9 @@ from monitor.series.catalogue import Catalogue
 from monitor.series.influx import InfluxSeriesStore
 from monitor.series.influx_client import Influx
 from monitor.series.postgres import PostgresSeriesStore
-from monitor.series.store import Kind, Point, Refused, Report, SeriesName, SeriesStore, Tags
+from monitor.series.store import Kind, Report, SeriesName, SeriesStore, Tags
 from monitor.settings import Settings
+from tests.points import Point, Refused, columns_of
 from tests.servers import fixtures as servers
 
 
@@ -30,10 +31,10 @@ class History:
 
     async def write(self, tenant_id: UUID, points: Sequence[Point]) -> list[Refused]:
         """Write points in one transaction, as the batcher does."""
-        prepared, refused = await self.store.prepare(tenant_id, points)
+        prepared, refused = await columns_of(self.store, tenant_id, points)
         async with self.db.driver(Role.APP) as connection, Pipeline(connection) as pipeline:
             pipeline.add(SET_TENANT, tenant=str(tenant_id))
-            await self.store.write(pipeline, tenant_id, [prepared])
+            await self.store.write(pipeline, tenant_id, prepared)
         return refused
 
     async def settle(self, now: datetime) -> Report:

@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from monitor.ids import from_microseconds, microseconds
-from monitor.series.store import Kind, Point, Query, Reducer, Tags
+from monitor.series.store import Kind, Query, Reducer, Tags
+from tests.points import Point
 
 PERCENTS = {Reducer.P50: 50, Reducer.P90: 90, Reducer.P95: 95, Reducer.P99: 99}
 Key = tuple[object, ...]

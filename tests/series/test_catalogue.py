@@ -17,8 +17,9 @@ from monitor.series.influx import InfluxSeriesStore
 from monitor.series.influx_client import Influx
 from monitor.series.influx_line import key_of, plain
 from monitor.series.postgres import PostgresSeriesStore
-from monitor.series.store import Point, Query, Reducer, Refused, SeriesName
+from monitor.series.store import Query, Reducer, SeriesName
 from tests.factories import make_agent, make_tenant
+from tests.points import Point, Refused, columns_of
 from tests.series.conftest import History, point
 
 HOUR = timedelta(hours=1)
@@ -59,7 +60,7 @@ async def test_two_collectors_do_not_pass_the_limit_together(db: Database, day: 
 
     async def collector(number: int) -> int:
         points = [point(agent_id, day, 1.0, tags=(("n", f"{number}-{n}"),)) for n in range(4)]
-        return len((await Catalogue(db, limit=10).prepare(tenant.id, points))[1])
+        return len((await columns_of(Catalogue(db, limit=10), tenant.id, points))[1])
 
     refused = await asyncio.gather(*map(collector, range(5)))
     assert sum(refused) == 5 * 4 - 10
@@ -71,7 +72,7 @@ async def test_keys_are_found_again_and_erased_series_have_none(db: Database, da
     tenant, stranger = await make_tenant(db), await make_tenant(db)
     agent_id = await make_agent(db, tenant.id, "a 1")
     points = [Point(SeriesName(agent_id, "m", (("env", "prod"),), None, None), microseconds(day), 1.0)]
-    prepared, _ = await Catalogue(db).prepare(tenant.id, points)
+    prepared, _ = await columns_of(Catalogue(db), tenant.id, points)
     (one,) = prepared.series_ids.tolist()
     keys = await Catalogue(db).keys(tenant.id, [one, 999])
     assert keys == {one: f"m,_id={one},agent=a\\ 1,env=prod,tenant={tenant.id}".encode()}

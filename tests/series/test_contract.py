@@ -10,8 +10,9 @@ import pytest
 
 from monitor.errors import InvalidInput
 from monitor.ids import microseconds
-from monitor.series.store import Kind, Point, Query, Reducer, Reduction, SeriesName
+from monitor.series.store import Kind, Query, Reducer, Reduction, SeriesName
 from tests.factories import make_agent, make_tenant
+from tests.points import Point
 from tests.series import reference
 from tests.series.conftest import History, point
 from tests.series.reference import PERCENTS, Key

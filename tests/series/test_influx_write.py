@@ -20,9 +20,10 @@ from monitor.series import drain, spool
 from monitor.series.catalogue import Catalogue
 from monitor.series.influx_client import Influx
 from monitor.series.influx_write import InfluxWriter
-from monitor.series.store import Kind, Point, SeriesName
+from monitor.series.store import Kind, SeriesName
 from tests.conftest import SettableClock
 from tests.factories import make_agent, make_tenant
+from tests.points import Point, columns_of
 from tests.series.between import Between, Mood, between
 from tests.servers.fixtures import Influx as Corner
 
@@ -51,13 +52,13 @@ class Scene:
 
     async def write(self, points: Sequence[Point], *, more: Statement | None = None) -> None:
         """Write as the batcher does; `more` is said before it in the same transaction."""
-        prepared, refused = await self.catalogue.prepare(self.tenant_id, points)
+        prepared, refused = await columns_of(self.catalogue, self.tenant_id, points)
         assert refused == []
         async with self.db.driver(Role.APP) as connection, Pipeline(connection) as pipeline:
             pipeline.add(SET_TENANT, tenant=str(self.tenant_id))
             if more is not None:
                 pipeline.add(more)
-            await self.writer.write(pipeline, self.tenant_id, [prepared])
+            await self.writer.write(pipeline, self.tenant_id, prepared)
 
     async def drain(self, **more: int) -> drain.Drained:
         """Empty the spool."""
@@ -240,7 +241,7 @@ async def test_a_refusal_for_good_names_its_series_and_no_others(scene: Scene) -
     for metric in ('odd "name", x', "second"):
         await scene.conflict(metric.replace(",", r"\,").replace(" ", r"\ "))
     points = [scene.point(1.5, metric=metric) for metric in ("good", 'odd "name", x', "second", "better")]
-    prepared, _ = await scene.catalogue.prepare(scene.tenant_id, points)
+    prepared, _ = await columns_of(scene.catalogue, scene.tenant_id, points)
     with pytest.raises(SeriesRefused) as refused:
         await scene.write(points)
     assert sorted(refused.value.refused) == sorted(prepared.series_ids[[1, 2]].tolist())

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from monitor.ids import from_microseconds
-from monitor.series.store import Kind, Point, Query, Reduced, Reduction
+from monitor.series.store import Kind, Query, Reduced, Reduction
 from tests.factories import make_agent, make_tenant
+from tests.points import Point
 from tests.series import reference
 from tests.series.conftest import History, point
 from tests.series.reference import PERCENTS, Key

@@ -10,8 +10,9 @@ from sqlalchemy import text
 
 from monitor.db import Database, Role
 from monitor.series import rollup
-from monitor.series.store import Kind, Point, Query, Reducer
+from monitor.series.store import Kind, Query, Reducer
 from tests.factories import make_agent, make_tenant
+from tests.points import Point
 from tests.series.conftest import History, point
 
 HOUR = timedelta(hours=1)
