@@ -73,6 +73,7 @@ class Ingest:
         self.registry = Registry(deps.db, allow_registration=settings.allow_registration)
         self.batcher = Batcher(deps.db, deps.series, self.metrics)
         self.mirror = Mirror(deps.db, deps.live, deps.clock)
+        self.privacy = Privacy(deps.db, secret_keys=settings.secret_keys)
         self._intake = Intake(self.registry, deps.series)
         self._idempotency = Idempotency(deps.db)
         self.shapes = ShapeBook()

@@ -122,7 +122,7 @@ def test_the_type_counts_and_the_same_text_under_another_type_is_another_error()
 )
 def test_frames_of_each_language_are_read_without_folders_and_lines(shape: str, expected: list[str]) -> None:
     """Innermost first; the frames of what caused it, and of other threads, are left out."""
-    here, there = shape.format(folder="/srv/app", line=12), shape.format(folder="/home/u/src", line=345)
+    here, there = shape.format(folder="/srv/app", line=12), shape.format(folder="/opt/other", line=345)
     assert list(frames(here)) == expected
     assert fingerprint(None, None, here) == fingerprint(None, None, there)
     assert fingerprint(None, None, here) != fingerprint("Other", None, here)

@@ -1,0 +1,1 @@
+"""What is not stored, and what is never logged."""
