@@ -70,6 +70,7 @@ LAYOUTS = (
     Layout("audit_logs", Span.MONTH, Key.UUID7, timedelta(days=1)),
     Layout("tasks", Span.DAY, Key.UUID7, timedelta(days=31)),
     Layout("tool_executions", Span.DAY, Key.UUID7, timedelta(days=31)),
+    Layout("spans", Span.DAY, Key.UUID7, timedelta(days=31)),
 )
 # Any fixed number: whoever changes partitions holds this lock, so that two planners do not make the same one.
 _LOCK = text("SELECT pg_advisory_xact_lock(7305311829014114)")

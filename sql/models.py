@@ -6,6 +6,7 @@ import monitor.audit.tables
 import monitor.identity.tables
 import monitor.ingest.tables
 import monitor.runs.tables
+import monitor.runs.trace_tables
 import monitor.schedules.tables
 import monitor.series.tables
 from monitor.tables import Base
@@ -17,6 +18,7 @@ MODULES = (
     monitor.ingest.tables,
     monitor.schedules.tables,
     monitor.runs.tables,
+    monitor.runs.trace_tables,
     monitor.audit.tables,
     alerts.tables,
 )

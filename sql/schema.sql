@@ -954,6 +954,34 @@ ALTER TABLE public.series ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE public.spans (
+    tenant_id uuid NOT NULL,
+    id uuid NOT NULL,
+    trace_id text NOT NULL,
+    span_id text NOT NULL,
+    parent_id text,
+    kind text NOT NULL,
+    name text NOT NULL,
+    status text NOT NULL,
+    agent text,
+    service text,
+    facts jsonb NOT NULL,
+    attributes jsonb,
+    events jsonb,
+    links jsonb,
+    started_at timestamp with time zone NOT NULL,
+    ended_at timestamp with time zone,
+    received_at timestamp with time zone DEFAULT now() NOT NULL,
+    rank bigint NOT NULL,
+    CONSTRAINT spans_kind_check CHECK ((kind = ANY (ARRAY['workflow'::text, 'agent'::text, 'call'::text, 'tool'::text, 'handoff'::text, 'other'::text]))),
+    CONSTRAINT spans_status_check CHECK ((status = ANY (ARRAY['unset'::text, 'ok'::text, 'error'::text])))
+)
+PARTITION BY RANGE (id);
+
+ALTER TABLE ONLY public.spans FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.spans OWNER TO agent_monitor_owner;
+
 CREATE TABLE public.spool (
     tenant_id uuid NOT NULL,
     id bigint NOT NULL,
@@ -1079,6 +1107,45 @@ ALTER TABLE public.touched ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     NO MAXVALUE
     CACHE 1
 );
+
+CREATE TABLE public.touched_traces (
+    tenant_id uuid NOT NULL,
+    id bigint NOT NULL,
+    trace_id text NOT NULL,
+    due_at timestamp with time zone NOT NULL,
+    news boolean DEFAULT true NOT NULL,
+    holds boolean DEFAULT false NOT NULL,
+    tries bigint DEFAULT 0 NOT NULL,
+    error text
+);
+
+ALTER TABLE ONLY public.touched_traces FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.touched_traces OWNER TO agent_monitor_owner;
+
+ALTER TABLE public.touched_traces ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.touched_traces_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.unmapped_names (
+    tenant_id uuid NOT NULL,
+    kind text NOT NULL,
+    dialect text NOT NULL,
+    name text NOT NULL,
+    seen bigint NOT NULL,
+    first_seen_at timestamp with time zone NOT NULL,
+    last_seen_at timestamp with time zone NOT NULL,
+    CONSTRAINT unmapped_names_kind_check CHECK ((kind = ANY (ARRAY['unknown'::text, 'misfit'::text])))
+);
+
+ALTER TABLE ONLY public.unmapped_names FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.unmapped_names OWNER TO agent_monitor_owner;
 
 CREATE TABLE public.users (
     id uuid NOT NULL,
@@ -1280,6 +1347,9 @@ ALTER TABLE ONLY public.series
 ALTER TABLE ONLY public.series
     ADD CONSTRAINT series_tenant_id_agent_id_metric_tags_hash_key UNIQUE (tenant_id, agent_id, metric, tags_hash);
 
+ALTER TABLE ONLY public.spans
+    ADD CONSTRAINT spans_pkey PRIMARY KEY (tenant_id, id);
+
 ALTER TABLE ONLY public.spool
     ADD CONSTRAINT spool_pkey PRIMARY KEY (tenant_id, id);
 
@@ -1297,6 +1367,12 @@ ALTER TABLE ONLY public.tool_executions
 
 ALTER TABLE ONLY public.touched
     ADD CONSTRAINT touched_pkey PRIMARY KEY (tenant_id, id);
+
+ALTER TABLE ONLY public.touched_traces
+    ADD CONSTRAINT touched_traces_pkey PRIMARY KEY (tenant_id, id);
+
+ALTER TABLE ONLY public.unmapped_names
+    ADD CONSTRAINT unmapped_names_pkey PRIMARY KEY (tenant_id, kind, dialect, name);
 
 ALTER TABLE ONLY public.users
     ADD CONSTRAINT users_pkey PRIMARY KEY (id);
@@ -1378,6 +1454,8 @@ CREATE INDEX scheduled_runs_next_attempt_at_idx ON public.scheduled_runs USING b
 
 CREATE INDEX series_tenant_id_metric_idx ON public.series USING btree (tenant_id, metric);
 
+CREATE INDEX spans_tenant_id_trace_id_idx ON ONLY public.spans USING btree (tenant_id, trace_id);
+
 CREATE INDEX spool_id_idx ON public.spool USING btree (id);
 
 CREATE INDEX tasks_tenant_id_agent_id_id_idx ON ONLY public.tasks USING btree (tenant_id, agent_id, id);
@@ -1397,6 +1475,10 @@ CREATE INDEX tool_executions_tenant_id_task_id_idx ON ONLY public.tool_execution
 CREATE INDEX tool_executions_tenant_id_tool_name_id_idx ON ONLY public.tool_executions USING btree (tenant_id, tool_name, id);
 
 CREATE INDEX tool_executions_tenant_id_trace_id_idx ON ONLY public.tool_executions USING btree (tenant_id, trace_id) WHERE (trace_id IS NOT NULL);
+
+CREATE INDEX touched_traces_due_at_idx ON public.touched_traces USING btree (due_at);
+
+CREATE INDEX touched_traces_tenant_id_trace_id_idx ON public.touched_traces USING btree (tenant_id, trace_id);
 
 CREATE UNIQUE INDEX users_lower_email_key ON public.users USING btree (lower(email));
 
@@ -1579,6 +1661,9 @@ ALTER TABLE public.tasks
 ALTER TABLE public.tool_executions
     ADD CONSTRAINT tool_executions_tenant_id_agent_id_fkey FOREIGN KEY (tenant_id, agent_id) REFERENCES public.agents(tenant_id, id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.unmapped_names
+    ADD CONSTRAINT unmapped_names_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.workflow_executions
     ADD CONSTRAINT workflow_executions_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
 
@@ -1625,6 +1710,8 @@ CREATE POLICY alerter ON public.agent_interactions TO agent_monitor_alerter USIN
 
 CREATE POLICY alerter ON public.agent_live TO agent_monitor_alerter USING (true) WITH CHECK (true);
 
+CREATE POLICY alerter ON public.agent_log_ids FOR SELECT TO agent_monitor_alerter USING (true);
+
 CREATE POLICY alerter ON public.agent_logs TO agent_monitor_alerter USING (true) WITH CHECK (true);
 
 CREATE POLICY alerter ON public.agent_schedules TO agent_monitor_alerter USING (true) WITH CHECK (true);
@@ -1669,6 +1756,8 @@ CREATE POLICY alerter ON public.scheduled_runs TO agent_monitor_alerter USING (t
 
 CREATE POLICY alerter ON public.series TO agent_monitor_alerter USING (true) WITH CHECK (true);
 
+CREATE POLICY alerter ON public.spans TO agent_monitor_alerter USING (true) WITH CHECK (true);
+
 CREATE POLICY alerter ON public.spool TO agent_monitor_alerter USING (true) WITH CHECK (true);
 
 CREATE POLICY alerter ON public.tasks TO agent_monitor_alerter USING (true) WITH CHECK (true);
@@ -1678,6 +1767,8 @@ CREATE POLICY alerter ON public.tenants TO agent_monitor_alerter USING (true) WI
 CREATE POLICY alerter ON public.tool_executions TO agent_monitor_alerter USING (true) WITH CHECK (true);
 
 CREATE POLICY alerter ON public.touched TO agent_monitor_alerter USING (true) WITH CHECK (true);
+
+CREATE POLICY alerter ON public.touched_traces TO agent_monitor_alerter USING (true) WITH CHECK (true);
 
 CREATE POLICY alerter ON public.workflow_executions TO agent_monitor_alerter USING (true) WITH CHECK (true);
 
@@ -1769,6 +1860,8 @@ CREATE POLICY owner ON public.series TO agent_monitor_owner USING (true) WITH CH
 
 CREATE POLICY owner ON public.series_copies TO agent_monitor_owner USING (true) WITH CHECK (true);
 
+CREATE POLICY owner ON public.spans TO agent_monitor_owner USING (true) WITH CHECK (true);
+
 CREATE POLICY owner ON public.spool TO agent_monitor_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner ON public.tasks TO agent_monitor_owner USING (true) WITH CHECK (true);
@@ -1778,6 +1871,10 @@ CREATE POLICY owner ON public.tenants TO agent_monitor_owner USING (true) WITH C
 CREATE POLICY owner ON public.tool_executions TO agent_monitor_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner ON public.touched TO agent_monitor_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY owner ON public.touched_traces TO agent_monitor_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY owner ON public.unmapped_names TO agent_monitor_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner ON public.users TO agent_monitor_owner USING (true) WITH CHECK (true);
 
@@ -1806,6 +1903,8 @@ ALTER TABLE public.scheduled_runs ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.series ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.series_copies ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.spans ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.spool ENABLE ROW LEVEL SECURITY;
 
@@ -1875,6 +1974,8 @@ CREATE POLICY tenant ON public.series TO agent_monitor_app USING ((tenant_id = (
 
 CREATE POLICY tenant ON public.series_copies TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
+CREATE POLICY tenant ON public.spans TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
+
 CREATE POLICY tenant ON public.spool TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
 CREATE POLICY tenant ON public.tasks TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
@@ -1884,6 +1985,10 @@ CREATE POLICY tenant ON public.tenants TO agent_monitor_app USING ((id = (curren
 CREATE POLICY tenant ON public.tool_executions TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
 CREATE POLICY tenant ON public.touched TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
+
+CREATE POLICY tenant ON public.touched_traces TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
+
+CREATE POLICY tenant ON public.unmapped_names TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
 CREATE POLICY tenant ON public.users TO agent_monitor_app USING ((EXISTS ( SELECT 1
    FROM public.memberships m
@@ -1900,6 +2005,10 @@ ALTER TABLE public.tenants ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.tool_executions ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.touched ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.touched_traces ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.unmapped_names ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.users ENABLE ROW LEVEL SECURITY;
 
@@ -1979,6 +2088,7 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.agent_interactions TO agent_mo
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.agent_interactions TO agent_monitor_alerter;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.agent_log_ids TO agent_monitor_app;
+GRANT SELECT ON TABLE public.agent_log_ids TO agent_monitor_alerter;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.agent_schedules TO agent_monitor_app;
 GRANT SELECT,UPDATE ON TABLE public.agent_schedules TO agent_monitor_alerter;
@@ -2058,6 +2168,9 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.scheduled_runs TO agent_monitor_alert
 
 GRANT SELECT ON TABLE public.series_copies TO agent_monitor_app;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.spans TO agent_monitor_app;
+GRANT SELECT ON TABLE public.spans TO agent_monitor_alerter;
+
 GRANT SELECT,INSERT ON TABLE public.spool TO agent_monitor_app;
 GRANT SELECT ON TABLE public.spool TO agent_monitor_alerter;
 
@@ -2069,6 +2182,11 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.tool_executions TO agent_monit
 
 GRANT SELECT,INSERT ON TABLE public.touched TO agent_monitor_app;
 GRANT SELECT,DELETE ON TABLE public.touched TO agent_monitor_alerter;
+
+GRANT SELECT,INSERT,DELETE ON TABLE public.touched_traces TO agent_monitor_app;
+GRANT SELECT,INSERT,DELETE ON TABLE public.touched_traces TO agent_monitor_alerter;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.unmapped_names TO agent_monitor_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.users TO agent_monitor_app;
 

@@ -192,6 +192,11 @@ def tags(value: object) -> Tags:
 
 def details(value: dict[str, Any], warn: Warn) -> bytes:
     """Details as JSON that PostgreSQL takes: no NUL, no half surrogates, finite numbers, long texts cut."""
+    return body(value, "details", warn)
+
+
+def body(value: object, field: str, warn: Warn) -> bytes:
+    """As `details`, for anything that JSON can hold."""
     encoded = b""
     try:
         encoded = msgspec.json.encode(value)
@@ -204,12 +209,12 @@ def details(value: dict[str, Any], warn: Warn) -> bytes:
         fit = fit and b"null" not in encoded
     if fit:
         return encoded
-    return msgspec.json.encode(_mended(value, "details", warn, DEPTH_LIMIT))
+    return msgspec.json.encode(_mended(value, field, warn, DEPTH_LIMIT))
 
 
 def _mended(value: object, field: str, warn: Warn, depth: int) -> object:
     if depth == 0:
-        raise Fault(f"details: nested deeper than {DEPTH_LIMIT}")
+        raise Fault(f"{field.partition('.')[0]}: nested deeper than {DEPTH_LIMIT}")
     if isinstance(value, str):
         return text(value, field, warn)
     if isinstance(value, dict):
@@ -217,7 +222,7 @@ def _mended(value: object, field: str, warn: Warn, depth: int) -> object:
             text(key, field, warn): _mended(item, f"{field}.{clean(key[:40])}", warn, depth - 1)
             for key, item in value.items()
         }
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [_mended(item, field, warn, depth - 1) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         raise Fault(f"{field}: NaN, infinite or too large; a finite number is expected")

@@ -78,7 +78,7 @@ def _rows(made: Furnished, now: datetime) -> dict[str, dict[str, Any]]:
     """A row of each table, parents first. What a table needs beyond its tenant and agent."""
     for name in ("type", "log", "rule", "alert", "event", "channel", "group", "notification", "audit", "run"):
         made.ids[name] = uuid7(now)
-    for name in ("workflow", "execution", "task", "tool", "interaction"):
+    for name in ("workflow", "execution", "task", "tool", "interaction", "span"):
         made.ids[name] = uuid7(now)
     return _telemetry(made, now) | _runs(made, now) | _alerting(made, now)
 
@@ -139,6 +139,16 @@ def _runs(made: Furnished, now: datetime) -> dict[str, dict[str, Any]]:
         "agent_interactions": {
             "id": ids["interaction"], "from_agent_id": made.agent_id, "to_agent_id": made.agent_id,
             "interaction_type": "review", "message": word, "at": now, "execution_id": ids["execution"],
+        },
+        "spans": {
+            "id": ids["span"], "trace_id": f"{made.number:032x}", "span_id": f"{made.number:016x}", "kind": "agent",
+            "name": f"{word}-span", "status": "ok", "agent": word, "facts": {"input": word}, "started_at": now,
+            "rank": made.number,
+        },
+        "touched_traces": {"trace_id": f"{made.number:032x}", "due_at": now},
+        "unmapped_names": {
+            "kind": "unknown", "dialect": word, "name": f"{word}.name", "seen": 1, "first_seen_at": now,
+            "last_seen_at": now,
         },
         "run_names": {"kind": "task", "external_id": f"{word}-task", "id": ids["task"]},
         "agent_totals": {
