@@ -169,6 +169,12 @@ def uuids(values: Sequence[UUID]) -> Uuids:
     return Uuids(_whole(2950, len(values), b"".join([_SIXTEEN + value.bytes for value in values])))
 
 
+def uuids_or_null(values: Sequence[UUID | None]) -> Uuids:
+    """uuid[] with nulls"""
+    body = b"".join([_NULL if value is None else _SIXTEEN + value.bytes for value in values])
+    return Uuids(_whole(2950, len(values), body))
+
+
 def texts(values: Sequence[str | None]) -> Texts:
     """text[] with nulls. The values must hold neither NUL nor lone surrogates."""
     parts: list[bytes] = []

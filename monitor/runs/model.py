@@ -52,6 +52,7 @@ class Execution:
     workflow_id: UUID | None
     name: str
     status: RunStatus
+    user_id: UUID | None = None
     workflow_type: str | None = None
     initiator: str | None = None
     conversation: str | None = None

@@ -1,0 +1,1 @@
+"""Runs: tables and triggers, writing, reading, life cycle, counters, REST."""
