@@ -26,6 +26,7 @@ from monitor.ingest.logs import LogDraft
 from monitor.ingest.metrics import IngestMetrics
 from monitor.ingest.payloads import BeatIn, LogIn, MetricIn, Outcome
 from monitor.ingest.points import PointDraft, ShapeBook
+from monitor.ingest.privacy import Privacy
 from monitor.ingest.steps import job_of_steps
 from monitor.ingest.values import Window
 from monitor.principal import Principal
