@@ -27,8 +27,9 @@ class Facts(TypedDict, total=False):
     """What is known of a step, under one set of names; absent where the sender said nothing.
 
     Tokens: `cache_*` are parts of `input_tokens`, `reasoning_tokens` is a part of `output_tokens`, whatever the
-    dialect says. `cost_usd`: a decimal as text, where the sender knows it. `input`, `output`, `system`, `arguments`
-    and `result` are contents of people and models: they are stored only where the tenant wants them.
+    dialect says. `cost_usd`: a decimal as text, where the sender knows it. `response_id`: the provider's name of the
+    model's answer. `input`, `output`, `system`, `arguments` and `result` are contents of people and models: they are
+    stored only where the tenant wants them.
     """
 
     agent_id: str
@@ -50,6 +51,7 @@ class Facts(TypedDict, total=False):
     reasoning_tokens: int
     cost_usd: str
     finish_reasons: list[str]
+    response_id: str
     time_to_first_token_ms: float
     retries: int
     tool: str
