@@ -19,7 +19,7 @@ def text_of(value: Any) -> str:
     return "" if value is None else msgspec.json.encode(value).decode()
 
 
-def pairs_of(attributes: Iterable[tuple[str, Any]]) -> dict[str, str]:
+def tags_of(attributes: Iterable[tuple[str, Any]]) -> dict[str, str]:
     """Names that are free, with texts; of a name that comes twice, the last counts."""
     return {_free(name): text_of(value) for name, value in attributes}
 

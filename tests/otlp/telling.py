@@ -4,11 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from monitor.ingest.otlp import records
-from monitor.ingest.otlp.points import Conversion
+from monitor.ingest.otlp import points, records
 from monitor.ingest.payloads import Outcome
-from monitor.ingest.points import Shapes
-from monitor.ingest.streams import Streams
 from monitor.ingest.values import Window
 
 TENANT = UUID(int=1)
@@ -36,26 +33,26 @@ def number(value: float | None, *, minute: float = 0, start: float = 0, **more: 
     return records.NumberPoint(value=value, **_when(minute, start, more))
 
 
-def gauge(*points: records.NumberPoint, **more: Any) -> records.Gauge:
+def gauge(*given: records.NumberPoint, **more: Any) -> records.Gauge:
     """A gauge."""
-    return records.Gauge(**about(**more), points=points)
+    return records.Gauge(**about(**more), points=given)
 
 
 def total(
-    *points: records.NumberPoint,
+    *given: records.NumberPoint,
     temporality: records.Temporality = CUMULATIVE,
     monotonic: bool = True,
     **more: Any,
 ) -> records.Sum:
     """A sum."""
-    return records.Sum(**about(**more), points=points, temporality=temporality, monotonic=monotonic)
+    return records.Sum(**about(**more), points=given, temporality=temporality, monotonic=monotonic)
 
 
 def histogram(
-    *points: records.HistogramPoint, temporality: records.Temporality = DELTA, **more: Any
+    *given: records.HistogramPoint, temporality: records.Temporality = DELTA, **more: Any
 ) -> records.Histogram:
     """A histogram of explicit bounds."""
-    return records.Histogram(**about(**more), points=points, temporality=temporality)
+    return records.Histogram(**about(**more), points=given, temporality=temporality)
 
 
 def counted(
@@ -67,8 +64,8 @@ def counted(
     **more: Any,
 ) -> records.HistogramPoint:
     """A point of one."""
-    given = {"count": sum(counts), "min": None, "max": None} | more
-    return records.HistogramPoint(sum=added, bounds=bounds, counts=counts, **_when(minute, start, given))
+    said = {"count": sum(counts), "min": None, "max": None} | more
+    return records.HistogramPoint(sum=added, bounds=bounds, counts=counts, **_when(minute, start, said))
 
 
 def _when(minute: float, start: float, more: Mapping[str, Any]) -> dict[str, Any]:
@@ -78,26 +75,20 @@ def _when(minute: float, start: float, more: Mapping[str, Any]) -> dict[str, Any
 
 
 class Told:
-    """One process that takes metrics in: what became of all that it was told."""
+    """One process that takes metrics in: what became of what it was told last."""
 
     def __init__(self) -> None:
-        self.streams, self.shapes = Streams(), Shapes()
+        self.memory = points.Memory()
         self.outcome = Outcome()
-        self.work = self.fresh()
-
-    def fresh(self) -> Conversion:
-        """The next request."""
-        window = Window.of(NOW_US, retention=30 * 86400.0)
-        self.work = Conversion(TENANT, window, self.shapes, self.streams, self.outcome)
-        return self.work
+        self.made = points.Converted([], [])
 
     def tell(self, *metrics: records.MetricRecord) -> dict[tuple[str, str], list[tuple[float, float]]]:
         """Points by metric and quantile: (minutes from now, value)."""
         self.outcome = Outcome()
-        work = self.fresh()
-        work.convert(metrics)
+        window = Window.of(NOW_US, retention=30 * 86400.0)
+        self.made = points.convert(metrics, tenant_id=TENANT, window=window, memory=self.memory, outcome=self.outcome)
         found: dict[tuple[str, str], list[tuple[float, float]]] = {}
-        for _row, shape, at_us, value in work.drafts:
+        for _row, shape, at_us, value in self.made.drafts:
             key = (shape.metric, dict(shape.tags).get("quantile", ""))
             found.setdefault(key, []).append(((at_us - NOW_US) / MINUTE, value))
         return found
@@ -105,5 +96,5 @@ class Told:
     def faults(self, *metrics: records.MetricRecord) -> list[tuple[int, str]]:
         """The data points that are not kept; nothing of them is."""
         self.tell(*metrics)
-        assert {draft.row for draft in self.work.drafts}.isdisjoint(row for row, _ in self.outcome.rejected)
+        assert {draft.row for draft in self.made.drafts}.isdisjoint(row for row, _ in self.outcome.rejected)
         return self.outcome.rejected

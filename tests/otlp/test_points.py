@@ -41,7 +41,7 @@ def told() -> Told:
 )
 def test_each_kind_of_number_has_its_kind_of_series(told: Told, metric: records.MetricRecord, kind: Kind) -> None:
     assert told.tell(metric) == {("tokens", ""): [(0, 5.0)]}
-    (draft,) = told.work.drafts
+    (draft,) = told.made.drafts
     assert (draft.shape.kind, draft.at_us, draft.shape.agent) == (kind, NOW_US, "mark")
 
 
@@ -73,7 +73,7 @@ def test_a_delta_histogram_tells_its_quantiles(told: Told) -> None:
     assert {quantile for name, quantile in found if name == "latency"} == {"0.5", "0.9", "0.95", "0.99"}
     assert found["latency", "0.5"] == [(0, 10.0)]
     assert found["latency", "0.95"] == [(0, 25.0)]
-    units = {draft.shape.metric: (draft.shape.unit, draft.shape.kind) for draft in told.work.drafts}
+    units = {draft.shape.metric: (draft.shape.unit, draft.shape.kind) for draft in told.made.drafts}
     assert units == {
         "latency.count": (None, Kind.DELTA), "latency.sum": ("ms", Kind.DELTA), "latency.min": ("ms", Kind.GAUGE),
         "latency.max": ("ms", Kind.GAUGE), "latency": ("ms", Kind.GAUGE),
@@ -140,7 +140,7 @@ def test_summaries_give_what_their_sender_computed(told: Told) -> None:
 def test_whose_a_point_is(told: Told, attributes: dict[str, object], of: dict[str, str], agent: str) -> None:
     sent = records.Resource({name.replace("_", "."): value for name, value in of.items()} | _underscored(of))
     told.tell(gauge(number(1, attributes=attributes), of=sent))
-    assert told.work.drafts[0].shape.agent == agent
+    assert told.made.drafts[0].shape.agent == agent
 
 
 def _underscored(of: dict[str, str]) -> dict[str, str]:
@@ -157,7 +157,7 @@ def test_attributes_are_tags_and_a_few_of_the_resource_too(told: Told) -> None:
         "agent_monitor.agent": "other",
     }  # fmt: skip
     told.tell(gauge(number(1, attributes=attributes), of=of))
-    assert dict(told.work.drafts[0].shape.tags) == {
+    assert dict(told.made.drafts[0].shape.tags) == {
         "service.name": "mark", "service.version": "3", "deployment.environment": "prod", "service.instance.id": "i-1",
         "model": "m", "stream": "true", "n": "3", "list": '[1,"x"]', "agent_": "told", "x_own": "x",
     }  # fmt: skip
@@ -194,7 +194,7 @@ def test_points_that_say_there_is_no_value_are_neither_kept_nor_refused(told: To
 )
 def test_data_points_that_are_not_kept_are_named(told: Told, metric: records.MetricRecord, fault: str) -> None:
     ((row, said),) = told.faults(gauge(number(1), name="good"), metric, gauge(number(2), name="good, too"))
-    assert (row, len(told.work.drafts)) == (1, 2)
+    assert (row, len(told.made.drafts)) == (1, 2)
     assert fault in said
 
 
@@ -208,7 +208,7 @@ def test_exemplars_lead_to_their_traces(told: Told) -> None:
         return records.Exemplar((NOW_US + minute * MINUTE) * 1000, 812.0, trace_id, "b" * 16, {"user": "u"})
 
     told.tell(histogram(counted(0, 0, 1, exemplars=[exemplar("a" * 32), exemplar(None), exemplar("c" * 32, 99)])))
-    (draft,) = told.work.exemplars
+    (draft,) = told.made.exemplars
     assert (draft.shape.metric, draft.at_us, draft.value) == ("tokens", NOW_US, 812.0)
     assert (draft.trace_id, draft.span_id, draft.attributes) == ("a" * 32, "b" * 16, {"user": "u"})
 

@@ -3,87 +3,77 @@
 A data point may make several points; where one of them cannot be kept, none is, and the data point is named.
 """
 
-import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 from uuid import UUID
 
-from monitor.ingest import exemplars, values
+from monitor.ingest import values
 from monitor.ingest.buckets import QUANTILES, Distribution, Explicit, Exponential, filled, quantiles
 from monitor.ingest.exemplars import ExemplarDraft
 from monitor.ingest.otlp import records, sender
 from monitor.ingest.payloads import MetricIn, Outcome
-from monitor.ingest.points import PointDraft, Shape, Shapes
+from monitor.ingest.points import PointDraft, Shape, ShapeBook, Shapes
 from monitor.ingest.streams import Streams, Stretch
 from monitor.ingest.values import Fault, Window
-from monitor.principal import Principal
 from monitor.series.store import Kind
-
-if TYPE_CHECKING:
-    from monitor.ingest.service import Ingest
 
 QUANTILE = "quantile"
 BUCKETS_LIMIT = 4096
-MANY = 2000
-"""More metrics than this are converted in a thread, so that others are answered meanwhile."""
 
 _KINDS = {records.Temporality.DELTA: Kind.DELTA, records.Temporality.CUMULATIVE: Kind.COUNTER}
 
 
-class MetricsIn:
-    """Takes metrics in. One for each process: it remembers the streams that count since their sender's start."""
-
-    def __init__(self, ingest: "Ingest") -> None:
-        """`ingest` is the process' one way in."""
-        self._ingest = ingest
-        self._streams = Streams()
-
-    async def take(self, principal: Principal, metrics: Sequence[records.MetricRecord], outcome: Outcome) -> None:
-        """Commit them; data points that are not kept are named in `outcome`, by their place in the request."""
-        shapes = self._ingest.shapes.of(principal.tenant_id)
-        work = Conversion(principal.tenant_id, self._ingest.window(), shapes, self._streams, outcome)
-        if len(metrics) > MANY:
-            await asyncio.to_thread(work.convert, metrics)
-        else:
-            work.convert(metrics)
-        await self._ingest.keep_points(principal, work.drafts, outcome)
-        await exemplars.keep(self._ingest, principal, work.exemplars)
-
-
 @dataclass(slots=True)
-class Conversion:
-    """One request's metrics on their way to points. `drafts` and `exemplars` are what it comes to."""
+class Memory:
+    """What one process remembers of the metrics that are sent to it: names, and streams that count since their
+    sender's start."""
 
+    shapes: ShapeBook = field(default_factory=ShapeBook)
+    streams: Streams = field(default_factory=Streams)
+
+
+class Converted(NamedTuple):
+    """What a request's metrics come to. A draft's row is its data point's place in the request."""
+
+    drafts: list[PointDraft]
+    exemplars: list[ExemplarDraft]
+
+
+def convert(
+    metrics: Iterable[records.MetricRecord], *, tenant_id: UUID, window: Window, memory: Memory, outcome: Outcome
+) -> Converted:
+    """Points and exemplars; data points that are not kept are named in `outcome`. May run in a thread."""
+    work = _Work(tenant_id, window, memory.shapes.of(tenant_id), memory.streams, outcome)
+    made = Converted([], [])
+    row = 0
+    for metric in metrics:
+        for point in metric.points:
+            one = _One(work, row, metric, point)
+            try:
+                if not point.no_value:
+                    one.convert()
+                    made.exemplars.extend(one.exemplars())
+                    made.drafts.extend(one.drafts)
+            except Fault as fault:
+                outcome.reject(row, f"{values.clean(metric.name[: values.NAME_LIMIT])}: {fault}")
+            row += 1
+    return made
+
+
+class _Work(NamedTuple):
     tenant_id: UUID
     window: Window
     shapes: Shapes
     streams: Streams
     outcome: Outcome
-    drafts: list[PointDraft] = field(default_factory=list)
-    exemplars: list[ExemplarDraft] = field(default_factory=list)
-
-    def convert(self, metrics: Sequence[records.MetricRecord]) -> None:
-        """Make points and exemplars of them."""
-        row = 0
-        for metric in metrics:
-            for point in metric.points:
-                one = _One(self, row, metric, point)
-                try:
-                    if not point.no_value:
-                        one.convert()
-                        self.exemplars += one.exemplars()
-                        self.drafts += one.drafts
-                except Fault as fault:
-                    self.outcome.reject(row, f"{values.clean(metric.name[: values.NAME_LIMIT])}: {fault}")
-                row += 1
 
 
 class _One:
     """One data point and what it makes."""
 
-    def __init__(self, work: Conversion, row: int, metric: records.MetricRecord, point: records.Point) -> None:
+    def __init__(self, work: _Work, row: int, metric: records.MetricRecord, point: records.Point) -> None:
         self.work, self.row, self.metric, self.point = work, row, metric, point
         self.agent = sender.agent_of(point.attributes, metric.resource)
         self.tags = sender.tags_of(point.attributes, metric.resource)

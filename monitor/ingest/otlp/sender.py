@@ -40,4 +40,4 @@ def tags_of(attributes: Attributes, resource: Resource) -> dict[str, str]:
             given[tag] = resource.attributes[key]
     given |= attributes
     given.pop(AGENT_KEYS[0], None)
-    return labels.pairs_of(given.items())
+    return labels.tags_of(given.items())
