@@ -38,9 +38,9 @@ _NAMES = ("user", "conversation")
 # The last part of a dotted name says what a value is; numbers after it count things.
 _CONTENT_NAME = re.compile(
     r"(?:^|[._])(?:prompts?|completions?|contents?|messages|inputs?|outputs?)(?:\.\d+)*$"
-    r"|(?:^|\.)(?:text|query|body|results?|args|arguments|documents|explanation|reasoning|thinking)(?:\.\d+)*$"
+    r"|(?:^|\.)(?:text|results?|args|arguments|documents|explanation|reasoning|thinking)(?:\.\d+)*$"
     r"|(?:^|[._])(?:tool|function|call)_(?:results?|parameters|arguments)$"
-    r"|(?:^|[._])system_instructions$|(?:^|[._])(?:request|response)_(?:body|text)$|^(?:input|output)\.value$"
+    r"|(?:^|[._])system_instructions$|(?:^|[._])(?:request|response)[._](?:body|text)$|^(?:input|output)\.value$"
     r"|^(?:llm\.(?:input_messages|output_messages|prompt_template)|ai\.(?:prompt|response|toolCall))\.",
     re.IGNORECASE,
 )
@@ -96,6 +96,8 @@ class Policy:
         attributes = self.attributes(step.attributes) if step.attributes else step.attributes
         events = [self.attributes(event) for event in step.events] if step.events else step.events
         if self.redactor is None:
+            if facts is step.facts and attributes is step.attributes and events == step.events:
+                return step
             return replace(step, facts=facts, attributes=attributes, events=events)
         links = [self.details(link) for link in step.links]
         return replace(step, name=self.text(step.name), facts=facts, attributes=attributes, events=events, links=links)
@@ -176,18 +178,20 @@ class Policy:
 
 
 def _withheld(policy: Policy, given: dict[str, Any]) -> dict[str, Any]:
-    made: dict[str, Any] = {}
+    """The same dict where no name in it is a content's: most are such."""
+    changed: dict[str, Any] = {}
     for name, item in given.items():
         kind = type(item)
         if kind is str or kind is list or kind is dict:
             if is_content(name):
-                item = policy.content(item)
+                changed[name] = policy.content(item)
             elif kind is dict:
-                item = _withheld(policy, item)
-            elif kind is list:
-                item = [_withheld(policy, one) if type(one) is dict else one for one in item]
-        made[name] = item
-    return made
+                inner = _withheld(policy, item)
+                if inner is not item:
+                    changed[name] = inner
+            elif kind is list and any(type(one) is dict for one in item):
+                changed[name] = [_withheld(policy, one) if type(one) is dict else one for one in item]
+    return given | changed if changed else given
 
 
 def _json(value: Any) -> bytes:

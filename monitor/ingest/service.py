@@ -118,7 +118,9 @@ class Ingest:
     async def keep_steps(self, principal: Principal, steps: Sequence[Step], outcome: Outcome) -> None:
         """As `keep_points`, for steps of traces: named by their place in `steps`. The assembler makes runs of them."""
         if steps:
-            job = await job_of_steps(self.deps.db, self.registry, principal, steps, outcome, self.window())
+            policy = await self.privacy.of(principal.tenant_id)
+            kept = [policy.step(step) for step in steps]
+            job = await job_of_steps(self.deps.db, self.registry, principal, kept, outcome, self.window())
             if job.spans:
                 await self._commit(job, outcome)
 
