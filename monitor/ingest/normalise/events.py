@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from monitor.ingest.normalise import claude_code, codex
 from monitor.ingest.normalise.outcome import Normalised, Score
-from monitor.ingest.normalise.reading import content_fact, told
+from monitor.ingest.normalise.reading import Reader
 from monitor.ingest.normalise.sender import Sender, sender_of, span_id_of, trace_id_of
 from monitor.ingest.normalise.spans import counted, public
 from monitor.ingest.normalise.tables import CONTENTS, EVENTS
@@ -59,6 +59,7 @@ def event_name(record: LogRecord) -> str | None:
 def steps_of_logs(records: Iterable[LogRecord]) -> Normalised:
     """Steps of those log records that stand for one, in the order given, and judgements. Never raises."""
     outcome = Normalised()
+    readers = {dialect: Reader(table, outcome) for dialect, table in EVENTS.items()}
     resource: Resource | None = None
     sender = Sender(None, None, None)
     for record in records:
@@ -71,7 +72,7 @@ def steps_of_logs(records: Iterable[LogRecord]) -> Normalised:
         dialect = name.partition(".")[0]
         if dialect == "gen_ai" and name not in (DETAILS, EVALUATION):
             continue
-        facts, kept = told(record.attributes, EVENTS[dialect], outcome)
+        facts, kept = readers[dialect].told(record.attributes)
         event = Event(name, record, sender, (record.time_ns or record.observed_ns) // 1000, facts, kept)
         if name == EVALUATION:
             outcome.scores += _scores(event)
@@ -204,5 +205,5 @@ def contents_of(record: LogRecord) -> tuple[frozenset[str], bool]:
     """
     name = event_name(record)
     attributes: Mapping[str, Any] = record.attributes
-    table = EVENTS[name.partition(".")[0] if name else "gen_ai"]
-    return frozenset(key for key in attributes if content_fact(key, table)), name in MESSAGES
+    reader = Reader(EVENTS[name.partition(".")[0] if name else "gen_ai"], Normalised())
+    return frozenset(key for key in attributes if reader.content_fact(key)), name in MESSAGES

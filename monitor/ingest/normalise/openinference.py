@@ -89,7 +89,7 @@ DIALECT = Dialect(
     kinds={"_openinference": KINDS},
     kept=names(
         """
-        llm.tools llm.prompt_template.version reranker.top_k
+        input.mime_type output.mime_type llm.tools llm.prompt_template.version reranker.top_k
         """
     ),
     kept_families=frozenset({"llm.tools", "llm.cost", "llm.token_count"}),

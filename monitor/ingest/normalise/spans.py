@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from monitor.ingest.normalise import claude_code, openinference, vercel
 from monitor.ingest.normalise.outcome import Normalised, Score
-from monitor.ingest.normalise.reading import told
+from monitor.ingest.normalise.reading import Reader
 from monitor.ingest.normalise.sender import Sender, sender_of
 from monitor.ingest.normalise.tables import CLAUDE_SPANS, SPANS, Table
 from monitor.ingest.normalise.within import happened, judgement
@@ -28,26 +28,27 @@ OPEN_ENDED = frozenset({"mcp_method"})
 def steps_of_spans(records: Iterable[SpanRecord]) -> Normalised:
     """Every span as a step, in the order given; spans that say nothing of agents are `other`. Never raises."""
     outcome = Normalised()
+    plain, claude = Reader(SPANS, outcome), Reader(CLAUDE_SPANS, outcome)
     resource: Resource | None = None
     sender = Sender(None, None, None)
     for record in records:
         if record.resource is not resource:
             resource = record.resource
             sender = sender_of(resource)
-        outcome.steps.append(_step(record, sender, outcome))
+        reader = claude if record.name.startswith(claude_code.PREFIX) else plain
+        outcome.steps.append(_step(record, sender, reader))
     return outcome
 
 
-def _step(record: SpanRecord, sender: Sender, outcome: Normalised) -> Step:
-    table = CLAUDE_SPANS if record.name.startswith(claude_code.PREFIX) else SPANS
-    facts, kept = told(record.attributes, table, outcome)
+def _step(record: SpanRecord, sender: Sender, reader: Reader) -> Step:
+    facts, kept = reader.told(record.attributes)
     events: list[dict[str, Any]] = []
     judgements: list[dict[str, Any]] = []
     if record.events:
-        events, judgements = happened(record.events, table, facts, outcome)
-    kind = _kind(record, facts, table, outcome=outcome)
+        events, judgements = happened(record.events, reader, facts)
+    kind = _kind(record, facts, reader)
     kind = _names(record, kind, facts)
-    counted(facts, outside=_cache_outside(facts, table))
+    counted(facts, outside=_cache_outside(facts, reader.table))
     status = _status(record, facts)
     if kind is not StepKind.OTHER:
         _fill(facts, sender)
@@ -70,17 +71,17 @@ def _step(record: SpanRecord, sender: Sender, outcome: Normalised) -> Step:
         [{"trace_id": link.trace_id, "span_id": link.span_id, **link.attributes} for link in record.links],
     )
     if judgements or "_score_name" in facts:
-        outcome.scores += _scores(step, [facts, *judgements])
+        reader.outcome.scores += _scores(step, [facts, *judgements])
     return step
 
 
-def _kind(record: SpanRecord, facts: dict[str, Any], table: Table, *, outcome: Normalised) -> StepKind:
-    if table is CLAUDE_SPANS:
+def _kind(record: SpanRecord, facts: dict[str, Any], reader: Reader) -> StepKind:
+    if reader.table is CLAUDE_SPANS:
         return claude_code.SPANS.get(record.name, StepKind.OTHER)
     if "_codex" in facts:
         return StepKind.OTHER
     said = False
-    for fact, kinds in table.kinds:
+    for fact, kinds in reader.table.kinds:
         value = facts.get(fact)
         if value is None:
             continue
@@ -88,7 +89,7 @@ def _kind(record: SpanRecord, facts: dict[str, Any], table: Table, *, outcome: N
         kind = kinds.get(value)
         if kind is None:
             if fact not in OPEN_ENDED:
-                outcome.unmapped["otel", f"{fact.lstrip('_')}={value[:80]}"] += 1
+                reader.outcome.unmapped["otel", f"{fact.lstrip('_')}={value[:80]}"] += 1
         elif kind is not StepKind.OTHER:
             return kind
     # Libraries that came before the conventions tell what a call took, and not that it is one.

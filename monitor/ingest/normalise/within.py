@@ -5,9 +5,7 @@ from typing import Any
 
 from monitor.ingest.normalise.dialect import name as a_name
 from monitor.ingest.normalise.dialect import number, prose, text
-from monitor.ingest.normalise.outcome import Normalised
-from monitor.ingest.normalise.reading import content_fact, told
-from monitor.ingest.normalise.tables import Table
+from monitor.ingest.normalise.reading import Reader
 from monitor.ingest.otlp.records import SpanEvent
 
 MESSAGES = {
@@ -30,7 +28,7 @@ NO_CONTENT = frozenset({"gen_ai.system", "gen_ai.provider.name", "event.name"})
 
 
 def happened(
-    events: Sequence[SpanEvent], table: Table, facts: dict[str, Any], outcome: Normalised
+    events: Sequence[SpanEvent], reader: Reader, facts: dict[str, Any]
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """The events without contents, which go to `facts` where these do not hold them yet; and the judgements."""
     kept: list[dict[str, Any]] = []
@@ -46,18 +44,18 @@ def happened(
             attributes = _exception(attributes, facts)
         else:
             if event.name == EVALUATION:
-                judgements.append({**told(attributes, table, outcome).facts, "_at_us": event.time_ns // 1000})
-            attributes = _without_contents(attributes, table, facts)
+                judgements.append({**reader.told(attributes).facts, "_at_us": event.time_ns // 1000})
+            attributes = _without_contents(attributes, reader, facts)
         kept.append({"name": event.name, "time_us": event.time_ns // 1000, "attributes": dict(attributes)})
     for fact, spoken in messages.items():
         facts.setdefault(fact, spoken)
     return kept, judgements
 
 
-def _without_contents(attributes: Mapping[str, Any], table: Table, facts: dict[str, Any]) -> dict[str, Any]:
+def _without_contents(attributes: Mapping[str, Any], reader: Reader, facts: dict[str, Any]) -> dict[str, Any]:
     kept = {}
     for key, value in attributes.items():
-        fact = content_fact(key, table)
+        fact = reader.content_fact(key)
         if fact is None:
             kept[key] = value
         else:
