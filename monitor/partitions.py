@@ -62,6 +62,7 @@ class Plan:
 
 LAYOUTS = (
     Layout("agent_logs", Span.DAY, Key.UUID7, timedelta(days=31)),
+    Layout("exemplars", Span.DAY, Key.UUID7, timedelta(days=31)),
     Layout("samples", Span.DAY, Key.TIME, timedelta(days=31)),
     Layout("sample_chunks", Span.DAY, Key.TIME, timedelta(days=31)),
     Layout("rollups_minute", Span.DAY, Key.TIME, timedelta(days=31)),
@@ -70,6 +71,7 @@ LAYOUTS = (
     Layout("audit_logs", Span.MONTH, Key.UUID7, timedelta(days=1)),
     Layout("tasks", Span.DAY, Key.UUID7, timedelta(days=31)),
     Layout("tool_executions", Span.DAY, Key.UUID7, timedelta(days=31)),
+    Layout("model_calls", Span.DAY, Key.UUID7, timedelta(days=31)),
     Layout("spans", Span.DAY, Key.UUID7, timedelta(days=31)),
 )
 # Any fixed number: whoever changes partitions holds this lock, so that two planners do not make the same one.

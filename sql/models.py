@@ -9,6 +9,7 @@ import monitor.runs.tables
 import monitor.runs.trace_tables
 import monitor.schedules.tables
 import monitor.series.tables
+import monitor.usage.tables
 from monitor.tables import Base
 
 MODULES = (
@@ -18,6 +19,7 @@ MODULES = (
     monitor.ingest.tables,
     monitor.schedules.tables,
     monitor.runs.tables,
+    monitor.usage.tables,
     monitor.runs.trace_tables,
     monitor.audit.tables,
     alerts.tables,

@@ -91,6 +91,180 @@ CREATE FUNCTION public.calculate_duration() RETURNS trigger
 
 ALTER FUNCTION public.calculate_duration() OWNER TO agent_monitor_owner;
 
+CREATE FUNCTION public.count_calls_on_delete() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+    BEGIN
+        INSERT INTO usage_hours (
+            tenant_id, hour, key, agent_id, model, provider, user_ref, workflow, environment, calls, failed, unpriced,
+            input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, reasoning_tokens, cost_usd)
+        SELECT tenant_id, hour, md5(jsonb_build_array(agent_id, model, provider, user_ref, workflow, environment)::text)::uuid,
+               agent_id, model, provider, user_ref, workflow, environment, calls, failed, unpriced,
+               input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, reasoning_tokens, cost_usd
+        FROM (
+            SELECT tenant_id, date_trunc('hour', started_at, 'UTC') AS hour, agent_id,
+                   coalesce(model, '') AS model, coalesce(provider, '') AS provider,
+                   coalesce(user_ref, '') AS user_ref, coalesce(workflow, '') AS workflow,
+                   coalesce(environment, '') AS environment,
+                   sum(sign) AS calls, sum(sign * failed::int) AS failed,
+                   sum(sign * (cost_usd IS NULL)::int) AS unpriced,
+                   sum(sign * input_tokens) AS input_tokens, sum(sign * output_tokens) AS output_tokens,
+                   sum(sign * cache_read_tokens) AS cache_read_tokens,
+                   sum(sign * cache_write_tokens) AS cache_write_tokens,
+                   sum(sign * reasoning_tokens) AS reasoning_tokens,
+                   coalesce(sum(sign * cost_usd), 0) AS cost_usd
+            FROM (SELECT -1 AS sign, x.* FROM gone x) changes GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
+        ) sums
+        WHERE (calls, failed, unpriced, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens,
+               reasoning_tokens, cost_usd) <> (0, 0, 0, 0, 0, 0, 0, 0, 0);
+
+        INSERT INTO budget_spending (tenant_id, budget_id, period_start, slot, last_at, amount)
+        SELECT c.tenant_id, b.id, date_trunc(b.period, c.slot, b.timezone), c.slot, max(c.last_at),
+               sum(CASE b.unit WHEN 'tokens' THEN c.tokens ELSE c.cost_usd END)
+        FROM (
+            SELECT tenant_id, date_bin('5 minutes', started_at, '2000-01-01 UTC') AS slot, agent_id, model_name,
+                   user_ref, workflow, max(started_at) AS last_at, sum(sign * (input_tokens + output_tokens)) AS tokens,
+                   coalesce(sum(sign * cost_usd), 0) AS cost_usd
+            FROM (SELECT -1 AS sign, x.* FROM gone x) changes GROUP BY 1, 2, 3, 4, 5, 6
+        ) c
+        CROSS JOIN LATERAL (VALUES ('tenant', ''), ('agent', c.agent_id::text), ('model', c.model_name),
+                                   ('user', c.user_ref), ('workflow', c.workflow)) AS s (scope, target)
+        JOIN budgets b ON b.tenant_id = c.tenant_id AND b.scope = s.scope AND b.target = s.target
+        GROUP BY 1, 2, 3, 4
+        HAVING sum(CASE b.unit WHEN 'tokens' THEN c.tokens ELSE c.cost_usd END) <> 0;
+        
+        RETURN NULL;
+    END
+    $$;
+
+ALTER FUNCTION public.count_calls_on_delete() OWNER TO agent_monitor_owner;
+
+CREATE FUNCTION public.count_calls_on_insert() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+    BEGIN
+        INSERT INTO usage_hours (
+            tenant_id, hour, key, agent_id, model, provider, user_ref, workflow, environment, calls, failed, unpriced,
+            input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, reasoning_tokens, cost_usd)
+        SELECT tenant_id, hour, md5(jsonb_build_array(agent_id, model, provider, user_ref, workflow, environment)::text)::uuid,
+               agent_id, model, provider, user_ref, workflow, environment, calls, failed, unpriced,
+               input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, reasoning_tokens, cost_usd
+        FROM (
+            SELECT tenant_id, date_trunc('hour', started_at, 'UTC') AS hour, agent_id,
+                   coalesce(model, '') AS model, coalesce(provider, '') AS provider,
+                   coalesce(user_ref, '') AS user_ref, coalesce(workflow, '') AS workflow,
+                   coalesce(environment, '') AS environment,
+                   sum(sign) AS calls, sum(sign * failed::int) AS failed,
+                   sum(sign * (cost_usd IS NULL)::int) AS unpriced,
+                   sum(sign * input_tokens) AS input_tokens, sum(sign * output_tokens) AS output_tokens,
+                   sum(sign * cache_read_tokens) AS cache_read_tokens,
+                   sum(sign * cache_write_tokens) AS cache_write_tokens,
+                   sum(sign * reasoning_tokens) AS reasoning_tokens,
+                   coalesce(sum(sign * cost_usd), 0) AS cost_usd
+            FROM (SELECT 1 AS sign, x.* FROM added x) changes GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
+        ) sums
+        WHERE (calls, failed, unpriced, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens,
+               reasoning_tokens, cost_usd) <> (0, 0, 0, 0, 0, 0, 0, 0, 0);
+
+        INSERT INTO budget_spending (tenant_id, budget_id, period_start, slot, last_at, amount)
+        SELECT c.tenant_id, b.id, date_trunc(b.period, c.slot, b.timezone), c.slot, max(c.last_at),
+               sum(CASE b.unit WHEN 'tokens' THEN c.tokens ELSE c.cost_usd END)
+        FROM (
+            SELECT tenant_id, date_bin('5 minutes', started_at, '2000-01-01 UTC') AS slot, agent_id, model_name,
+                   user_ref, workflow, max(started_at) AS last_at, sum(sign * (input_tokens + output_tokens)) AS tokens,
+                   coalesce(sum(sign * cost_usd), 0) AS cost_usd
+            FROM (SELECT 1 AS sign, x.* FROM added x) changes GROUP BY 1, 2, 3, 4, 5, 6
+        ) c
+        CROSS JOIN LATERAL (VALUES ('tenant', ''), ('agent', c.agent_id::text), ('model', c.model_name),
+                                   ('user', c.user_ref), ('workflow', c.workflow)) AS s (scope, target)
+        JOIN budgets b ON b.tenant_id = c.tenant_id AND b.scope = s.scope AND b.target = s.target
+        GROUP BY 1, 2, 3, 4
+        HAVING sum(CASE b.unit WHEN 'tokens' THEN c.tokens ELSE c.cost_usd END) <> 0;
+        
+        PERFORM settle_reservations(tenant_id, budget_id, agent_id, reservation_id, started_at, spent) FROM (
+            SELECT c.tenant_id, b.id AS budget_id, c.agent_id, c.reservation_id, c.started_at,
+                   sum(c.sign * CASE b.unit WHEN 'tokens' THEN c.input_tokens + c.output_tokens ELSE c.cost_usd END) AS spent
+            FROM (SELECT 1 AS sign, x.* FROM added x) c
+            CROSS JOIN LATERAL (VALUES ('tenant', ''), ('agent', c.agent_id::text), ('model', c.model_name),
+                                       ('user', c.user_ref), ('workflow', c.workflow)) AS s (scope, target)
+            JOIN budgets b ON b.tenant_id = c.tenant_id AND b.scope = s.scope AND b.target = s.target
+            WHERE EXISTS (
+                SELECT FROM budget_reservations r
+                WHERE r.tenant_id = c.tenant_id AND r.budget_id = b.id AND r.settled < r.amount
+                  AND (r.id = c.reservation_id OR (r.agent_id = c.agent_id AND r.expires_at > c.started_at)))
+            GROUP BY c.tenant_id, b.id, c.agent_id, c.reservation_id, c.started_at, c.id
+            ORDER BY b.id, c.agent_id, c.started_at, c.id
+        ) spending WHERE spent > 0;
+
+        RETURN NULL;
+    END
+    $$;
+
+ALTER FUNCTION public.count_calls_on_insert() OWNER TO agent_monitor_owner;
+
+CREATE FUNCTION public.count_calls_on_update() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+    BEGIN
+        INSERT INTO usage_hours (
+            tenant_id, hour, key, agent_id, model, provider, user_ref, workflow, environment, calls, failed, unpriced,
+            input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, reasoning_tokens, cost_usd)
+        SELECT tenant_id, hour, md5(jsonb_build_array(agent_id, model, provider, user_ref, workflow, environment)::text)::uuid,
+               agent_id, model, provider, user_ref, workflow, environment, calls, failed, unpriced,
+               input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, reasoning_tokens, cost_usd
+        FROM (
+            SELECT tenant_id, date_trunc('hour', started_at, 'UTC') AS hour, agent_id,
+                   coalesce(model, '') AS model, coalesce(provider, '') AS provider,
+                   coalesce(user_ref, '') AS user_ref, coalesce(workflow, '') AS workflow,
+                   coalesce(environment, '') AS environment,
+                   sum(sign) AS calls, sum(sign * failed::int) AS failed,
+                   sum(sign * (cost_usd IS NULL)::int) AS unpriced,
+                   sum(sign * input_tokens) AS input_tokens, sum(sign * output_tokens) AS output_tokens,
+                   sum(sign * cache_read_tokens) AS cache_read_tokens,
+                   sum(sign * cache_write_tokens) AS cache_write_tokens,
+                   sum(sign * reasoning_tokens) AS reasoning_tokens,
+                   coalesce(sum(sign * cost_usd), 0) AS cost_usd
+            FROM (SELECT 1 AS sign, x.* FROM added x UNION ALL SELECT -1 AS sign, x.* FROM gone x) changes GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
+        ) sums
+        WHERE (calls, failed, unpriced, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens,
+               reasoning_tokens, cost_usd) <> (0, 0, 0, 0, 0, 0, 0, 0, 0);
+
+        INSERT INTO budget_spending (tenant_id, budget_id, period_start, slot, last_at, amount)
+        SELECT c.tenant_id, b.id, date_trunc(b.period, c.slot, b.timezone), c.slot, max(c.last_at),
+               sum(CASE b.unit WHEN 'tokens' THEN c.tokens ELSE c.cost_usd END)
+        FROM (
+            SELECT tenant_id, date_bin('5 minutes', started_at, '2000-01-01 UTC') AS slot, agent_id, model_name,
+                   user_ref, workflow, max(started_at) AS last_at, sum(sign * (input_tokens + output_tokens)) AS tokens,
+                   coalesce(sum(sign * cost_usd), 0) AS cost_usd
+            FROM (SELECT 1 AS sign, x.* FROM added x UNION ALL SELECT -1 AS sign, x.* FROM gone x) changes GROUP BY 1, 2, 3, 4, 5, 6
+        ) c
+        CROSS JOIN LATERAL (VALUES ('tenant', ''), ('agent', c.agent_id::text), ('model', c.model_name),
+                                   ('user', c.user_ref), ('workflow', c.workflow)) AS s (scope, target)
+        JOIN budgets b ON b.tenant_id = c.tenant_id AND b.scope = s.scope AND b.target = s.target
+        GROUP BY 1, 2, 3, 4
+        HAVING sum(CASE b.unit WHEN 'tokens' THEN c.tokens ELSE c.cost_usd END) <> 0;
+        
+        PERFORM settle_reservations(tenant_id, budget_id, agent_id, reservation_id, started_at, spent) FROM (
+            SELECT c.tenant_id, b.id AS budget_id, c.agent_id, c.reservation_id, c.started_at,
+                   sum(c.sign * CASE b.unit WHEN 'tokens' THEN c.input_tokens + c.output_tokens ELSE c.cost_usd END) AS spent
+            FROM (SELECT 1 AS sign, x.* FROM added x UNION ALL SELECT -1 AS sign, x.* FROM gone x) c
+            CROSS JOIN LATERAL (VALUES ('tenant', ''), ('agent', c.agent_id::text), ('model', c.model_name),
+                                       ('user', c.user_ref), ('workflow', c.workflow)) AS s (scope, target)
+            JOIN budgets b ON b.tenant_id = c.tenant_id AND b.scope = s.scope AND b.target = s.target
+            WHERE EXISTS (
+                SELECT FROM budget_reservations r
+                WHERE r.tenant_id = c.tenant_id AND r.budget_id = b.id AND r.settled < r.amount
+                  AND (r.id = c.reservation_id OR (r.agent_id = c.agent_id AND r.expires_at > c.started_at)))
+            GROUP BY c.tenant_id, b.id, c.agent_id, c.reservation_id, c.started_at, c.id
+            ORDER BY b.id, c.agent_id, c.started_at, c.id
+        ) spending WHERE spent > 0;
+
+        RETURN NULL;
+    END
+    $$;
+
+ALTER FUNCTION public.count_calls_on_update() OWNER TO agent_monitor_owner;
+
 CREATE FUNCTION public.count_tasks_on_delete() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -199,6 +373,31 @@ CREATE FUNCTION public.set_updated_at() RETURNS trigger
         $$;
 
 ALTER FUNCTION public.set_updated_at() OWNER TO agent_monitor_owner;
+
+CREATE FUNCTION public.settle_reservations(of_tenant uuid, of_budget uuid, of_agent uuid, named uuid, began timestamp with time zone, spent numeric) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+    DECLARE
+        held record;
+    BEGIN
+        FOR held IN
+            SELECT r.id, least(r.amount - r.settled, spent) AS most FROM budget_reservations r
+            WHERE r.tenant_id = of_tenant AND r.budget_id = of_budget AND r.settled < r.amount
+              AND CASE WHEN named IS NULL
+                       THEN r.agent_id = of_agent AND r.created_at <= began AND r.expires_at > began
+                       ELSE r.id = named END
+            ORDER BY r.created_at, r.id
+            FOR UPDATE
+        LOOP
+            UPDATE budget_reservations r SET settled = r.settled + least(held.most, spent)
+            WHERE r.tenant_id = of_tenant AND r.budget_id = of_budget AND r.id = held.id;
+            spent := spent - least(held.most, spent);
+            EXIT WHEN spent <= 0;
+        END LOOP;
+    END
+    $$;
+
+ALTER FUNCTION public.settle_reservations(of_tenant uuid, of_budget uuid, of_agent uuid, named uuid, began timestamp with time zone, spent numeric) OWNER TO agent_monitor_owner;
 
 CREATE TABLE public.agent_live (
     tenant_id uuid NOT NULL,
@@ -752,6 +951,74 @@ ALTER TABLE ONLY public.audit_logs FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.audit_logs OWNER TO agent_monitor_owner;
 
+CREATE TABLE public.budget_reservations (
+    tenant_id uuid NOT NULL,
+    id uuid NOT NULL,
+    budget_id uuid NOT NULL,
+    agent_id uuid,
+    amount numeric(30,10) NOT NULL,
+    settled numeric(30,10) DEFAULT 0 NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    CONSTRAINT budget_reservations_amounts_check CHECK (((amount > (0)::numeric) AND (settled >= (0)::numeric) AND (settled <= amount)))
+);
+
+ALTER TABLE ONLY public.budget_reservations FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.budget_reservations OWNER TO agent_monitor_owner;
+
+CREATE TABLE public.budget_spending (
+    tenant_id uuid NOT NULL,
+    budget_id uuid NOT NULL,
+    period_start timestamp with time zone NOT NULL,
+    id bigint NOT NULL,
+    slot timestamp with time zone NOT NULL,
+    folded boolean DEFAULT false NOT NULL,
+    last_at timestamp with time zone NOT NULL,
+    amount numeric(30,10) NOT NULL
+);
+
+ALTER TABLE ONLY public.budget_spending FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.budget_spending OWNER TO agent_monitor_owner;
+
+ALTER TABLE public.budget_spending ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.budget_spending_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.budgets (
+    tenant_id uuid NOT NULL,
+    id uuid NOT NULL,
+    name text NOT NULL,
+    scope text NOT NULL,
+    target text DEFAULT ''::text NOT NULL,
+    agent_id uuid,
+    unit text NOT NULL,
+    period text NOT NULL,
+    timezone text DEFAULT 'UTC'::text NOT NULL,
+    limit_amount numeric(30,10) NOT NULL,
+    warn_at numeric(5,4) DEFAULT 0.8 NOT NULL,
+    enabled boolean DEFAULT true NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT budgets_agent_check CHECK ((((scope = 'agent'::text) = (agent_id IS NOT NULL)) AND ((agent_id IS NULL) OR (target = (agent_id)::text)))),
+    CONSTRAINT budgets_limit_check CHECK ((limit_amount >= (0)::numeric)),
+    CONSTRAINT budgets_period_check CHECK ((period = ANY (ARRAY['hour'::text, 'day'::text, 'week'::text, 'month'::text]))),
+    CONSTRAINT budgets_scope_check CHECK ((scope = ANY (ARRAY['tenant'::text, 'agent'::text, 'model'::text, 'user'::text, 'workflow'::text]))),
+    CONSTRAINT budgets_target_check CHECK (((scope = 'tenant'::text) = (target = ''::text))),
+    CONSTRAINT budgets_unit_check CHECK ((unit = ANY (ARRAY['tokens'::text, 'cost_usd'::text]))),
+    CONSTRAINT budgets_warn_at_check CHECK (((warn_at >= (0)::numeric) AND (warn_at <= (1)::numeric)))
+);
+
+ALTER TABLE ONLY public.budgets FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.budgets OWNER TO agent_monitor_owner;
+
 CREATE TABLE public.channels (
     tenant_id uuid NOT NULL,
     id uuid NOT NULL,
@@ -767,6 +1034,23 @@ CREATE TABLE public.channels (
 ALTER TABLE ONLY public.channels FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.channels OWNER TO agent_monitor_owner;
+
+CREATE TABLE public.exemplars (
+    tenant_id uuid NOT NULL,
+    id uuid NOT NULL,
+    agent_id uuid NOT NULL,
+    metric text NOT NULL,
+    tags jsonb DEFAULT '{}'::jsonb NOT NULL,
+    value double precision NOT NULL,
+    trace_id text NOT NULL,
+    span_id text,
+    attributes jsonb DEFAULT '{}'::jsonb NOT NULL
+)
+PARTITION BY RANGE (id);
+
+ALTER TABLE ONLY public.exemplars FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.exemplars OWNER TO agent_monitor_owner;
 
 CREATE TABLE public.idempotency_keys (
     tenant_id uuid NOT NULL,
@@ -803,6 +1087,73 @@ CREATE TABLE public.memberships (
 ALTER TABLE ONLY public.memberships FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.memberships OWNER TO agent_monitor_owner;
+
+CREATE TABLE public.model_calls (
+    tenant_id uuid NOT NULL,
+    id uuid NOT NULL,
+    agent_id uuid NOT NULL,
+    task_id uuid,
+    execution_id uuid,
+    conversation text,
+    user_ref text,
+    workflow text,
+    model text,
+    model_name text,
+    provider text,
+    operation text,
+    failed boolean NOT NULL,
+    error_message text,
+    input_tokens bigint NOT NULL,
+    output_tokens bigint NOT NULL,
+    cache_read_tokens bigint NOT NULL,
+    cache_write_tokens bigint NOT NULL,
+    reasoning_tokens bigint NOT NULL,
+    cost_usd numeric(20,10),
+    cost_source text,
+    price_id uuid,
+    reservation_id uuid,
+    started_at timestamp with time zone NOT NULL,
+    completed_at timestamp with time zone,
+    time_to_first_token_ms double precision,
+    agent_version text,
+    environment text,
+    source text NOT NULL,
+    trace_id text,
+    span_id text,
+    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT model_calls_amounts_check CHECK (((input_tokens >= 0) AND (output_tokens >= 0) AND (cache_read_tokens >= 0) AND (cache_write_tokens >= 0) AND (reasoning_tokens >= 0) AND (cost_usd >= (0)::numeric))),
+    CONSTRAINT model_calls_cost_check CHECK (((cost_usd IS NULL) = (cost_source IS NULL))),
+    CONSTRAINT model_calls_cost_source_check CHECK ((cost_source = ANY (ARRAY['given'::text, 'priced'::text]))),
+    CONSTRAINT model_calls_source_check CHECK ((source = ANY (ARRAY['api'::text, 'trace'::text])))
+)
+PARTITION BY RANGE (id);
+
+ALTER TABLE ONLY public.model_calls FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.model_calls OWNER TO agent_monitor_owner;
+
+CREATE TABLE public.model_prices (
+    tenant_id uuid NOT NULL,
+    id uuid NOT NULL,
+    model text NOT NULL,
+    provider text,
+    valid_from timestamp with time zone NOT NULL,
+    input numeric(20,10) NOT NULL,
+    output numeric(20,10) NOT NULL,
+    cache_read numeric(20,10),
+    cache_write numeric(20,10),
+    reasoning numeric(20,10),
+    source text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT model_prices_amounts_check CHECK (((input >= (0)::numeric) AND (output >= (0)::numeric) AND (cache_read >= (0)::numeric) AND (cache_write >= (0)::numeric) AND (reasoning >= (0)::numeric))),
+    CONSTRAINT model_prices_source_check CHECK ((source = ANY (ARRAY['shipped'::text, 'imported'::text, 'tenant'::text])))
+);
+
+ALTER TABLE ONLY public.model_prices FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.model_prices OWNER TO agent_monitor_owner;
 
 CREATE TABLE public.notification_groups (
     tenant_id uuid NOT NULL,
@@ -845,6 +1196,27 @@ CREATE TABLE public.notifications (
 ALTER TABLE ONLY public.notifications FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.notifications OWNER TO agent_monitor_owner;
+
+CREATE TABLE public.price_changes (
+    tenant_id uuid NOT NULL,
+    id bigint NOT NULL,
+    model text NOT NULL,
+    since timestamp with time zone NOT NULL,
+    done uuid
+);
+
+ALTER TABLE ONLY public.price_changes FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.price_changes OWNER TO agent_monitor_owner;
+
+ALTER TABLE public.price_changes ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.price_changes_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 
 CREATE TABLE public.rollup_dirty (
     tenant_id uuid NOT NULL,
@@ -1147,6 +1519,42 @@ ALTER TABLE ONLY public.unmapped_names FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.unmapped_names OWNER TO agent_monitor_owner;
 
+CREATE TABLE public.usage_hours (
+    tenant_id uuid NOT NULL,
+    hour timestamp with time zone NOT NULL,
+    id bigint NOT NULL,
+    key uuid NOT NULL,
+    folded boolean DEFAULT false NOT NULL,
+    agent_id uuid NOT NULL,
+    model text DEFAULT ''::text NOT NULL,
+    provider text DEFAULT ''::text NOT NULL,
+    user_ref text DEFAULT ''::text NOT NULL,
+    workflow text DEFAULT ''::text NOT NULL,
+    environment text DEFAULT ''::text NOT NULL,
+    calls bigint NOT NULL,
+    failed bigint NOT NULL,
+    unpriced bigint NOT NULL,
+    input_tokens bigint NOT NULL,
+    output_tokens bigint NOT NULL,
+    cache_read_tokens bigint NOT NULL,
+    cache_write_tokens bigint NOT NULL,
+    reasoning_tokens bigint NOT NULL,
+    cost_usd numeric(30,10) NOT NULL
+);
+
+ALTER TABLE ONLY public.usage_hours FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.usage_hours OWNER TO agent_monitor_owner;
+
+ALTER TABLE public.usage_hours ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.usage_hours_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.users (
     id uuid NOT NULL,
     email text NOT NULL,
@@ -1287,11 +1695,26 @@ ALTER TABLE ONLY public.api_keys
 ALTER TABLE ONLY public.audit_logs
     ADD CONSTRAINT audit_logs_pkey PRIMARY KEY (tenant_id, id);
 
+ALTER TABLE ONLY public.budget_reservations
+    ADD CONSTRAINT budget_reservations_pkey PRIMARY KEY (tenant_id, id, budget_id);
+
+ALTER TABLE ONLY public.budget_spending
+    ADD CONSTRAINT budget_spending_pkey PRIMARY KEY (tenant_id, budget_id, period_start, id);
+
+ALTER TABLE ONLY public.budgets
+    ADD CONSTRAINT budgets_pkey PRIMARY KEY (tenant_id, id);
+
+ALTER TABLE ONLY public.budgets
+    ADD CONSTRAINT budgets_tenant_id_scope_target_unit_period_timezone_key UNIQUE (tenant_id, scope, target, unit, period, timezone);
+
 ALTER TABLE ONLY public.channels
     ADD CONSTRAINT channels_pkey PRIMARY KEY (tenant_id, id);
 
 ALTER TABLE ONLY public.channels
     ADD CONSTRAINT channels_tenant_id_name_key UNIQUE (tenant_id, name);
+
+ALTER TABLE ONLY public.exemplars
+    ADD CONSTRAINT exemplars_pkey PRIMARY KEY (tenant_id, id);
 
 ALTER TABLE ONLY public.idempotency_keys
     ADD CONSTRAINT idempotency_keys_pkey PRIMARY KEY (tenant_id, key);
@@ -1302,11 +1725,23 @@ ALTER TABLE ONLY public.leases
 ALTER TABLE ONLY public.memberships
     ADD CONSTRAINT memberships_pkey PRIMARY KEY (tenant_id, user_id);
 
+ALTER TABLE ONLY public.model_calls
+    ADD CONSTRAINT model_calls_pkey PRIMARY KEY (tenant_id, id);
+
+ALTER TABLE ONLY public.model_prices
+    ADD CONSTRAINT model_prices_pkey PRIMARY KEY (tenant_id, id);
+
+ALTER TABLE ONLY public.model_prices
+    ADD CONSTRAINT model_prices_tenant_id_model_valid_from_key UNIQUE (tenant_id, model, valid_from);
+
 ALTER TABLE ONLY public.notification_groups
     ADD CONSTRAINT notification_groups_pkey PRIMARY KEY (tenant_id, id);
 
 ALTER TABLE ONLY public.notifications
     ADD CONSTRAINT notifications_pkey PRIMARY KEY (tenant_id, id);
+
+ALTER TABLE ONLY public.price_changes
+    ADD CONSTRAINT price_changes_pkey PRIMARY KEY (tenant_id, id);
 
 ALTER TABLE ONLY public.rollup_dirty
     ADD CONSTRAINT rollup_dirty_pkey PRIMARY KEY (tenant_id, series_id, hour);
@@ -1374,6 +1809,9 @@ ALTER TABLE ONLY public.touched_traces
 ALTER TABLE ONLY public.unmapped_names
     ADD CONSTRAINT unmapped_names_pkey PRIMARY KEY (tenant_id, kind, dialect, name);
 
+ALTER TABLE ONLY public.usage_hours
+    ADD CONSTRAINT usage_hours_pkey PRIMARY KEY (tenant_id, hour, id);
+
 ALTER TABLE ONLY public.users
     ADD CONSTRAINT users_pkey PRIMARY KEY (id);
 
@@ -1432,9 +1870,29 @@ CREATE INDEX api_keys_tenant_id_agent_id_idx ON public.api_keys USING btree (ten
 
 CREATE INDEX api_keys_user_id_idx ON public.api_keys USING btree (user_id);
 
+CREATE INDEX budget_reservations_expires_at_idx ON public.budget_reservations USING btree (expires_at);
+
+CREATE INDEX budget_reservations_tenant_id_budget_id_expires_at_idx ON public.budget_reservations USING btree (tenant_id, budget_id, expires_at);
+
+CREATE INDEX budget_spending_fresh_idx ON public.budget_spending USING btree (tenant_id) WHERE (NOT folded);
+
+CREATE INDEX budget_spending_period_start_idx ON public.budget_spending USING btree (period_start);
+
+CREATE INDEX budgets_tenant_id_agent_id_idx ON public.budgets USING btree (tenant_id, agent_id);
+
+CREATE INDEX exemplars_tenant_id_metric_id_idx ON ONLY public.exemplars USING btree (tenant_id, metric, id);
+
 CREATE INDEX idempotency_keys_created_at_idx ON public.idempotency_keys USING btree (created_at);
 
 CREATE INDEX memberships_user_id_idx ON public.memberships USING btree (user_id);
+
+CREATE INDEX model_calls_tenant_id_execution_id_idx ON ONLY public.model_calls USING btree (tenant_id, execution_id) WHERE (execution_id IS NOT NULL);
+
+CREATE INDEX model_calls_tenant_id_task_id_idx ON ONLY public.model_calls USING btree (tenant_id, task_id) WHERE (task_id IS NOT NULL);
+
+CREATE INDEX model_calls_tenant_id_trace_id_idx ON ONLY public.model_calls USING btree (tenant_id, trace_id) WHERE (trace_id IS NOT NULL);
+
+CREATE INDEX model_calls_unpriced_idx ON ONLY public.model_calls USING btree (tenant_id, model) WHERE (cost_usd IS NULL);
 
 CREATE INDEX notification_groups_alert_ids_idx ON public.notification_groups USING gin (alert_ids);
 
@@ -1480,6 +1938,8 @@ CREATE INDEX touched_traces_due_at_idx ON public.touched_traces USING btree (due
 
 CREATE INDEX touched_traces_tenant_id_trace_id_idx ON public.touched_traces USING btree (tenant_id, trace_id);
 
+CREATE INDEX usage_hours_fresh_idx ON public.usage_hours USING btree (tenant_id) WHERE (NOT folded);
+
 CREATE UNIQUE INDEX users_lower_email_key ON public.users USING btree (lower(email));
 
 CREATE INDEX workflow_executions_tenant_id_status_idx ON public.workflow_executions USING btree (tenant_id, status);
@@ -1500,6 +1960,12 @@ CREATE TRIGGER calculate_duration BEFORE INSERT OR UPDATE ON public.tool_executi
 
 CREATE TRIGGER calculate_duration BEFORE INSERT OR UPDATE ON public.workflow_executions FOR EACH ROW EXECUTE FUNCTION public.calculate_duration();
 
+CREATE TRIGGER count_calls_on_delete AFTER DELETE ON public.model_calls REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION public.count_calls_on_delete();
+
+CREATE TRIGGER count_calls_on_insert AFTER INSERT ON public.model_calls REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION public.count_calls_on_insert();
+
+CREATE TRIGGER count_calls_on_update AFTER UPDATE ON public.model_calls REFERENCING OLD TABLE AS gone NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION public.count_calls_on_update();
+
 CREATE TRIGGER count_tasks_on_delete AFTER DELETE ON public.tasks REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION public.count_tasks_on_delete();
 
 CREATE TRIGGER count_tasks_on_insert AFTER INSERT ON public.tasks REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION public.count_tasks_on_insert();
@@ -1516,9 +1982,13 @@ CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.alerts FOR EACH ROW WHEN (
 
 CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.api_keys FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
 
+CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.budgets FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
+
 CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.channels FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
 
 CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.memberships FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
+
+CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.model_prices FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
 
 CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.notifications FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
 
@@ -1625,6 +2095,18 @@ ALTER TABLE ONLY public.api_keys
 ALTER TABLE ONLY public.api_keys
     ADD CONSTRAINT api_keys_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE SET NULL;
 
+ALTER TABLE ONLY public.budget_reservations
+    ADD CONSTRAINT budget_reservations_tenant_id_budget_id_fkey FOREIGN KEY (tenant_id, budget_id) REFERENCES public.budgets(tenant_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.budget_reservations
+    ADD CONSTRAINT budget_reservations_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.budgets
+    ADD CONSTRAINT budgets_tenant_id_agent_id_fkey FOREIGN KEY (tenant_id, agent_id) REFERENCES public.agents(tenant_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.budgets
+    ADD CONSTRAINT budgets_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.channels
     ADD CONSTRAINT channels_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
 
@@ -1634,6 +2116,12 @@ ALTER TABLE ONLY public.memberships
 ALTER TABLE ONLY public.memberships
     ADD CONSTRAINT memberships_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
 
+ALTER TABLE public.model_calls
+    ADD CONSTRAINT model_calls_tenant_id_agent_id_fkey FOREIGN KEY (tenant_id, agent_id) REFERENCES public.agents(tenant_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.model_prices
+    ADD CONSTRAINT model_prices_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.notification_groups
     ADD CONSTRAINT notification_groups_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
 
@@ -1642,6 +2130,9 @@ ALTER TABLE ONLY public.notifications
 
 ALTER TABLE ONLY public.notifications
     ADD CONSTRAINT notifications_tenant_id_group_id_fkey FOREIGN KEY (tenant_id, group_id) REFERENCES public.notification_groups(tenant_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.price_changes
+    ADD CONSTRAINT price_changes_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.scheduled_runs
     ADD CONSTRAINT scheduled_runs_tenant_id_agent_id_fkey FOREIGN KEY (tenant_id, agent_id) REFERENCES public.agents(tenant_id, id) ON DELETE CASCADE;
@@ -1734,11 +2225,23 @@ CREATE POLICY alerter ON public.alerts TO agent_monitor_alerter USING (true) WIT
 
 CREATE POLICY alerter ON public.audit_logs TO agent_monitor_alerter USING (true) WITH CHECK (true);
 
+CREATE POLICY alerter ON public.budget_reservations TO agent_monitor_alerter USING (true) WITH CHECK (true);
+
+CREATE POLICY alerter ON public.budget_spending TO agent_monitor_alerter USING (true) WITH CHECK (true);
+
+CREATE POLICY alerter ON public.budgets TO agent_monitor_alerter USING (true) WITH CHECK (true);
+
 CREATE POLICY alerter ON public.channels TO agent_monitor_alerter USING (true) WITH CHECK (true);
+
+CREATE POLICY alerter ON public.model_calls TO agent_monitor_alerter USING (true) WITH CHECK (true);
+
+CREATE POLICY alerter ON public.model_prices TO agent_monitor_alerter USING (true) WITH CHECK (true);
 
 CREATE POLICY alerter ON public.notification_groups TO agent_monitor_alerter USING (true) WITH CHECK (true);
 
 CREATE POLICY alerter ON public.notifications TO agent_monitor_alerter USING (true) WITH CHECK (true);
+
+CREATE POLICY alerter ON public.price_changes TO agent_monitor_alerter USING (true) WITH CHECK (true);
 
 CREATE POLICY alerter ON public.rollup_dirty TO agent_monitor_alerter USING (true) WITH CHECK (true);
 
@@ -1770,6 +2273,8 @@ CREATE POLICY alerter ON public.touched TO agent_monitor_alerter USING (true) WI
 
 CREATE POLICY alerter ON public.touched_traces TO agent_monitor_alerter USING (true) WITH CHECK (true);
 
+CREATE POLICY alerter ON public.usage_hours TO agent_monitor_alerter USING (true) WITH CHECK (true);
+
 CREATE POLICY alerter ON public.workflow_executions TO agent_monitor_alerter USING (true) WITH CHECK (true);
 
 CREATE POLICY alerter ON public.workflows TO agent_monitor_alerter USING (true) WITH CHECK (true);
@@ -1780,6 +2285,12 @@ ALTER TABLE public.api_keys ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.audit_logs ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.budget_reservations ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.budget_spending ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.budgets ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.channels ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY doorman ON public.agents FOR SELECT TO agent_monitor_doorman USING (true);
@@ -1788,9 +2299,15 @@ CREATE POLICY doorman ON public.api_keys FOR SELECT TO agent_monitor_doorman USI
 
 CREATE POLICY doorman ON public.tenants FOR SELECT TO agent_monitor_doorman USING (true);
 
+ALTER TABLE public.exemplars ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.idempotency_keys ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.memberships ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.model_calls ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.model_prices ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.notification_groups ENABLE ROW LEVEL SECURITY;
 
@@ -1830,15 +2347,29 @@ CREATE POLICY owner ON public.api_keys TO agent_monitor_owner USING (true) WITH 
 
 CREATE POLICY owner ON public.audit_logs TO agent_monitor_owner USING (true) WITH CHECK (true);
 
+CREATE POLICY owner ON public.budget_reservations TO agent_monitor_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY owner ON public.budget_spending TO agent_monitor_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY owner ON public.budgets TO agent_monitor_owner USING (true) WITH CHECK (true);
+
 CREATE POLICY owner ON public.channels TO agent_monitor_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY owner ON public.exemplars TO agent_monitor_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner ON public.idempotency_keys TO agent_monitor_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner ON public.memberships TO agent_monitor_owner USING (true) WITH CHECK (true);
 
+CREATE POLICY owner ON public.model_calls TO agent_monitor_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY owner ON public.model_prices TO agent_monitor_owner USING (true) WITH CHECK (true);
+
 CREATE POLICY owner ON public.notification_groups TO agent_monitor_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner ON public.notifications TO agent_monitor_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY owner ON public.price_changes TO agent_monitor_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner ON public.rollup_dirty TO agent_monitor_owner USING (true) WITH CHECK (true);
 
@@ -1876,6 +2407,8 @@ CREATE POLICY owner ON public.touched_traces TO agent_monitor_owner USING (true)
 
 CREATE POLICY owner ON public.unmapped_names TO agent_monitor_owner USING (true) WITH CHECK (true);
 
+CREATE POLICY owner ON public.usage_hours TO agent_monitor_owner USING (true) WITH CHECK (true);
+
 CREATE POLICY owner ON public.users TO agent_monitor_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner ON public.workflow_executions TO agent_monitor_owner USING (true) WITH CHECK (true);
@@ -1883,6 +2416,8 @@ CREATE POLICY owner ON public.workflow_executions TO agent_monitor_owner USING (
 CREATE POLICY owner ON public.workflows TO agent_monitor_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY predefined ON public.agent_types FOR SELECT TO agent_monitor_app USING ((tenant_id = '00000000-0000-7000-8000-000000000000'::uuid));
+
+ALTER TABLE public.price_changes ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.rollup_dirty ENABLE ROW LEVEL SECURITY;
 
@@ -1903,6 +2438,8 @@ ALTER TABLE public.scheduled_runs ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.series ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.series_copies ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY shipped ON public.model_prices FOR SELECT TO agent_monitor_app USING ((tenant_id = '00000000-0000-7000-8000-000000000000'::uuid));
 
 ALTER TABLE public.spans ENABLE ROW LEVEL SECURITY;
 
@@ -1944,15 +2481,29 @@ CREATE POLICY tenant ON public.api_keys TO agent_monitor_app USING ((tenant_id =
 
 CREATE POLICY tenant ON public.audit_logs TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
+CREATE POLICY tenant ON public.budget_reservations TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
+
+CREATE POLICY tenant ON public.budget_spending TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
+
+CREATE POLICY tenant ON public.budgets TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
+
 CREATE POLICY tenant ON public.channels TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
+
+CREATE POLICY tenant ON public.exemplars TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
 CREATE POLICY tenant ON public.idempotency_keys TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
 CREATE POLICY tenant ON public.memberships TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
+CREATE POLICY tenant ON public.model_calls TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
+
+CREATE POLICY tenant ON public.model_prices TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
+
 CREATE POLICY tenant ON public.notification_groups TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
 CREATE POLICY tenant ON public.notifications TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
+
+CREATE POLICY tenant ON public.price_changes TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
 CREATE POLICY tenant ON public.rollup_dirty TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
@@ -1990,6 +2541,8 @@ CREATE POLICY tenant ON public.touched_traces TO agent_monitor_app USING ((tenan
 
 CREATE POLICY tenant ON public.unmapped_names TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
+CREATE POLICY tenant ON public.usage_hours TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
+
 CREATE POLICY tenant ON public.users TO agent_monitor_app USING ((EXISTS ( SELECT 1
    FROM public.memberships m
   WHERE ((m.tenant_id = (current_setting('app.current_tenant_id'::text))::uuid) AND (m.user_id = users.id))))) WITH CHECK ((EXISTS ( SELECT 1
@@ -2009,6 +2562,8 @@ ALTER TABLE public.touched ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.touched_traces ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.unmapped_names ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.usage_hours ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.users ENABLE ROW LEVEL SECURITY;
 
@@ -2082,7 +2637,7 @@ GRANT SELECT(status) ON TABLE public.tenants TO agent_monitor_doorman;
 GRANT SELECT ON TABLE dashboards.tenants TO agent_monitor_grafana;
 
 GRANT SELECT,INSERT ON TABLE public.agent_counts TO agent_monitor_app;
-GRANT SELECT,INSERT,DELETE ON TABLE public.agent_counts TO agent_monitor_alerter;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.agent_counts TO agent_monitor_alerter;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.agent_interactions TO agent_monitor_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.agent_interactions TO agent_monitor_alerter;
@@ -2134,8 +2689,19 @@ GRANT SELECT(expires_at) ON TABLE public.api_keys TO agent_monitor_doorman;
 GRANT SELECT,INSERT ON TABLE public.audit_logs TO agent_monitor_app;
 GRANT INSERT ON TABLE public.audit_logs TO agent_monitor_alerter;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.budget_reservations TO agent_monitor_app;
+GRANT SELECT,UPDATE ON TABLE public.budget_reservations TO agent_monitor_alerter;
+
+GRANT SELECT,INSERT,DELETE ON TABLE public.budget_spending TO agent_monitor_app;
+GRANT SELECT,INSERT,DELETE ON TABLE public.budget_spending TO agent_monitor_alerter;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.budgets TO agent_monitor_app;
+GRANT SELECT ON TABLE public.budgets TO agent_monitor_alerter;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.channels TO agent_monitor_app;
 GRANT SELECT ON TABLE public.channels TO agent_monitor_alerter;
+
+GRANT SELECT,INSERT ON TABLE public.exemplars TO agent_monitor_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.idempotency_keys TO agent_monitor_app;
 
@@ -2143,11 +2709,20 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.leases TO agent_monitor_alerte
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.memberships TO agent_monitor_app;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.model_calls TO agent_monitor_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.model_calls TO agent_monitor_alerter;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.model_prices TO agent_monitor_app;
+GRANT SELECT ON TABLE public.model_prices TO agent_monitor_alerter;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.notification_groups TO agent_monitor_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.notification_groups TO agent_monitor_alerter;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.notifications TO agent_monitor_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.notifications TO agent_monitor_alerter;
+
+GRANT SELECT,INSERT ON TABLE public.price_changes TO agent_monitor_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.price_changes TO agent_monitor_alerter;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.rollup_dirty TO agent_monitor_app;
 GRANT SELECT ON TABLE public.rollup_dirty TO agent_monitor_alerter;
@@ -2187,6 +2762,9 @@ GRANT SELECT,INSERT,DELETE ON TABLE public.touched_traces TO agent_monitor_app;
 GRANT SELECT,INSERT,DELETE ON TABLE public.touched_traces TO agent_monitor_alerter;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.unmapped_names TO agent_monitor_app;
+
+GRANT SELECT,INSERT,DELETE ON TABLE public.usage_hours TO agent_monitor_app;
+GRANT SELECT,INSERT,DELETE ON TABLE public.usage_hours TO agent_monitor_alerter;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.users TO agent_monitor_app;
 

@@ -25,7 +25,11 @@ class Tokens:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One call of a model: a line of the ledger. `given_cost`: what the sender says that it cost, in US dollars."""
+    """One call of a model: a line of the ledger. `given_cost`: what the sender says that it cost, in US dollars.
+
+    `workflow`: the name of the workflow whose execution it is part of; `reservation`: what it spends of a budget was
+    reserved under this id.
+    """
 
     id: UUID
     agent_id: UUID
@@ -37,11 +41,13 @@ class Call:
     execution_id: UUID | None = None
     conversation: str | None = None
     user: str | None = None
+    workflow: str | None = None
     provider: str | None = None
     operation: str | None = None
     failed: bool = False
     error_message: str | None = None
     given_cost: Decimal | None = None
+    reservation: UUID | None = None
     time_to_first_token_ms: float | None = None
     agent_version: str | None = None
     environment: str | None = None

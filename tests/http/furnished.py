@@ -58,8 +58,11 @@ async def furnish(db: Database, word: str) -> Furnished:
         await owner.execute(text("SELECT set_config('app.current_tenant_id', :id, true)"), {"id": str(tenant.id)})
         for name, values in _rows(made, datetime.now(UTC)).items():
             await _insert(owner, made, metadata.tables[name], values)
+        privacy = {"patterns": [{"name": word, "pattern": f"never-{word}"}]}
         fallback = (
-            update(Tenant).where(Tenant.id == tenant.id).values(fallback_channel={"email": f"{word}@example.com"})
+            update(Tenant)
+            .where(Tenant.id == tenant.id)
+            .values(fallback_channel={"email": f"{word}@example.com"}, settings={"privacy": privacy})
         )
         await owner.execute(fallback)
         called = update(Agent).where(Agent.tenant_id == tenant.id, Agent.id == agent_id)
@@ -78,9 +81,11 @@ def _rows(made: Furnished, now: datetime) -> dict[str, dict[str, Any]]:
     """A row of each table, parents first. What a table needs beyond its tenant and agent."""
     for name in ("type", "log", "rule", "alert", "event", "channel", "group", "notification", "audit", "run"):
         made.ids[name] = uuid7(now)
-    for name in ("workflow", "execution", "task", "tool", "interaction", "span"):
+    for name in ("workflow", "execution", "task", "tool", "interaction", "span", "exemplar"):
         made.ids[name] = uuid7(now)
-    return _telemetry(made, now) | _runs(made, now) | _alerting(made, now)
+    for name in ("price", "call", "budget", "reservation"):
+        made.ids[name] = uuid7(now)
+    return _telemetry(made, now) | _runs(made, now) | _usage(made, now) | _alerting(made, now)
 
 
 def _telemetry(made: Furnished, now: datetime) -> dict[str, dict[str, Any]]:
@@ -102,6 +107,10 @@ def _telemetry(made: Furnished, now: datetime) -> dict[str, dict[str, Any]]:
         },
         "agent_log_ids": {"external_id": f"{word}-log", "log_id": ids["log"]},
         "series": {"metric": "execution_duration_ms", "tags": {word: word}, "tags_hash": word.encode()},
+        "exemplars": {
+            "id": ids["exemplar"], "metric": "execution_duration_ms", "tags": {word: word}, "value": 7.0,
+            "trace_id": word, "attributes": {word: word},
+        },
         "samples": {"series_id": series, "at": now - timedelta(minutes=1), "value": float(made.number)},
         "sample_chunks": {"series_id": series, "hour": hour - timedelta(hours=2), "t": [0], "v": [7.0]},
         "rollups_minute": {"series_id": series, "hour": hour - timedelta(hours=2), "minute": [0], "sum": [7.0]},
@@ -153,6 +162,31 @@ def _runs(made: Furnished, now: datetime) -> dict[str, dict[str, Any]]:
         "run_names": {"kind": "task", "external_id": f"{word}-task", "id": ids["task"]},
         "agent_totals": {
             "tasks": 0, "completed": 0, "failed": 0, "timed": 0, "duration_ms": 0, "tokens": 0, "cost_usd": 0,
+        },
+    }  # fmt: skip
+
+
+def _usage(made: Furnished, now: datetime) -> dict[str, dict[str, Any]]:
+    word, ids = made.word, made.ids
+    return {
+        "budgets": {
+            "id": ids["budget"], "name": f"{word} budget", "scope": "user", "target": f"{word}-user", "agent_id": None,
+            "unit": "tokens", "period": "month", "limit_amount": made.number * 2,
+        },
+        "budget_reservations": {
+            "id": ids["reservation"], "budget_id": ids["budget"], "amount": 7, "created_at": now,
+            "expires_at": now + timedelta(hours=1),
+        },
+        "model_prices": {
+            "id": ids["price"], "model": f"{word}-model", "valid_from": now, "input": 1, "output": 2,
+            "source": "tenant",
+        },
+        "price_changes": {"model": f"{word}-model", "since": now},
+        # The triggers add its rows of usage_hours and budget_spending. Nobody knows what it cost.
+        "model_calls": {
+            "id": ids["call"], "model": f"{word}-unknown", "user_ref": f"{word}-user", "failed": False,
+            "input_tokens": made.number, "output_tokens": 0, "cache_read_tokens": 0, "cache_write_tokens": 0,
+            "reasoning_tokens": 0, "started_at": now, "source": "api", "task_id": ids["task"],
         },
     }  # fmt: skip
 

@@ -1,0 +1,250 @@
+"""The ledger: calls of models, priced and kept once, and what they come to by task and execution.
+
+Whoever adds calls holds the tenant's lock in a shared mode, and whoever changes what counts (prices, budgets) holds it
+alone: so nobody counts by what was true a moment ago. Sums by hour and what was spent of budgets are kept by triggers
+on `model_calls`; those of tasks and executions that are stored already are set here, in the same transaction.
+"""
+
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from monitor.usage import prices
+from monitor.usage.model import Call, Total
+from monitor.usage.pricing import Price, cost, find, plain_name, sound
+from monitor.usage.tables import CallSource, CostSource
+
+_COLUMNS: Mapping[str, str] = {
+    "id": "uuid", "agent_id": "uuid", "task_id": "uuid", "execution_id": "uuid", "conversation": "text",
+    "user_ref": "text", "workflow": "text", "model": "text", "model_name": "text", "provider": "text",
+    "operation": "text", "failed": "bool", "error_message": "text", "input_tokens": "bigint", "output_tokens": "bigint",
+    "cache_read_tokens": "bigint", "cache_write_tokens": "bigint", "reasoning_tokens": "bigint", "cost_usd": "numeric",
+    "cost_source": "text", "price_id": "uuid", "reservation_id": "uuid", "started_at": "timestamptz",
+    "completed_at": "timestamptz", "time_to_first_token_ms": "float8", "agent_version": "text", "environment": "text",
+    "source": "text", "trace_id": "text", "span_id": "text", "metadata": "jsonb",
+}  # fmt: skip
+_NAMES = ", ".join(_COLUMNS)
+_CHANGED = [name for name in _COLUMNS if name != "id"]
+_GIVEN = ", ".join(f"CAST(:{name} AS {kind}[])" for name, kind in _COLUMNS.items())
+_UPSERT = text(f"""
+    INSERT INTO model_calls (tenant_id, {_NAMES})
+    SELECT CAST(:tenant_id AS uuid), * FROM unnest({_GIVEN})
+    ON CONFLICT (tenant_id, id) DO UPDATE SET {", ".join(f"{name} = excluded.{name}" for name in _CHANGED)}
+    WHERE ({", ".join(f"model_calls.{name}" for name in _CHANGED)})
+          IS DISTINCT FROM ({", ".join(f"excluded.{name}" for name in _CHANGED)})
+""")
+_WHERE = "id, task_id, execution_id, agent_id, model, started_at"
+_BEFORE = text(f"SELECT {_WHERE} FROM model_calls WHERE tenant_id = :tenant_id AND id = ANY(:ids)")
+_REMOVE = text(f"""
+    DELETE FROM model_calls
+    WHERE tenant_id = :tenant_id AND trace_id = ANY(:traces) AND source = 'trace' AND id <> ALL(:ids)
+    RETURNING {_WHERE}
+""")
+_SHARE = text("SELECT pg_advisory_xact_lock_shared(hashtextextended(:key, 0))")
+_OWN = text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))")
+# The rows are locked first: the statement after it sees what others committed to the ledger meanwhile.
+_LOCK = "SELECT id FROM {table} WHERE tenant_id = :tenant_id AND id = ANY(:ids) ORDER BY id FOR NO KEY UPDATE"
+_TOTALS = """
+    SELECT {column} AS id, count(*) AS calls, sum(input_tokens)::bigint AS input_tokens,
+           sum(output_tokens)::bigint AS output_tokens, coalesce(sum(cost_usd), 0) AS cost_usd
+    FROM model_calls WHERE tenant_id = :tenant_id AND {column} = ANY(:ids) GROUP BY {column}
+"""
+_NEW = """
+    unnest(CAST(:ids AS uuid[]), CAST(:calls AS bigint[]), CAST(:input AS bigint[]), CAST(:output AS bigint[]),
+           CAST(:cost AS numeric[])) AS n (id, calls, input_tokens, output_tokens, cost_usd)
+"""
+_SET_TASKS = text(f"""
+    UPDATE tasks t SET calls = n.calls, input_tokens = n.input_tokens, output_tokens = n.output_tokens,
+        tokens_used = n.input_tokens + n.output_tokens, cost_usd = n.cost_usd
+    FROM {_NEW}
+    WHERE t.tenant_id = :tenant_id AND t.id = ANY(:ids) AND t.id = n.id
+      AND (t.calls, t.input_tokens, t.output_tokens, t.cost_usd)
+          <> (n.calls, n.input_tokens, n.output_tokens, n.cost_usd)
+""")
+_SET_EXECUTIONS = text(f"""
+    UPDATE workflow_executions t SET total_tokens = n.input_tokens + n.output_tokens, total_cost_usd = n.cost_usd
+    FROM {_NEW}
+    WHERE t.tenant_id = :tenant_id AND t.id = ANY(:ids) AND t.id = n.id
+      AND (t.total_tokens, t.total_cost_usd) <> (n.input_tokens + n.output_tokens, n.cost_usd)
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a call stood in the series of its agent."""
+
+    agent_id: UUID
+    model: str | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Priced:
+    """A call as it stands in the ledger. `cost_usd` is None while nobody knows the price."""
+
+    call: Call
+    cost_usd: Decimal | None
+    price: Price | None = None
+
+    @property
+    def source(self) -> CostSource | None:
+        """Who said what it costs."""
+        if self.cost_usd is None:
+            return None
+        return CostSource.GIVEN if self.price is None else CostSource.PRICED
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """What came of calls that were put into the ledger.
+
+    `tasks` and `executions`: totals of all whose calls came, changed or went, and of those asked for.
+    `gone`: where calls stood that are no longer, or no longer there.
+    """
+
+    tasks: Mapping[UUID, Total] = field(default_factory=dict)
+    executions: Mapping[UUID, Total] = field(default_factory=dict)
+    calls: tuple[Priced, ...] = ()
+    gone: tuple[Place, ...] = ()
+
+
+async def put_calls(
+    connection: AsyncConnection,
+    tenant_id: UUID,
+    calls: Iterable[Call],
+    *,
+    trace_ids: Collection[str] | None = None,
+    tasks: Iterable[UUID] = (),
+    executions: Iterable[UUID] = (),
+) -> Posted:
+    """Price calls and keep them, once each however often they come.
+
+    `trace_ids`: the calls are all that these traces have, and whatever else was made of them goes. Without it they come
+    from a caller of the API. `tasks`, `executions`: of these, too, the totals are wanted, zero where they have none.
+    A cost that is given wins over a computed one. Rows of tasks and executions that are stored get their totals here;
+    whoever stores new ones afterwards takes them from the answer. One who does this for several tenants in one
+    transaction goes by their ids, so that nobody waits for somebody who waits for them.
+    """
+    await share_lock(connection, tenant_id)
+    rows = sorted({call.id: sound(call) for call in calls}.values(), key=lambda call: call.id)
+    priced = await _price(connection, tenant_id, rows)
+    ids = [call.id for call in rows]
+    before: list[Any] = []
+    if ids:
+        before += await connection.execute(_BEFORE, {"tenant_id": tenant_id, "ids": ids})
+    moved = _moved(before, rows)
+    if trace_ids:
+        given = {"tenant_id": tenant_id, "traces": sorted(trace_ids), "ids": ids}
+        removed = list(await connection.execute(_REMOVE, given))
+        before, moved = before + removed, moved + [_place(row) for row in removed]
+    if rows:
+        source = CallSource.API if trace_ids is None else CallSource.TRACE
+        await connection.execute(_UPSERT, {"tenant_id": tenant_id} | _arrays(priced, source))
+    totals = await settle(
+        connection,
+        tenant_id,
+        tasks={*tasks, *(row.task_id for row in (*rows, *before) if row.task_id)},
+        executions={*executions, *(row.execution_id for row in (*rows, *before) if row.execution_id)},
+    )
+    return Posted(*totals, tuple(priced), tuple(moved))
+
+
+async def share_lock(connection: AsyncConnection, tenant_id: UUID) -> None:
+    """Until the end of the transaction nobody changes what the tenant's calls are counted by."""
+    await connection.execute(_SHARE, {"key": f"usage {tenant_id}"})
+
+
+async def own_lock(connection: AsyncConnection, tenant_id: UUID) -> None:
+    """Until the end of the transaction nobody adds to the tenant's ledger, and all that was added is to be seen."""
+    await connection.execute(_OWN, {"key": f"usage {tenant_id}"})
+
+
+async def _price(connection: AsyncConnection, tenant_id: UUID, calls: Sequence[Call]) -> list[Priced]:
+    models = {call.model for call in calls if call.given_cost is None and call.model}
+    known = await prices.for_models(connection, tenant_id, models) if models else []
+    return [price_of(call, known) for call in calls]
+
+
+def price_of(call: Call, known: Sequence[Price]) -> Priced:
+    """A call with its cost: the given one, else by the price of its model at its time."""
+    if call.given_cost is not None:
+        return Priced(call, call.given_cost)
+    price = find(known, call.model, call.started_at) if call.model else None
+    return Priced(call, None if price is None else cost(call.tokens, price), price)
+
+
+def _place(row: Any) -> Place:
+    return Place(row.agent_id, row.model, row.started_at)
+
+
+def _moved(before: Sequence[Any], calls: Sequence[Call]) -> list[Place]:
+    now = {call.id: Place(call.agent_id, call.model, call.started_at) for call in calls}
+    return [_place(row) for row in before if now[row.id] != _place(row)]
+
+
+def _arrays(priced: Sequence[Priced], source: CallSource) -> dict[str, list[Any]]:
+    rows = [_row(each, source) for each in priced]
+    return {name: [row[name] for row in rows] for name in _COLUMNS}
+
+
+def _row(priced: Priced, source: CallSource) -> dict[str, Any]:
+    call = priced.call
+    return {
+        "id": call.id, "agent_id": call.agent_id, "task_id": call.task_id, "execution_id": call.execution_id,
+        "conversation": call.conversation, "user_ref": call.user, "workflow": call.workflow, "model": call.model,
+        "model_name": plain_name(call.model) if call.model else None, "provider": call.provider,
+        "operation": call.operation, "failed": call.failed, "error_message": call.error_message,
+        "input_tokens": call.tokens.input, "output_tokens": call.tokens.output,
+        "cache_read_tokens": call.tokens.cache_read, "cache_write_tokens": call.tokens.cache_write,
+        "reasoning_tokens": call.tokens.reasoning, "cost_usd": priced.cost_usd, "cost_source": priced.source,
+        "price_id": None if priced.price is None else priced.price.id, "reservation_id": call.reservation,
+        "started_at": call.started_at, "completed_at": call.completed_at,
+        "time_to_first_token_ms": call.time_to_first_token_ms, "agent_version": call.agent_version,
+        "environment": call.environment, "source": source, "trace_id": call.trace_id, "span_id": call.span_id,
+        "metadata": json.dumps(call.metadata),
+    }  # fmt: skip
+
+
+async def settle(
+    connection: AsyncConnection, tenant_id: UUID, *, tasks: Collection[UUID], executions: Collection[UUID]
+) -> tuple[Mapping[UUID, Total], Mapping[UUID, Total]]:
+    """Set the totals of stored tasks and executions to what their calls come to; returns them, zero for no call."""
+    return (
+        await _settle(connection, tenant_id, tasks, ("tasks", "task_id", _SET_TASKS)),
+        await _settle(connection, tenant_id, executions, ("workflow_executions", "execution_id", _SET_EXECUTIONS)),
+    )
+
+
+async def _settle(
+    connection: AsyncConnection, tenant_id: UUID, ids: Collection[UUID], kind: tuple[str, str, Any]
+) -> Mapping[UUID, Total]:
+    if not ids:
+        return {}
+    table, column, update = kind
+    wanted = sorted(ids)
+    given = {"tenant_id": tenant_id, "ids": wanted}
+    stored = list(await connection.execute(text(_LOCK.format(table=table)), given))
+    found = await connection.execute(text(_TOTALS.format(column=column)), given)
+    totals: dict[UUID, Total] = dict.fromkeys(wanted, Total())
+    totals |= {row.id: Total(row.calls, row.input_tokens, row.output_tokens, row.cost_usd) for row in found}
+    if stored:
+        new = [(row.id, totals[row.id]) for row in stored]
+        await connection.execute(
+            update,
+            {
+                "tenant_id": tenant_id,
+                "ids": [row_id for row_id, _ in new],
+                "calls": [total.calls for _, total in new],
+                "input": [total.input_tokens for _, total in new],
+                "output": [total.output_tokens for _, total in new],
+                "cost": [total.cost_usd for _, total in new],
+            },
+        )
+    return totals
