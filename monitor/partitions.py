@@ -73,6 +73,8 @@ LAYOUTS = (
     Layout("tool_executions", Span.DAY, Key.UUID7, timedelta(days=31)),
     Layout("model_calls", Span.DAY, Key.UUID7, timedelta(days=31)),
     Layout("spans", Span.DAY, Key.UUID7, timedelta(days=31)),
+    Layout("error_occurrences", Span.DAY, Key.UUID7, timedelta(days=31)),
+    Layout("scores", Span.DAY, Key.UUID7, timedelta(days=31)),
 )
 # Any fixed number: whoever changes partitions holds this lock, so that two planners do not make the same one.
 _LOCK = text("SELECT pg_advisory_xact_lock(7305311829014114)")

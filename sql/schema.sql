@@ -399,6 +399,108 @@ CREATE FUNCTION public.settle_reservations(of_tenant uuid, of_budget uuid, of_ag
 
 ALTER FUNCTION public.settle_reservations(of_tenant uuid, of_budget uuid, of_agent uuid, named uuid, began timestamp with time zone, spent numeric) OWNER TO agent_monitor_owner;
 
+CREATE FUNCTION public.tell_tasks_on_delete() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+    BEGIN
+        INSERT INTO run_news (tenant_id, kind, run_ids, trace_ids)
+        SELECT tenant_id, 'task', coalesce(array_agg(DISTINCT id) FILTER (WHERE wanted), '{}'),
+               coalesce(array_agg(DISTINCT trace_id) FILTER (WHERE trace_id IS NOT NULL), '{}')
+        FROM (SELECT tenant_id, id, trace_id, status = 'failed' AS wanted FROM gone x) changed
+        WHERE wanted OR trace_id IS NOT NULL
+        GROUP BY tenant_id;
+        RETURN NULL;
+    END
+    $$;
+
+ALTER FUNCTION public.tell_tasks_on_delete() OWNER TO agent_monitor_owner;
+
+CREATE FUNCTION public.tell_tasks_on_insert() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+    BEGIN
+        INSERT INTO run_news (tenant_id, kind, run_ids, trace_ids)
+        SELECT tenant_id, 'task', coalesce(array_agg(DISTINCT id) FILTER (WHERE wanted), '{}'),
+               coalesce(array_agg(DISTINCT trace_id) FILTER (WHERE trace_id IS NOT NULL), '{}')
+        FROM (SELECT tenant_id, id, trace_id, status = 'failed' OR (agent_version IS NOT NULL AND NOT EXISTS (
+        SELECT FROM deployments d
+        WHERE d.tenant_id = x.tenant_id AND d.agent_id = x.agent_id AND d.version = x.agent_version
+          AND d.environment = coalesce(x.environment, ''))) AS wanted FROM added x) changed
+        WHERE wanted OR trace_id IS NOT NULL
+        GROUP BY tenant_id;
+        RETURN NULL;
+    END
+    $$;
+
+ALTER FUNCTION public.tell_tasks_on_insert() OWNER TO agent_monitor_owner;
+
+CREATE FUNCTION public.tell_tasks_on_update() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+    BEGIN
+        INSERT INTO run_news (tenant_id, kind, run_ids, trace_ids)
+        SELECT tenant_id, 'task', coalesce(array_agg(DISTINCT id) FILTER (WHERE wanted), '{}'),
+               coalesce(array_agg(DISTINCT trace_id) FILTER (WHERE trace_id IS NOT NULL), '{}')
+        FROM (SELECT tenant_id, id, trace_id, status = 'failed' OR (agent_version IS NOT NULL AND NOT EXISTS (
+        SELECT FROM deployments d
+        WHERE d.tenant_id = x.tenant_id AND d.agent_id = x.agent_id AND d.version = x.agent_version
+          AND d.environment = coalesce(x.environment, ''))) AS wanted FROM added x UNION ALL SELECT tenant_id, id, trace_id, status = 'failed' AS wanted FROM gone x) changed
+        WHERE wanted OR trace_id IS NOT NULL
+        GROUP BY tenant_id;
+        RETURN NULL;
+    END
+    $$;
+
+ALTER FUNCTION public.tell_tasks_on_update() OWNER TO agent_monitor_owner;
+
+CREATE FUNCTION public.tell_tool_executions_on_delete() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+    BEGIN
+        INSERT INTO run_news (tenant_id, kind, run_ids, trace_ids)
+        SELECT tenant_id, 'tool', coalesce(array_agg(DISTINCT id) FILTER (WHERE wanted), '{}'),
+               coalesce(array_agg(DISTINCT trace_id) FILTER (WHERE trace_id IS NOT NULL), '{}')
+        FROM (SELECT tenant_id, id, NULL AS trace_id, status IN ('error', 'timeout') AS wanted FROM gone x) changed
+        WHERE wanted OR trace_id IS NOT NULL
+        GROUP BY tenant_id;
+        RETURN NULL;
+    END
+    $$;
+
+ALTER FUNCTION public.tell_tool_executions_on_delete() OWNER TO agent_monitor_owner;
+
+CREATE FUNCTION public.tell_tool_executions_on_insert() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+    BEGIN
+        INSERT INTO run_news (tenant_id, kind, run_ids, trace_ids)
+        SELECT tenant_id, 'tool', coalesce(array_agg(DISTINCT id) FILTER (WHERE wanted), '{}'),
+               coalesce(array_agg(DISTINCT trace_id) FILTER (WHERE trace_id IS NOT NULL), '{}')
+        FROM (SELECT tenant_id, id, NULL AS trace_id, status IN ('error', 'timeout') AS wanted FROM added x) changed
+        WHERE wanted OR trace_id IS NOT NULL
+        GROUP BY tenant_id;
+        RETURN NULL;
+    END
+    $$;
+
+ALTER FUNCTION public.tell_tool_executions_on_insert() OWNER TO agent_monitor_owner;
+
+CREATE FUNCTION public.tell_tool_executions_on_update() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+    BEGIN
+        INSERT INTO run_news (tenant_id, kind, run_ids, trace_ids)
+        SELECT tenant_id, 'tool', coalesce(array_agg(DISTINCT id) FILTER (WHERE wanted), '{}'),
+               coalesce(array_agg(DISTINCT trace_id) FILTER (WHERE trace_id IS NOT NULL), '{}')
+        FROM (SELECT tenant_id, id, NULL AS trace_id, status IN ('error', 'timeout') AS wanted FROM added x UNION ALL SELECT tenant_id, id, NULL AS trace_id, status IN ('error', 'timeout') AS wanted FROM gone x) changed
+        WHERE wanted OR trace_id IS NOT NULL
+        GROUP BY tenant_id;
+        RETURN NULL;
+    END
+    $$;
+
+ALTER FUNCTION public.tell_tool_executions_on_update() OWNER TO agent_monitor_owner;
+
 CREATE TABLE public.agent_live (
     tenant_id uuid NOT NULL,
     agent_id uuid NOT NULL,
@@ -1035,6 +1137,65 @@ ALTER TABLE ONLY public.channels FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.channels OWNER TO agent_monitor_owner;
 
+CREATE TABLE public.deployments (
+    tenant_id uuid NOT NULL,
+    id uuid NOT NULL,
+    agent_id uuid,
+    version text NOT NULL,
+    environment text DEFAULT ''::text NOT NULL,
+    source text NOT NULL,
+    description text,
+    url text,
+    created_by text,
+    at timestamp with time zone NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT deployments_source_check CHECK ((source = ANY (ARRAY['told'::text, 'seen'::text])))
+);
+
+ALTER TABLE ONLY public.deployments FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.deployments OWNER TO agent_monitor_owner;
+
+CREATE TABLE public.error_groups (
+    tenant_id uuid NOT NULL,
+    fingerprint text NOT NULL,
+    error_type text,
+    message text,
+    count bigint DEFAULT 0 NOT NULL,
+    first_seen_at timestamp with time zone NOT NULL,
+    last_seen_at timestamp with time zone NOT NULL,
+    first_version text,
+    status text DEFAULT 'open'::text NOT NULL,
+    status_by text,
+    status_at timestamp with time zone,
+    CONSTRAINT error_groups_status_check CHECK ((status = ANY (ARRAY['open'::text, 'resolved'::text, 'ignored'::text, 'regressed'::text])))
+);
+
+ALTER TABLE ONLY public.error_groups FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.error_groups OWNER TO agent_monitor_owner;
+
+CREATE TABLE public.error_occurrences (
+    tenant_id uuid NOT NULL,
+    id uuid NOT NULL,
+    fingerprint text NOT NULL,
+    kind text NOT NULL,
+    agent_id uuid NOT NULL,
+    agent_version text,
+    task_id uuid,
+    trace_id text,
+    error_type text,
+    message text,
+    at timestamp with time zone NOT NULL,
+    CONSTRAINT error_occurrences_kind_check CHECK ((kind = ANY (ARRAY['task'::text, 'tool'::text, 'log'::text])))
+)
+PARTITION BY RANGE (id);
+
+ALTER TABLE ONLY public.error_occurrences FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.error_occurrences OWNER TO agent_monitor_owner;
+
 CREATE TABLE public.exemplars (
     tenant_id uuid NOT NULL,
     id uuid NOT NULL,
@@ -1200,7 +1361,7 @@ ALTER TABLE public.notifications OWNER TO agent_monitor_owner;
 CREATE TABLE public.price_changes (
     tenant_id uuid NOT NULL,
     id bigint NOT NULL,
-    model text NOT NULL,
+    models text[] NOT NULL,
     since timestamp with time zone NOT NULL,
     done uuid
 );
@@ -1286,6 +1447,29 @@ ALTER TABLE ONLY public.run_names FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.run_names OWNER TO agent_monitor_owner;
 
+CREATE TABLE public.run_news (
+    tenant_id uuid NOT NULL,
+    id bigint NOT NULL,
+    kind text NOT NULL,
+    run_ids uuid[] DEFAULT '{}'::uuid[] NOT NULL,
+    agent_ids uuid[] DEFAULT '{}'::uuid[] NOT NULL,
+    trace_ids text[] DEFAULT '{}'::text[] NOT NULL,
+    CONSTRAINT run_news_kind_check CHECK ((kind = ANY (ARRAY['task'::text, 'tool'::text, 'log'::text])))
+);
+
+ALTER TABLE ONLY public.run_news FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.run_news OWNER TO agent_monitor_owner;
+
+ALTER TABLE public.run_news ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.run_news_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.scheduled_runs (
     tenant_id uuid NOT NULL,
     id uuid NOT NULL,
@@ -1306,6 +1490,31 @@ CREATE TABLE public.scheduled_runs (
 ALTER TABLE ONLY public.scheduled_runs FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.scheduled_runs OWNER TO agent_monitor_owner;
+
+CREATE TABLE public.scores (
+    tenant_id uuid NOT NULL,
+    id uuid NOT NULL,
+    source text NOT NULL,
+    name text NOT NULL,
+    value double precision,
+    label text,
+    comment text,
+    agent_id uuid NOT NULL,
+    task_id uuid,
+    trace_id text,
+    span_id text,
+    conversation text,
+    given_by text,
+    at timestamp with time zone NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT scores_said_check CHECK (((value IS NOT NULL) OR (label IS NOT NULL) OR (comment IS NOT NULL))),
+    CONSTRAINT scores_source_check CHECK ((source = ANY (ARRAY['evaluation'::text, 'feedback'::text])))
+)
+PARTITION BY RANGE (id);
+
+ALTER TABLE ONLY public.scores FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.scores OWNER TO agent_monitor_owner;
 
 CREATE TABLE public.series_copies (
     tenant_id uuid NOT NULL,
@@ -1503,6 +1712,29 @@ ALTER TABLE public.touched_traces ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTI
     NO MAXVALUE
     CACHE 1
 );
+
+CREATE TABLE public.traces (
+    tenant_id uuid NOT NULL,
+    trace_id text NOT NULL,
+    name text NOT NULL,
+    status text NOT NULL,
+    agent_ids uuid[] NOT NULL,
+    models text[] NOT NULL,
+    conversation text,
+    tasks bigint NOT NULL,
+    failed_tasks bigint NOT NULL,
+    tokens bigint NOT NULL,
+    cost_usd numeric(20,10) NOT NULL,
+    started_at timestamp with time zone NOT NULL,
+    ended_at timestamp with time zone,
+    duration_ms bigint,
+    words text NOT NULL,
+    CONSTRAINT traces_status_check CHECK ((status = ANY (ARRAY['running'::text, 'completed'::text, 'failed'::text])))
+);
+
+ALTER TABLE ONLY public.traces FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.traces OWNER TO agent_monitor_owner;
 
 CREATE TABLE public.unmapped_names (
     tenant_id uuid NOT NULL,
@@ -1713,6 +1945,15 @@ ALTER TABLE ONLY public.channels
 ALTER TABLE ONLY public.channels
     ADD CONSTRAINT channels_tenant_id_name_key UNIQUE (tenant_id, name);
 
+ALTER TABLE ONLY public.deployments
+    ADD CONSTRAINT deployments_pkey PRIMARY KEY (tenant_id, id);
+
+ALTER TABLE ONLY public.error_groups
+    ADD CONSTRAINT error_groups_pkey PRIMARY KEY (tenant_id, fingerprint);
+
+ALTER TABLE ONLY public.error_occurrences
+    ADD CONSTRAINT error_occurrences_pkey PRIMARY KEY (tenant_id, id);
+
 ALTER TABLE ONLY public.exemplars
     ADD CONSTRAINT exemplars_pkey PRIMARY KEY (tenant_id, id);
 
@@ -1761,6 +2002,9 @@ ALTER TABLE ONLY public.rollups_minute
 ALTER TABLE ONLY public.run_names
     ADD CONSTRAINT run_names_pkey PRIMARY KEY (tenant_id, kind, external_id);
 
+ALTER TABLE ONLY public.run_news
+    ADD CONSTRAINT run_news_pkey PRIMARY KEY (tenant_id, id);
+
 ALTER TABLE ONLY public.sample_chunks
     ADD CONSTRAINT sample_chunks_pkey PRIMARY KEY (tenant_id, series_id, hour);
 
@@ -1772,6 +2016,9 @@ ALTER TABLE ONLY public.scheduled_runs
 
 ALTER TABLE ONLY public.scheduled_runs
     ADD CONSTRAINT scheduled_runs_tenant_id_agent_id_due_at_key UNIQUE (tenant_id, agent_id, due_at);
+
+ALTER TABLE ONLY public.scores
+    ADD CONSTRAINT scores_pkey PRIMARY KEY (tenant_id, id);
 
 ALTER TABLE ONLY public.series_copies
     ADD CONSTRAINT series_copies_pkey PRIMARY KEY (tenant_id, source, day);
@@ -1805,6 +2052,9 @@ ALTER TABLE ONLY public.touched
 
 ALTER TABLE ONLY public.touched_traces
     ADD CONSTRAINT touched_traces_pkey PRIMARY KEY (tenant_id, id);
+
+ALTER TABLE ONLY public.traces
+    ADD CONSTRAINT traces_pkey PRIMARY KEY (tenant_id, trace_id);
 
 ALTER TABLE ONLY public.unmapped_names
     ADD CONSTRAINT unmapped_names_pkey PRIMARY KEY (tenant_id, kind, dialect, name);
@@ -1880,6 +2130,16 @@ CREATE INDEX budget_spending_period_start_idx ON public.budget_spending USING bt
 
 CREATE INDEX budgets_tenant_id_agent_id_idx ON public.budgets USING btree (tenant_id, agent_id);
 
+CREATE UNIQUE INDEX deployments_seen_key ON public.deployments USING btree (tenant_id, agent_id, version, environment) WHERE (source = 'seen'::text);
+
+CREATE INDEX deployments_tenant_id_agent_id_version_environment_idx ON public.deployments USING btree (tenant_id, agent_id, version, environment);
+
+CREATE INDEX deployments_tenant_id_at_id_idx ON public.deployments USING btree (tenant_id, at, id);
+
+CREATE INDEX error_groups_tenant_id_last_seen_at_idx ON public.error_groups USING btree (tenant_id, last_seen_at);
+
+CREATE INDEX error_occurrences_tenant_id_fingerprint_id_idx ON ONLY public.error_occurrences USING btree (tenant_id, fingerprint, id);
+
 CREATE INDEX exemplars_tenant_id_metric_id_idx ON ONLY public.exemplars USING btree (tenant_id, metric, id);
 
 CREATE INDEX idempotency_keys_created_at_idx ON public.idempotency_keys USING btree (created_at);
@@ -1910,6 +2170,12 @@ CREATE INDEX scheduled_runs_due_at_idx ON public.scheduled_runs USING btree (due
 
 CREATE INDEX scheduled_runs_next_attempt_at_idx ON public.scheduled_runs USING btree (next_attempt_at) WHERE (next_attempt_at IS NOT NULL);
 
+CREATE INDEX scores_tenant_id_agent_id_id_idx ON ONLY public.scores USING btree (tenant_id, agent_id, id);
+
+CREATE INDEX scores_tenant_id_task_id_idx ON ONLY public.scores USING btree (tenant_id, task_id) WHERE (task_id IS NOT NULL);
+
+CREATE INDEX scores_tenant_id_trace_id_idx ON ONLY public.scores USING btree (tenant_id, trace_id) WHERE (trace_id IS NOT NULL);
+
 CREATE INDEX series_tenant_id_metric_idx ON public.series USING btree (tenant_id, metric);
 
 CREATE INDEX spans_tenant_id_trace_id_idx ON ONLY public.spans USING btree (tenant_id, trace_id);
@@ -1937,6 +2203,10 @@ CREATE INDEX tool_executions_tenant_id_trace_id_idx ON ONLY public.tool_executio
 CREATE INDEX touched_traces_due_at_idx ON public.touched_traces USING btree (due_at);
 
 CREATE INDEX touched_traces_tenant_id_trace_id_idx ON public.touched_traces USING btree (tenant_id, trace_id);
+
+CREATE INDEX traces_started_at_idx ON public.traces USING btree (started_at);
+
+CREATE INDEX traces_tenant_id_started_at_trace_id_idx ON public.traces USING btree (tenant_id, started_at, trace_id);
 
 CREATE INDEX usage_hours_fresh_idx ON public.usage_hours USING btree (tenant_id) WHERE (NOT folded);
 
@@ -1986,6 +2256,8 @@ CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.budgets FOR EACH ROW WHEN 
 
 CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.channels FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
 
+CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.deployments FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
+
 CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.memberships FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
 
 CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.model_prices FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
@@ -2001,6 +2273,18 @@ CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.users FOR EACH ROW WHEN ((
 CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.workflow_executions FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
 
 CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.workflows FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
+
+CREATE TRIGGER tell_tasks_on_delete AFTER DELETE ON public.tasks REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION public.tell_tasks_on_delete();
+
+CREATE TRIGGER tell_tasks_on_insert AFTER INSERT ON public.tasks REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION public.tell_tasks_on_insert();
+
+CREATE TRIGGER tell_tasks_on_update AFTER UPDATE ON public.tasks REFERENCING OLD TABLE AS gone NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION public.tell_tasks_on_update();
+
+CREATE TRIGGER tell_tool_executions_on_delete AFTER DELETE ON public.tool_executions REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION public.tell_tool_executions_on_delete();
+
+CREATE TRIGGER tell_tool_executions_on_insert AFTER INSERT ON public.tool_executions REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION public.tell_tool_executions_on_insert();
+
+CREATE TRIGGER tell_tool_executions_on_update AFTER UPDATE ON public.tool_executions REFERENCING OLD TABLE AS gone NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION public.tell_tool_executions_on_update();
 
 ALTER TABLE ONLY public.agent_interactions
     ADD CONSTRAINT agent_interactions_tenant_id_execution_id_fkey FOREIGN KEY (tenant_id, execution_id) REFERENCES public.workflow_executions(tenant_id, id) ON DELETE SET NULL (execution_id);
@@ -2110,6 +2394,15 @@ ALTER TABLE ONLY public.budgets
 ALTER TABLE ONLY public.channels
     ADD CONSTRAINT channels_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.deployments
+    ADD CONSTRAINT deployments_tenant_id_agent_id_fkey FOREIGN KEY (tenant_id, agent_id) REFERENCES public.agents(tenant_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.deployments
+    ADD CONSTRAINT deployments_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.error_groups
+    ADD CONSTRAINT error_groups_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.memberships
     ADD CONSTRAINT memberships_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
 
@@ -2139,6 +2432,9 @@ ALTER TABLE ONLY public.scheduled_runs
 
 ALTER TABLE ONLY public.scheduled_runs
     ADD CONSTRAINT scheduled_runs_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
+ALTER TABLE public.scores
+    ADD CONSTRAINT scores_tenant_id_agent_id_fkey FOREIGN KEY (tenant_id, agent_id) REFERENCES public.agents(tenant_id, id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.series
     ADD CONSTRAINT series_tenant_id_agent_id_fkey FOREIGN KEY (tenant_id, agent_id) REFERENCES public.agents(tenant_id, id) ON DELETE CASCADE;
@@ -2233,6 +2529,12 @@ CREATE POLICY alerter ON public.budgets TO agent_monitor_alerter USING (true) WI
 
 CREATE POLICY alerter ON public.channels TO agent_monitor_alerter USING (true) WITH CHECK (true);
 
+CREATE POLICY alerter ON public.deployments TO agent_monitor_alerter USING (true) WITH CHECK (true);
+
+CREATE POLICY alerter ON public.error_groups TO agent_monitor_alerter USING (true) WITH CHECK (true);
+
+CREATE POLICY alerter ON public.error_occurrences TO agent_monitor_alerter USING (true) WITH CHECK (true);
+
 CREATE POLICY alerter ON public.model_calls TO agent_monitor_alerter USING (true) WITH CHECK (true);
 
 CREATE POLICY alerter ON public.model_prices TO agent_monitor_alerter USING (true) WITH CHECK (true);
@@ -2251,11 +2553,15 @@ CREATE POLICY alerter ON public.rollups_hour TO agent_monitor_alerter USING (tru
 
 CREATE POLICY alerter ON public.rollups_minute TO agent_monitor_alerter USING (true) WITH CHECK (true);
 
+CREATE POLICY alerter ON public.run_news TO agent_monitor_alerter USING (true) WITH CHECK (true);
+
 CREATE POLICY alerter ON public.sample_chunks TO agent_monitor_alerter USING (true) WITH CHECK (true);
 
 CREATE POLICY alerter ON public.samples TO agent_monitor_alerter USING (true) WITH CHECK (true);
 
 CREATE POLICY alerter ON public.scheduled_runs TO agent_monitor_alerter USING (true) WITH CHECK (true);
+
+CREATE POLICY alerter ON public.scores TO agent_monitor_alerter USING (true) WITH CHECK (true);
 
 CREATE POLICY alerter ON public.series TO agent_monitor_alerter USING (true) WITH CHECK (true);
 
@@ -2272,6 +2578,8 @@ CREATE POLICY alerter ON public.tool_executions TO agent_monitor_alerter USING (
 CREATE POLICY alerter ON public.touched TO agent_monitor_alerter USING (true) WITH CHECK (true);
 
 CREATE POLICY alerter ON public.touched_traces TO agent_monitor_alerter USING (true) WITH CHECK (true);
+
+CREATE POLICY alerter ON public.traces TO agent_monitor_alerter USING (true) WITH CHECK (true);
 
 CREATE POLICY alerter ON public.usage_hours TO agent_monitor_alerter USING (true) WITH CHECK (true);
 
@@ -2293,11 +2601,17 @@ ALTER TABLE public.budgets ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.channels ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.deployments ENABLE ROW LEVEL SECURITY;
+
 CREATE POLICY doorman ON public.agents FOR SELECT TO agent_monitor_doorman USING (true);
 
 CREATE POLICY doorman ON public.api_keys FOR SELECT TO agent_monitor_doorman USING (true);
 
 CREATE POLICY doorman ON public.tenants FOR SELECT TO agent_monitor_doorman USING (true);
+
+ALTER TABLE public.error_groups ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.error_occurrences ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.exemplars ENABLE ROW LEVEL SECURITY;
 
@@ -2355,6 +2669,12 @@ CREATE POLICY owner ON public.budgets TO agent_monitor_owner USING (true) WITH C
 
 CREATE POLICY owner ON public.channels TO agent_monitor_owner USING (true) WITH CHECK (true);
 
+CREATE POLICY owner ON public.deployments TO agent_monitor_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY owner ON public.error_groups TO agent_monitor_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY owner ON public.error_occurrences TO agent_monitor_owner USING (true) WITH CHECK (true);
+
 CREATE POLICY owner ON public.exemplars TO agent_monitor_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner ON public.idempotency_keys TO agent_monitor_owner USING (true) WITH CHECK (true);
@@ -2381,11 +2701,15 @@ CREATE POLICY owner ON public.rollups_minute TO agent_monitor_owner USING (true)
 
 CREATE POLICY owner ON public.run_names TO agent_monitor_owner USING (true) WITH CHECK (true);
 
+CREATE POLICY owner ON public.run_news TO agent_monitor_owner USING (true) WITH CHECK (true);
+
 CREATE POLICY owner ON public.sample_chunks TO agent_monitor_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner ON public.samples TO agent_monitor_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner ON public.scheduled_runs TO agent_monitor_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY owner ON public.scores TO agent_monitor_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner ON public.series TO agent_monitor_owner USING (true) WITH CHECK (true);
 
@@ -2404,6 +2728,8 @@ CREATE POLICY owner ON public.tool_executions TO agent_monitor_owner USING (true
 CREATE POLICY owner ON public.touched TO agent_monitor_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner ON public.touched_traces TO agent_monitor_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY owner ON public.traces TO agent_monitor_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner ON public.unmapped_names TO agent_monitor_owner USING (true) WITH CHECK (true);
 
@@ -2429,11 +2755,15 @@ ALTER TABLE public.rollups_minute ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.run_names ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.run_news ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.sample_chunks ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.samples ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.scheduled_runs ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.scores ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.series ENABLE ROW LEVEL SECURITY;
 
@@ -2489,6 +2819,12 @@ CREATE POLICY tenant ON public.budgets TO agent_monitor_app USING ((tenant_id = 
 
 CREATE POLICY tenant ON public.channels TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
+CREATE POLICY tenant ON public.deployments TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
+
+CREATE POLICY tenant ON public.error_groups TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
+
+CREATE POLICY tenant ON public.error_occurrences TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
+
 CREATE POLICY tenant ON public.exemplars TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
 CREATE POLICY tenant ON public.idempotency_keys TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
@@ -2515,11 +2851,15 @@ CREATE POLICY tenant ON public.rollups_minute TO agent_monitor_app USING ((tenan
 
 CREATE POLICY tenant ON public.run_names TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
+CREATE POLICY tenant ON public.run_news TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
+
 CREATE POLICY tenant ON public.sample_chunks TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
 CREATE POLICY tenant ON public.samples TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
 CREATE POLICY tenant ON public.scheduled_runs TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
+
+CREATE POLICY tenant ON public.scores TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
 CREATE POLICY tenant ON public.series TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
@@ -2538,6 +2878,8 @@ CREATE POLICY tenant ON public.tool_executions TO agent_monitor_app USING ((tena
 CREATE POLICY tenant ON public.touched TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
 CREATE POLICY tenant ON public.touched_traces TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
+
+CREATE POLICY tenant ON public.traces TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
 CREATE POLICY tenant ON public.unmapped_names TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
@@ -2560,6 +2902,8 @@ ALTER TABLE public.tool_executions ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.touched ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.touched_traces ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.traces ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.unmapped_names ENABLE ROW LEVEL SECURITY;
 
@@ -2701,6 +3045,15 @@ GRANT SELECT ON TABLE public.budgets TO agent_monitor_alerter;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.channels TO agent_monitor_app;
 GRANT SELECT ON TABLE public.channels TO agent_monitor_alerter;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.deployments TO agent_monitor_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.deployments TO agent_monitor_alerter;
+
+GRANT SELECT,UPDATE ON TABLE public.error_groups TO agent_monitor_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.error_groups TO agent_monitor_alerter;
+
+GRANT SELECT ON TABLE public.error_occurrences TO agent_monitor_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.error_occurrences TO agent_monitor_alerter;
+
 GRANT SELECT,INSERT ON TABLE public.exemplars TO agent_monitor_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.idempotency_keys TO agent_monitor_app;
@@ -2738,8 +3091,14 @@ GRANT SELECT ON TABLE public.rollups_minute TO agent_monitor_alerter;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.run_names TO agent_monitor_app;
 
+GRANT SELECT,INSERT ON TABLE public.run_news TO agent_monitor_app;
+GRANT SELECT,INSERT,DELETE ON TABLE public.run_news TO agent_monitor_alerter;
+
 GRANT SELECT,INSERT ON TABLE public.scheduled_runs TO agent_monitor_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.scheduled_runs TO agent_monitor_alerter;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.scores TO agent_monitor_app;
+GRANT SELECT ON TABLE public.scores TO agent_monitor_alerter;
 
 GRANT SELECT ON TABLE public.series_copies TO agent_monitor_app;
 
@@ -2760,6 +3119,9 @@ GRANT SELECT,DELETE ON TABLE public.touched TO agent_monitor_alerter;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.touched_traces TO agent_monitor_app;
 GRANT SELECT,INSERT,DELETE ON TABLE public.touched_traces TO agent_monitor_alerter;
+
+GRANT SELECT ON TABLE public.traces TO agent_monitor_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.traces TO agent_monitor_alerter;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.unmapped_names TO agent_monitor_app;
 

@@ -29,23 +29,24 @@ class ExemplarDraft(NamedTuple):
 
 
 async def keep(ingest: "Ingest", principal: Principal, drafts: Sequence[ExemplarDraft]) -> int:
-    """Store those whose agents are known, in a transaction of their own; returns how many. The same one again changes
-    nothing. Raises DatabaseDown."""
-    good = [draft for draft in drafts if math.isfinite(draft.value) and 0 < len(draft.trace_id) <= ID_LIMIT]
+    """Store those of agents that the sender may speak of, in a transaction of their own; returns how many. The same one
+    again changes nothing. Raises DatabaseDown."""
+    good = [draft for draft in drafts if math.isfinite(draft.value) and len(draft.trace_id) <= ID_LIMIT]
     if not good:
         return 0
     names = {draft.shape.agent for draft in good}
     now = ingest.deps.clock()
-    refs = await ingest.registry.resolve(principal.tenant_id, names, now=now, register=False)
+    bound = principal.agent_id
+    refs = await ingest.registry.resolve(principal.tenant_id, names, now=now, register=bound is None)
     rows = []
     for draft in good:
         ref = refs[draft.shape.agent]
-        if isinstance(ref, AgentRef) and principal.agent_id in {None, ref.id}:
+        if isinstance(ref, AgentRef) and bound in {None, ref.id}:
             attributes = values.details(dict(draft.attributes), lambda _text: None)
             rows.append(
                 Exemplar(
                     ref.id, draft.shape.metric, draft.shape.tags, draft.at_us, draft.value,
-                    draft.trace_id, (draft.span_id or "")[:ID_LIMIT], attributes,
+                    draft.trace_id, draft.span_id, attributes,
                 )
             )  # fmt: skip
     if rows:

@@ -76,7 +76,8 @@ async def store(db: Database, tenant_id: UUID, found: Sequence[Exemplar]) -> Non
     unique = {one.id: one for one in found}
     rows = [unique[one] for one in sorted(unique)]
     async with db.tenant(tenant_id) as connection:
-        await (await driver(connection)).execute(
+        cur = cursor(await driver(connection))
+        await cur.execute(
             _INSERT,
             [
                 tenant_id,

@@ -11,10 +11,13 @@ def retention_of(settings: Settings) -> Mapping[str, timedelta]:
     raw = timedelta(seconds=settings.raw_retention)
     return {
         "agent_logs": raw,
+        "exemplars": raw,
         "tasks": raw,
         "tool_executions": raw,
         "model_calls": raw,
         "spans": raw,
+        "error_occurrences": raw,
+        "scores": raw,
         "samples": raw,
         "sample_chunks": raw,
         "rollups_minute": timedelta(seconds=settings.minute_retention),

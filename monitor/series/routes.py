@@ -1,9 +1,10 @@
-"""`GET /api/v1/query`: lines over time."""
+"""`GET /api/v1/query`: lines over time. `GET /api/v1/exemplars`: single measurements and their traces."""
 
 import math
 import re
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -12,6 +13,7 @@ from pydantic import BaseModel
 
 from monitor.errors import InvalidInput
 from monitor.http.deps import Given, Reader
+from monitor.series import exemplars
 from monitor.series.store import Query, Reducer
 
 router = APIRouter(prefix="/api/v1", tags=["series"])
@@ -115,3 +117,39 @@ async def query(
             for line in lines
         ]
     )
+
+
+class ExemplarBody(BaseModel):
+    """A single measurement, and the trace and span that it was made in."""
+
+    agent: str
+    metric: str
+    tags: dict[str, str]
+    at: datetime
+    value: float
+    trace_id: str
+    span_id: str | None
+    attributes: dict[str, Any]
+
+
+@router.get("/exemplars")
+async def list_exemplars(
+    deps: Given,
+    principal: Reader,
+    metric: Annotated[str, Parameter(min_length=1, max_length=200)],
+    start: Annotated[str, Parameter(description="as in query")] = "-1h",
+    end: Annotated[str, Parameter(description="as start; not part of the span")] = "now",
+    where: Annotated[list[str] | None, Parameter(description="tag:value or agent:name, may be repeated")] = None,
+    limit: Annotated[int, Parameter(ge=1, le=1000)] = 100,
+) -> dict[str, list[ExemplarBody]]:
+    """Exemplars of a metric, newest first: which traces its measurements were made in."""
+    now = deps.clock()
+    wanted = exemplars.Wanted(
+        metric=metric,
+        start=parse_time(start, now=now, path="start"),
+        end=parse_time(end, now=now, path="end"),
+        where=_where(where or []),
+        limit=limit,
+    )
+    found = await exemplars.find(deps.db, principal.tenant_id, wanted)
+    return {"items": [ExemplarBody(**asdict(one)) for one in found]}

@@ -181,7 +181,7 @@ def _usage(made: Furnished, now: datetime) -> dict[str, dict[str, Any]]:
             "id": ids["price"], "model": f"{word}-model", "valid_from": now, "input": 1, "output": 2,
             "source": "tenant",
         },
-        "price_changes": {"model": f"{word}-model", "since": now},
+        "price_changes": {"models": [f"{word}-model"], "since": now},
         # The triggers add its rows of usage_hours and budget_spending. Nobody knows what it cost.
         "model_calls": {
             "id": ids["call"], "model": f"{word}-unknown", "user_ref": f"{word}-user", "failed": False,

@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import itertools
 import re
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,6 +23,9 @@ PUBLIC = {
     "GET /static/{name}": "scripts and styles",
     "GET /sign-in": "the signed link is the credential",
     "POST /sign-out": "forgets a cookie, of whomever",
+    "GET /ping": "whether clients of InfluxDB are answered",
+    "HEAD /ping": "the same",
+    "GET /health": "whether the database answers, for clients of InfluxDB",
     "GET /ping/{token}": "the token is the credential",
     "POST /ping/{token}": "the token is the credential",
     "HEAD /ping/{token}": "the token is the credential",
@@ -56,6 +60,7 @@ class Probe:
     owner: int = 200
     query: Of | None = None
     body: Of | None = None
+    text: Of | None = None
     form: Mapping[str, str] = field(default_factory=dict)
 
     def requests(self, route: str, owner: Furnished) -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -67,6 +72,8 @@ class Probe:
             given["params"] = self.query(owner)
         if self.body is not None:
             given["json"] = self.body(owner)
+        if self.text is not None:
+            given["content"] = self.text(owner)
         if self.form:
             given["data"] = dict(self.form)
         for values in itertools.product(*(PARAMETERS[name](owner) for name in names)):
@@ -81,6 +88,32 @@ def _own(**more: Any) -> Probe:
     return Probe(others=200, **more)
 
 
+def _telemetry(f: Furnished, resources: str, scopes: str, held: Mapping[str, Any]) -> dict[str, Any]:
+    """A request of OTLP in JSON, by the agent that both tenants may have."""
+    named = [{"key": "service.name", "value": {"stringValue": f.agent}}]
+    return {resources: [{"resource": {"attributes": named}, scopes: [held]}]}
+
+
+def _span(f: Furnished) -> dict[str, Any]:
+    at_ns = str(time.time_ns())
+    return {
+        "traceId": hashlib.md5(f.word.encode()).hexdigest(),
+        "spanId": "eee19b7ec3c1b174",
+        "name": f"{f.word}-span",
+        "startTimeUnixNano": at_ns,
+        "endTimeUnixNano": at_ns,
+    }
+
+
+def _gauge(f: Furnished) -> dict[str, Any]:
+    point = {"timeUnixNano": str(time.time_ns()), "asDouble": 1.5}
+    return {"name": f"{f.word}-gauge", "gauge": {"dataPoints": [point]}}
+
+
+def _record(f: Furnished) -> dict[str, Any]:
+    return {"timeUnixNano": str(time.time_ns()), "body": {"stringValue": f"{f.word}-record"}}
+
+
 RULE = {"conditions": {"status": "error", "consecutive_failures": 2}, "channels": {"email": "a@example.com"}}
 FORM = {"csrf": CSRF}
 
@@ -91,6 +124,11 @@ PROBES: dict[str, Probe] = {
         202, 202, body=lambda f: {"agent": f.agent, "metric": f"{f.word}-metric", "value": 1}
     ),
     "POST /api/v1/heartbeats": Probe(202, 202, body=lambda f: {"agent": f.agent, "status": "active"}),
+    "POST /api/v2/write": Probe(204, 204, text=lambda f: f"{f.word},agent={f.agent} value=1"),
+    "POST /write": Probe(204, 204, text=lambda f: f"{f.word},agent={f.agent} other=1"),
+    "POST /v1/traces": _own(body=lambda f: _telemetry(f, "resourceSpans", "scopeSpans", {"spans": [_span(f)]})),
+    "POST /v1/metrics": _own(body=lambda f: _telemetry(f, "resourceMetrics", "scopeMetrics", {"metrics": [_gauge(f)]})),
+    "POST /v1/logs": _own(body=lambda f: _telemetry(f, "resourceLogs", "scopeLogs", {"logRecords": [_record(f)]})),
     # The fleet.
     "GET /api/v1/agents": _own(query=lambda f: {"q": f.agent}),
     "POST /api/v1/agents": Probe(201, 409, body=lambda f: {"external_id": f.agent}),
@@ -107,6 +145,7 @@ PROBES: dict[str, Probe] = {
     "GET /api/v1/agent-types": _own(),
     # History.
     "GET /api/v1/query": _own(query=lambda f: {"metric": "execution_duration_ms", "reduce": "max", "by": "agent"}),
+    "GET /api/v1/exemplars": _own(query=lambda f: {"metric": "execution_duration_ms"}),
     # Rules, alerts, channels.
     "GET /api/v1/alert-configs": _own(query=lambda f: {"agent": f.agent}),
     "POST /api/v1/alert-configs": Probe(422, 201, body=lambda f: {"name": "n", "agent_id": str(f.agent_id), **RULE}),
@@ -133,6 +172,8 @@ PROBES: dict[str, Probe] = {
     "DELETE /api/v1/channels/{channel}": Probe(owner=204),
     # Identity and the audit trail.
     "GET /api/v1/tenant": _own(),
+    "GET /api/v1/tenant/privacy": _own(),
+    "PATCH /api/v1/tenant/privacy": _own(body=lambda f: {"contents": True}),
     "GET /api/v1/api-keys": _own(),
     "POST /api/v1/api-keys": Probe(409, 201, body=lambda f: {"name": "k", "agent_id": str(f.agent_id)}),
     "DELETE /api/v1/api-keys/{key_id}": Probe(),
