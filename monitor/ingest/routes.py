@@ -1,4 +1,4 @@
-"""POST /api/v1/logs, /metrics and /heartbeats, and the ping addresses.
+"""POST /api/v1/logs, /metrics and /heartbeats, the ping addresses, and the routes of other protocols.
 
 These are the hot path: see entry.py.
 """
@@ -13,6 +13,7 @@ from monitor.http import problems
 from monitor.ingest import body, ping, schema, service
 from monitor.ingest.entry import BareRoute, admit
 from monitor.ingest.idempotency import Answered
+from monitor.ingest.otlp import routes as otlp
 from monitor.ingest.service import NONE_KEPT, Ingest
 
 _JSON = "application/json"
@@ -44,6 +45,7 @@ def router(ingest: Ingest) -> APIRouter:
             openapi_extra=schema.operation(name),
         )
     ping.mount(routes, ingest)
+    otlp.mount(routes, ingest)
     return routes
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from monitor.ingest.otlp.forms import Form, text
 from monitor.ingest.otlp.records import Resource, Scope, SpanEvent, SpanKind, SpanLink, SpanRecord, StatusCode
 from monitor.ingest.payloads import Outcome
-from monitor.ingest.values import Fault, Window
+from monitor.ingest.values import Fault
 
 _KINDS = {kind.value: kind for kind in SpanKind}
 _CODES = {code.value: code for code in StatusCode}
@@ -23,9 +23,9 @@ def scope_of(given: Any, form: Form) -> Scope:
     return Scope(text(given.name), text(given.version), form.attributes(given.attributes))
 
 
-def spans(request: Any, form: Form, window: Window, outcome: Outcome) -> list[SpanRecord]:
-    """The good spans of an ExportTraceServiceRequest; the others are named in `outcome` by their place in it."""
-    kept: list[SpanRecord] = []
+def spans(request: Any, form: Form, outcome: Outcome) -> dict[int, SpanRecord]:
+    """The spans of an ExportTraceServiceRequest by their place in it; those without valid ids go into `outcome`."""
+    kept: dict[int, SpanRecord] = {}
     index = 0
     for group in request.resource_spans or ():
         resource = resource_of(group.resource, form)
@@ -33,24 +33,19 @@ def spans(request: Any, form: Form, window: Window, outcome: Outcome) -> list[Sp
             scope = scope_of(part.scope, form)
             for given in part.spans or ():
                 try:
-                    kept.append(_span(resource, scope, given, form, window))
+                    kept[index] = _span(resource, scope, given, form)
                 except Fault as fault:
                     outcome.reject(index, str(fault))
                 index += 1
-    outcome.accepted += len(kept)
     return kept
 
 
-def _span(resource: Resource, scope: Scope, given: Any, form: Form, window: Window) -> SpanRecord:
+def _span(resource: Resource, scope: Scope, given: Any, form: Form) -> SpanRecord:
     trace_id, span_id = form.trace_id(given.trace_id), form.span_id(given.span_id)
     if trace_id is None or span_id is None:
         wrong = "trace id of 16 bytes" if trace_id is None else "span id of 8 bytes"
         raise Fault(f"a {wrong} that are not all zero is expected")
     start, end = given.start_time_unix_nano or 0, given.end_time_unix_nano or 0
-    if not window.oldest_us <= start // 1000 <= window.newest_us:
-        window.check(start // 1000, "start_time_unix_nano")
-    if end // 1000 > window.newest_us:
-        window.check(end // 1000, "end_time_unix_nano")
     events, links, status = given.events, given.links, given.status
     return SpanRecord(
         resource,
