@@ -63,6 +63,13 @@ def _ring(text: str) -> tuple[str, ...]:
     return keys
 
 
+def _tags(text: str) -> tuple[str, ...]:
+    tags = tuple(part.strip() for part in text.split(",") if part.strip())
+    if not tags:
+        raise ValueError("comma-separated names of tags are expected")
+    return tags
+
+
 def _rate(text: str) -> str:
     if re.fullmatch(r"[1-9]\d*/(second|minute|hour|day)", text) is None:
         raise ValueError("a rate such as 1000/second is expected")
@@ -77,6 +84,13 @@ def _hosts(text: str) -> tuple[str, ...]:
         elif re.fullmatch(r"[\w.-]+", entry) is None:
             raise ValueError("comma-separated networks (10.0.0.0/8), addresses and host names are expected")
     return entries
+
+
+def _listen(text: str) -> str:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isascii() or not port.isdigit() or int(port) > 65535:
+        raise ValueError("a host and a port such as 0.0.0.0:4317 are expected")
+    return text
 
 
 def _one_of(*words: str) -> Callable[[str], str]:
@@ -131,6 +145,7 @@ class Settings:
     influx_bucket: str = _setting(
         _name, "agent_monitor", "first part of the buckets' names: …_raw, _minute, _hour, _day"
     )
+    grpc_listen: str | None = _setting(_listen, None, "host:port where OTLP over gRPC is served, such as 0.0.0.0:4317")
     series_limit: int = _setting(_positive, 100_000, "series a tenant may have; further ones are refused by name")
     data_dir: Path = _setting(Path, Path("~/.local/share/agent-monitor"), "where `dev` keeps everything")
     redis_url: str | None = _setting(_url("redis", "rediss", "unix"), None, "Redis, a cache of live state; optional")
@@ -162,6 +177,17 @@ class Settings:
     minute_retention: float = _setting(_duration, 90 * 86400.0, "how long minute rollups are kept")
     hour_retention: float = _setting(_duration, 400 * 86400.0, "how long hour rollups are kept")
     day_retention: float = _setting(_duration, 5 * 366 * 86400.0, "how long day rollups are kept")
+    line_agent_tags: tuple[str, ...] = _setting(
+        _tags, ("agent", "host"), "tags of line protocol that name the agent of a line; the first that it has counts"
+    )
+    prometheus_agent_labels: tuple[str, ...] = _setting(
+        _tags,
+        ("agent", "job", "instance"),
+        "labels that name the agent of a series in remote write; the first that it has counts",
+    )
+    statsd_listen: str | None = _setting(_listen, None, "host:port where StatsD is taken over UDP, as 127.0.0.1:8125")
+    statsd_key: str | None = _setting(str, None, "API key that StatsD's metrics are taken in with")
+    statsd_interval: float = _setting(_duration, 10.0, "how often what came over StatsD is summed up and kept")
     allow_registration: bool = _setting(_flag, True, "agents register by their first message")
 
     def role_url(self, role: str) -> str:

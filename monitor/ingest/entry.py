@@ -51,9 +51,13 @@ def hot(routes: APIRouter) -> dict[tuple[str, str], ASGIApp]:
     }
 
 
-async def admit(ingest: "Ingest", request: Request) -> Principal:
-    """Who is asking, if it may send rows now: a valid key with the scope, within its rate, and room on the disk."""
-    principal = await ingest.deps.authenticate(request)
+async def admit(ingest: "Ingest", request: Request, *, key: str | None = None) -> Principal:
+    """Who is asking, if it may send rows now: a valid key with the scope, within its rate, and room on the disk.
+
+    `key`: the API key, where a protocol has a place of its own for it.
+    """
+    deps = ingest.deps
+    principal = await (deps.authenticate(request) if key is None else deps.authenticator.by_key(key))
     principal.require(KeyScope.INGEST)
     await ingest.gate.enter(principal.key_id or principal.user_id, now=ingest.deps.clock())
     ingest.disk.check()
@@ -68,12 +72,12 @@ class Entered(NamedTuple):
 
 
 @contextlib.asynccontextmanager
-async def entered(ingest: "Ingest", request: Request) -> AsyncIterator[Entered]:
+async def entered(ingest: "Ingest", request: Request, *, key: str | None = None) -> AsyncIterator[Entered]:
     """A request's sender and body. The body counts against the budget of all requests until the block ends.
 
-    Raises what `admit` and `body.read` raise.
+    `key` is for `admit`. Raises what `admit` and `body.read` raise.
     """
-    principal = await admit(ingest, request)
+    principal = await admit(ingest, request, key=key)
     headers = request.headers
     with ingest.budget.lease() as lease:
         raw = await body.read(

@@ -13,7 +13,9 @@ from monitor.http import problems
 from monitor.ingest import body, ping, schema, service
 from monitor.ingest.entry import BareRoute, admit
 from monitor.ingest.idempotency import Answered
+from monitor.ingest.influx import routes as influx
 from monitor.ingest.otlp import routes as otlp
+from monitor.ingest.prometheus import routes as prometheus
 from monitor.ingest.service import NONE_KEPT, Ingest
 
 _JSON = "application/json"
@@ -46,6 +48,8 @@ def router(ingest: Ingest) -> APIRouter:
         )
     ping.mount(routes, ingest)
     otlp.mount(routes, ingest)
+    influx.mount(routes, ingest)
+    prometheus.mount(routes, ingest)
     return routes
 
 
