@@ -11,7 +11,7 @@ from pathlib import Path
 
 import uvloop
 
-from tests.bench import disk, drain, influx, logs, memory, metrics, query, rules
+from tests.bench import disk, drain, influx, line, logs, memory, metrics, query, rules
 from tests.bench.figure import Figure, table
 from tests.bench.machine import ENOUGH, free_share
 from tests.stage import Stage, open_stage, scene
@@ -19,6 +19,7 @@ from tests.stage import Stage, open_stage, scene
 Bench = Callable[..., Awaitable[list[Figure]]]
 BENCHES: dict[str, Bench] = {
     "metrics": metrics.run,
+    "line": line.run,
     "logs": logs.run,
     "memory": memory.run,
     "rules": rules.run,

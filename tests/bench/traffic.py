@@ -53,7 +53,8 @@ class Batches:
         return Columns(group.series_ids, at, group.values)
 
 
-def _names(group: int) -> list[tuple[str, str]]:
+def names(group: int) -> list[tuple[str, str]]:
+    """Agent and metric of each series in a group's body."""
     agents = [f"agent-{group * AGENTS + number:03d}" for number in range(AGENTS)]
     return [(agent, f"metric_{number}") for agent in agents for number in range(METRICS)]
 
@@ -62,7 +63,7 @@ def _body(group: int) -> bytes:
     rows = [
         f'{{"agent":"{agent}","metric":"{metric}","value":{number + step / 8 + 0.5},'
         f'"timestamp":{_MARK.format(step)},"tags":{json.dumps(TAGS)}}}'
-        for number, (agent, metric) in enumerate(_names(group))
+        for number, (agent, metric) in enumerate(names(group))
         for step in range(STEPS)
     ]
     return f"[{','.join(rows)}]".encode()
@@ -74,7 +75,7 @@ async def series_columns(catalogue: Catalogue, tenant_id: UUID, agents: dict[str
     for group in range(GROUPS):
         points = [
             Point(SeriesName(agents[agent], metric, tuple(TAGS.items()), None, None), step, number + step / 8 + 0.5)
-            for number, (agent, metric) in enumerate(_names(group))
+            for number, (agent, metric) in enumerate(names(group))
             for step in range(STEPS)
         ]
         prepared, refused = await columns_of(catalogue, tenant_id, points)

@@ -288,19 +288,3 @@ async def test_the_database_away_is_503_and_then_nothing_is_doubled(
 
 async def _written(api: Collector, body: str) -> bool:
     return (await write(api, body)).status_code == 204
-
-
-async def test_ping_and_health_answer_without_a_key(api: Collector) -> None:
-    for method in ("GET", "HEAD"):
-        ping = await api.client.request(method, "/ping")
-        assert (ping.status_code, ping.content) == (204, b"")
-        assert ping.headers["x-influxdb-version"]
-    health = await api.client.get("/health")
-    assert (health.status_code, health.json()["status"], health.json()["name"]) == (200, "pass", "agent-monitor")
-
-
-async def test_our_own_pings_are_still_there(api: Collector) -> None:
-    await write(api, "m,agent=a value=1")
-    token = (await api.one("SELECT ping_token FROM agents"))["ping_token"]
-    answer = await api.client.get(f"/ping/{token}")
-    assert (answer.status_code, answer.text) == (200, "OK")
