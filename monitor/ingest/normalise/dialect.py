@@ -39,6 +39,14 @@ def prose(value: Any) -> str | None:
     return value[:PROSE_LIMIT] if type(value) is str and value else None
 
 
+def error_type(value: Any) -> str | None:
+    """The kind of an error. Python's `str` of a class is its name."""
+    found = text(value)
+    if found is not None and found.startswith("<class '") and found.endswith("'>"):
+        return found[len("<class '") : -len("'>")]
+    return found
+
+
 def content(value: Any) -> Any:
     """What people, models and tools said, as the sender spells it."""
     return value

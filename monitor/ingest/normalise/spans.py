@@ -4,7 +4,10 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any, cast
 
+import msgspec
+
 from monitor.ingest.normalise import claude_code, openinference, vercel
+from monitor.ingest.normalise.dialect import name as a_name
 from monitor.ingest.normalise.outcome import Normalised, Score
 from monitor.ingest.normalise.reading import Reader
 from monitor.ingest.normalise.sender import Sender, sender_of
@@ -52,6 +55,8 @@ def _step(record: SpanRecord, sender: Sender, reader: Reader) -> Step:
     status = _status(record, facts)
     if kind is not StepKind.OTHER:
         _fill(facts, sender)
+    if kind is StepKind.CALL:
+        _call(record, facts)
     agent = _agent(kind, facts)
     started = record.start_ns // 1000
     step = Step(
@@ -117,7 +122,7 @@ def _names(record: SpanRecord, kind: StepKind, facts: dict[str, Any]) -> StepKin
         if unnamed and record.scope.name in openinference.UNNAMED_AGENT_IS_WORKFLOW:
             kind = StepKind.WORKFLOW
     if kind is StepKind.WORKFLOW:
-        facts.setdefault("workflow", entity or record.name[:200])
+        facts.setdefault("workflow", entity or record.name[:200] or "unknown")
     elif kind is StepKind.HANDOFF:
         facts.setdefault("interaction", "handoff")
     if "_input" in facts:
@@ -131,7 +136,7 @@ def _tool_of(span: str) -> str:
     for prefix in TOOL_SPANS:
         if span.startswith(prefix):
             return span[len(prefix) :][:200]
-    return span[:200]
+    return span[:200] or "unknown"
 
 
 def _agent(kind: StepKind, facts: dict[str, Any]) -> str | None:
@@ -199,6 +204,22 @@ def _fill(facts: dict[str, Any], sender: Sender) -> None:
         facts.setdefault("agent_version", sender.version)
     if sender.environment is not None:
         facts.setdefault("environment", sender.environment)
+
+
+def _call(record: SpanRecord, facts: dict[str, Any]) -> None:
+    """What only a call has, and some tell in a roundabout way."""
+    first = facts.get("_first_chunk_ns", 0) - record.start_ns
+    if 0 <= first < 366 * 86_400_000_000_000:
+        facts.setdefault("time_to_first_token_ms", first / 1e6)
+    # OpenInference names the model of a call that failed nowhere else.
+    if "model" not in facts and type(facts.get("arguments")) is str:
+        try:
+            parameters = msgspec.json.decode(facts["arguments"])
+        except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
+            return
+        model = a_name(parameters.get("model")) if type(parameters) is dict else None
+        if model is not None and model.isprintable():
+            facts["model"] = facts["request_model"] = model
 
 
 def public(facts: dict[str, Any]) -> Facts:

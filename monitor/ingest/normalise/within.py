@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from monitor.ingest.normalise.dialect import error_type, number, prose, text
 from monitor.ingest.normalise.dialect import name as a_name
-from monitor.ingest.normalise.dialect import number, prose, text
 from monitor.ingest.normalise.reading import Reader
 from monitor.ingest.otlp.records import SpanEvent
 
@@ -21,6 +21,9 @@ MESSAGES = {
 
 EXCEPTIONS = frozenset({"exception", "gen_ai.client.operation.exception"})
 
+CHUNKS = frozenset({"gen_ai.content.completion.chunk", "llm.content.completion.chunk", "First Token Stream Event"})
+"""Events that tell that a piece of a streamed answer came; of up to thousands only the time of the first is kept."""
+
 EVALUATION = "gen_ai.evaluation.result"
 
 # They say who spoke, not what was said.
@@ -30,12 +33,18 @@ NO_CONTENT = frozenset({"gen_ai.system", "gen_ai.provider.name", "event.name"})
 def happened(
     events: Sequence[SpanEvent], reader: Reader, facts: dict[str, Any]
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """The events without contents, which go to `facts` where these do not hold them yet; and the judgements."""
+    """The events without contents, which go to `facts` where these do not hold them yet; and the judgements.
+
+    The time of a first chunk goes to the fact `_first_chunk_ns`.
+    """
     kept: list[dict[str, Any]] = []
     judgements: list[dict[str, Any]] = []
     messages: dict[str, list[Any]] = {}
     for event in events:
         attributes: Mapping[str, Any] = event.attributes
+        if event.name in CHUNKS:
+            facts["_first_chunk_ns"] = min(event.time_ns, facts.get("_first_chunk_ns", event.time_ns))
+            continue
         if event.name in MESSAGES:
             fact, role = MESSAGES[event.name]
             messages.setdefault(fact, []).append(message(role, attributes))
@@ -71,7 +80,7 @@ def message(role: str, attributes: Mapping[str, Any]) -> dict[str, Any]:
 def _exception(attributes: Mapping[str, Any], facts: dict[str, Any]) -> dict[str, Any]:
     """Remember the newest exception; whether it is why the span failed is not known yet."""
     for key, fact, read in (
-        ("exception.type", "_exception_type", text),
+        ("exception.type", "_exception_type", error_type),
         ("exception.message", "_exception_message", prose),
         ("exception.stacktrace", "_traceback", prose),
     ):
