@@ -14,14 +14,16 @@ from alerts import routes as alerts
 from monitor.agents import routes as agents
 from monitor.audit import routes as audit
 from monitor.console import routes as console
+from monitor.errors import ConfigError
 from monitor.http import health, problems
 from monitor.http.deps import Deps
 from monitor.identity import routes as identity
-from monitor.ingest import Ingest
+from monitor.ingest import Ingest, privacy_routes
 from monitor.ingest import routes as ingest_routes
 from monitor.ingest.entry import hot
 from monitor.schedules import routes as schedules
 from monitor.series import routes as series
+from monitor.settings import Settings
 
 TAGS: list[dict[str, Any]] = [
     {"name": "ingest", "description": "What agents send: logs, metrics, heartbeats, pings."},
@@ -55,7 +57,8 @@ def create_app(deps: Deps, ingest: Ingest, *, closing: Callable[[], Awaitable[No
         try:
             await ingest.start()
             _settle_garbage()
-            yield
+            async with _grpc(deps.settings, app.hot):
+                yield
         finally:
             await ingest.close()
             if closing is not None:
@@ -82,12 +85,27 @@ def create_app(deps: Deps, ingest: Ingest, *, closing: Callable[[], Awaitable[No
         series.router,
         alerts.router,
         identity.router,
+        privacy_routes.router,
         audit.router,
         health.router,
         console.router,
     ):
         app.include_router(router)
     return app
+
+
+@contextlib.asynccontextmanager
+async def _grpc(settings: Settings, routes: Mapping[tuple[str, str], ASGIApp]) -> AsyncIterator[None]:
+    """gRPC beside HTTP, where it is switched on."""
+    if settings.grpc_listen is None:
+        yield
+        return
+    try:
+        from monitor.ingest.otlp import rpc
+    except ImportError:
+        raise ConfigError("AGENT_MONITOR_GRPC_LISTEN needs the package grpcio: install agent-monitor[grpc]") from None
+    async with rpc.serving(routes, settings.grpc_listen, limit=settings.body_limit):
+        yield
 
 
 def create_health_app(deps: Deps) -> FastAPI:

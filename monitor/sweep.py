@@ -31,6 +31,10 @@ _STATEMENTS = {
         DELETE FROM scheduled_runs WHERE (tenant_id, id) IN (
             SELECT tenant_id, id FROM scheduled_runs WHERE due_at < :before LIMIT :batch)
     """,
+    "traces": """
+        DELETE FROM traces WHERE (tenant_id, trace_id) IN (
+            SELECT tenant_id, trace_id FROM traces WHERE started_at < :before LIMIT :batch)
+    """,
     "alerts": """
         DELETE FROM alerts WHERE (tenant_id, id) IN (
             SELECT tenant_id, id FROM alerts WHERE resolved_at < :before LIMIT :batch)
@@ -51,6 +55,7 @@ async def run_once(db: Database, now: datetime, *, raw_retention: timedelta) -> 
         "idempotency_keys": now - IDEMPOTENCY,
         "agent_log_ids": uuid7_floor(now - raw_retention),
         "scheduled_runs": now - raw_retention,
+        "traces": now - raw_retention,
         "alerts": now - ALERTS,
         "notification_groups": now - ALERTS,
     }

@@ -5,6 +5,7 @@ import monitor.agents.tables
 import monitor.audit.tables
 import monitor.identity.tables
 import monitor.ingest.tables
+import monitor.runs.insight_tables
 import monitor.runs.tables
 import monitor.runs.trace_tables
 import monitor.schedules.tables
@@ -21,6 +22,7 @@ MODULES = (
     monitor.runs.tables,
     monitor.usage.tables,
     monitor.runs.trace_tables,
+    monitor.runs.insight_tables,
     monitor.audit.tables,
     alerts.tables,
 )

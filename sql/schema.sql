@@ -403,9 +403,10 @@ CREATE FUNCTION public.tell_tasks_on_delete() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
     BEGIN
-        INSERT INTO run_news (tenant_id, kind, run_ids, trace_ids)
+        INSERT INTO run_news (tenant_id, kind, run_ids, trace_ids, first_id, last_id)
         SELECT tenant_id, 'task', coalesce(array_agg(DISTINCT id) FILTER (WHERE wanted), '{}'),
-               coalesce(array_agg(DISTINCT trace_id) FILTER (WHERE trace_id IS NOT NULL), '{}')
+               coalesce(array_agg(DISTINCT trace_id) FILTER (WHERE trace_id IS NOT NULL), '{}'),
+               (array_agg(id ORDER BY id))[1], (array_agg(id ORDER BY id DESC))[1]
         FROM (SELECT tenant_id, id, trace_id, status = 'failed' AS wanted FROM gone x) changed
         WHERE wanted OR trace_id IS NOT NULL
         GROUP BY tenant_id;
@@ -419,9 +420,10 @@ CREATE FUNCTION public.tell_tasks_on_insert() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
     BEGIN
-        INSERT INTO run_news (tenant_id, kind, run_ids, trace_ids)
+        INSERT INTO run_news (tenant_id, kind, run_ids, trace_ids, first_id, last_id)
         SELECT tenant_id, 'task', coalesce(array_agg(DISTINCT id) FILTER (WHERE wanted), '{}'),
-               coalesce(array_agg(DISTINCT trace_id) FILTER (WHERE trace_id IS NOT NULL), '{}')
+               coalesce(array_agg(DISTINCT trace_id) FILTER (WHERE trace_id IS NOT NULL), '{}'),
+               (array_agg(id ORDER BY id))[1], (array_agg(id ORDER BY id DESC))[1]
         FROM (SELECT tenant_id, id, trace_id, status = 'failed' OR (agent_version IS NOT NULL AND NOT EXISTS (
         SELECT FROM deployments d
         WHERE d.tenant_id = x.tenant_id AND d.agent_id = x.agent_id AND d.version = x.agent_version
@@ -438,9 +440,10 @@ CREATE FUNCTION public.tell_tasks_on_update() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
     BEGIN
-        INSERT INTO run_news (tenant_id, kind, run_ids, trace_ids)
+        INSERT INTO run_news (tenant_id, kind, run_ids, trace_ids, first_id, last_id)
         SELECT tenant_id, 'task', coalesce(array_agg(DISTINCT id) FILTER (WHERE wanted), '{}'),
-               coalesce(array_agg(DISTINCT trace_id) FILTER (WHERE trace_id IS NOT NULL), '{}')
+               coalesce(array_agg(DISTINCT trace_id) FILTER (WHERE trace_id IS NOT NULL), '{}'),
+               (array_agg(id ORDER BY id))[1], (array_agg(id ORDER BY id DESC))[1]
         FROM (SELECT tenant_id, id, trace_id, status = 'failed' OR (agent_version IS NOT NULL AND NOT EXISTS (
         SELECT FROM deployments d
         WHERE d.tenant_id = x.tenant_id AND d.agent_id = x.agent_id AND d.version = x.agent_version
@@ -457,9 +460,10 @@ CREATE FUNCTION public.tell_tool_executions_on_delete() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
     BEGIN
-        INSERT INTO run_news (tenant_id, kind, run_ids, trace_ids)
+        INSERT INTO run_news (tenant_id, kind, run_ids, trace_ids, first_id, last_id)
         SELECT tenant_id, 'tool', coalesce(array_agg(DISTINCT id) FILTER (WHERE wanted), '{}'),
-               coalesce(array_agg(DISTINCT trace_id) FILTER (WHERE trace_id IS NOT NULL), '{}')
+               coalesce(array_agg(DISTINCT trace_id) FILTER (WHERE trace_id IS NOT NULL), '{}'),
+               (array_agg(id ORDER BY id))[1], (array_agg(id ORDER BY id DESC))[1]
         FROM (SELECT tenant_id, id, NULL AS trace_id, status IN ('error', 'timeout') AS wanted FROM gone x) changed
         WHERE wanted OR trace_id IS NOT NULL
         GROUP BY tenant_id;
@@ -473,9 +477,10 @@ CREATE FUNCTION public.tell_tool_executions_on_insert() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
     BEGIN
-        INSERT INTO run_news (tenant_id, kind, run_ids, trace_ids)
+        INSERT INTO run_news (tenant_id, kind, run_ids, trace_ids, first_id, last_id)
         SELECT tenant_id, 'tool', coalesce(array_agg(DISTINCT id) FILTER (WHERE wanted), '{}'),
-               coalesce(array_agg(DISTINCT trace_id) FILTER (WHERE trace_id IS NOT NULL), '{}')
+               coalesce(array_agg(DISTINCT trace_id) FILTER (WHERE trace_id IS NOT NULL), '{}'),
+               (array_agg(id ORDER BY id))[1], (array_agg(id ORDER BY id DESC))[1]
         FROM (SELECT tenant_id, id, NULL AS trace_id, status IN ('error', 'timeout') AS wanted FROM added x) changed
         WHERE wanted OR trace_id IS NOT NULL
         GROUP BY tenant_id;
@@ -489,9 +494,10 @@ CREATE FUNCTION public.tell_tool_executions_on_update() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
     BEGIN
-        INSERT INTO run_news (tenant_id, kind, run_ids, trace_ids)
+        INSERT INTO run_news (tenant_id, kind, run_ids, trace_ids, first_id, last_id)
         SELECT tenant_id, 'tool', coalesce(array_agg(DISTINCT id) FILTER (WHERE wanted), '{}'),
-               coalesce(array_agg(DISTINCT trace_id) FILTER (WHERE trace_id IS NOT NULL), '{}')
+               coalesce(array_agg(DISTINCT trace_id) FILTER (WHERE trace_id IS NOT NULL), '{}'),
+               (array_agg(id ORDER BY id))[1], (array_agg(id ORDER BY id DESC))[1]
         FROM (SELECT tenant_id, id, NULL AS trace_id, status IN ('error', 'timeout') AS wanted FROM added x UNION ALL SELECT tenant_id, id, NULL AS trace_id, status IN ('error', 'timeout') AS wanted FROM gone x) changed
         WHERE wanted OR trace_id IS NOT NULL
         GROUP BY tenant_id;
@@ -1454,6 +1460,8 @@ CREATE TABLE public.run_news (
     run_ids uuid[] DEFAULT '{}'::uuid[] NOT NULL,
     agent_ids uuid[] DEFAULT '{}'::uuid[] NOT NULL,
     trace_ids text[] DEFAULT '{}'::text[] NOT NULL,
+    first_id uuid,
+    last_id uuid,
     CONSTRAINT run_news_kind_check CHECK ((kind = ANY (ARRAY['task'::text, 'tool'::text, 'log'::text])))
 );
 
@@ -1729,6 +1737,8 @@ CREATE TABLE public.traces (
     ended_at timestamp with time zone,
     duration_ms bigint,
     words text NOT NULL,
+    first_id uuid NOT NULL,
+    last_id uuid NOT NULL,
     CONSTRAINT traces_status_check CHECK ((status = ANY (ARRAY['running'::text, 'completed'::text, 'failed'::text])))
 );
 

@@ -118,6 +118,9 @@ FROM unnest(:agents::uuid[], :at::timestamptz[]) AS s (agent_id, at)
 WHERE l.tenant_id = :tenant::uuid AND l.agent_id = s.agent_id
 """)
 
+# Which executions failed, for the groups of errors: see monitor/runs/news.py.
+_FAILED = Statement("INSERT INTO run_news (tenant_id, kind, run_ids, agent_ids) VALUES (:tenant, 'log', :ids, :agents)")
+
 _TOUCHED = Statement("INSERT INTO touched (tenant_id, agent_ids, kinds) VALUES (:tenant, :agents, :kinds)")
 
 
@@ -166,6 +169,10 @@ def write_logs(pipeline: Pipeline, tenant_id: UUID, logs: Sequence[LogRow]) -> N
     A log whose id (the caller's, or the row's own) is stored already changes nothing but `last_seen_at`. To be
     fetched: the id of each log with a caller's id that was new.
     """
+    failed = [log for log in logs if log.status == "error" and log.kind == "execution"]
+    if failed:
+        ids, agents = arrays.uuids([log.id for log in failed]), arrays.uuids([log.agent_id for log in failed])
+        pipeline.add(_FAILED, tenant=tenant_id, ids=ids, agents=agents)
     pipeline.add(
         _LOGS,
         tenant=tenant_id,

@@ -39,6 +39,16 @@ class Furnished:
         return 70_000 + sum(self.word.encode())
 
     @property
+    def trace_id(self) -> str:
+        """Of the trace that they have."""
+        return f"{self.number:032x}"
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the error that they have."""
+        return f"{self.number:016x}"
+
+    @property
     def uuids(self) -> set[str]:
         """Every identifier of theirs."""
         known = (self.tenant.id, self.tenant.key_id, self.tenant.user_id, self.agent_id, self.spare_key_id)
@@ -85,7 +95,7 @@ def _rows(made: Furnished, now: datetime) -> dict[str, dict[str, Any]]:
         made.ids[name] = uuid7(now)
     for name in ("price", "call", "budget", "reservation"):
         made.ids[name] = uuid7(now)
-    return _telemetry(made, now) | _runs(made, now) | _usage(made, now) | _alerting(made, now)
+    return _telemetry(made, now) | _runs(made, now) | _usage(made, now) | _insight(made, now) | _alerting(made, now)
 
 
 def _telemetry(made: Furnished, now: datetime) -> dict[str, dict[str, Any]]:
@@ -187,6 +197,35 @@ def _usage(made: Furnished, now: datetime) -> dict[str, dict[str, Any]]:
             "id": ids["call"], "model": f"{word}-unknown", "user_ref": f"{word}-user", "failed": False,
             "input_tokens": made.number, "output_tokens": 0, "cache_read_tokens": 0, "cache_write_tokens": 0,
             "reasoning_tokens": 0, "started_at": now, "source": "api", "task_id": ids["task"],
+        },
+    }  # fmt: skip
+
+
+def _insight(made: Furnished, now: datetime) -> dict[str, dict[str, Any]]:
+    word, ids = made.word, made.ids
+    ids["score"], ids["deployment"] = uuid7(now), uuid7(now)
+    return {
+        "run_news": {"kind": "task", "run_ids": [ids["task"]]},
+        "error_occurrences": {
+            "id": ids["task"], "fingerprint": made.fingerprint, "kind": "task", "task_id": ids["task"],
+            "trace_id": made.trace_id, "message": word, "at": now,
+        },
+        "error_groups": {
+            "fingerprint": made.fingerprint, "error_type": word, "message": word, "count": 1, "first_seen_at": now,
+            "last_seen_at": now,
+        },
+        "traces": {
+            "trace_id": made.trace_id, "name": word, "status": "failed", "agent_ids": [made.agent_id],
+            "models": [word], "conversation": f"{word}-conversation", "tasks": 1, "failed_tasks": 1,
+            "tokens": made.number, "cost_usd": 1, "started_at": now, "words": word, "first_id": ids["task"],
+            "last_id": ids["task"],
+        },
+        "scores": {
+            "id": ids["score"], "source": "feedback", "name": f"{word}-score", "value": float(made.number),
+            "comment": word, "task_id": ids["task"], "trace_id": made.trace_id, "given_by": word, "at": now,
+        },
+        "deployments": {
+            "id": ids["deployment"], "version": f"{word}-1", "source": "told", "description": word, "at": now,
         },
     }  # fmt: skip
 
