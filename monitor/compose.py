@@ -22,10 +22,9 @@ from alerts import system
 from alerts.channels.base import open_channels
 from alerts.deliver import Deliverer
 from alerts.evaluate import Evaluator
-from alerts.history import HistoryWatch
 from alerts.meters import Meters
 from alerts.scheduler import Alerter, Job
-from monitor import clock, log, partitions, sweep
+from monitor import clock, log, upkeep
 from monitor.app import create_app, create_health_app
 from monitor.audit.store import Recorder
 from monitor.db import Database, Role, shares
@@ -39,18 +38,12 @@ from monitor.ingest.disk import DiskGuard
 from monitor.live import Live
 from monitor.schedules.runner import Runner
 from monitor.series.choice import store_of
-from monitor.series.influx import InfluxSeriesStore
-from monitor.series.retention import retention_of
 from monitor.serving import listen, serving
 from monitor.settings import Settings, load
 
 T = TypeVar("T")
 
-DRAIN_EVERY = timedelta(seconds=1)
-ROLLUP_EVERY = timedelta(minutes=1)
 SCHEDULES_EVERY = timedelta(seconds=1)
-PARTITIONS_EVERY = timedelta(hours=1)
-SWEEP_EVERY = timedelta(hours=1)
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
@@ -180,7 +173,7 @@ async def alerting(deps: Deps, *, collector: Ingest | None = None) -> AsyncItera
             public_url=settings.public_url,
             meters=meters,
         )
-        jobs = _upkeep(deps)
+        jobs = upkeep.jobs_of(deps)
         if collector is not None:
             jobs.append(Job("disk", timedelta(seconds=5), _disk_watch(db, settings, collector.disk)))
         runner = await stack.enter_async_context(_calling(deps, collector))
@@ -217,31 +210,6 @@ async def _calling(deps: Deps, collector: Ingest | None) -> AsyncIterator[Runner
         await runner.close()
         if collector is None:
             await ingest.close()
-
-
-def _upkeep(deps: Deps) -> list[Job]:
-    """What keeps the tables in shape, beside judging and sending."""
-    db, series, settings = deps.db, deps.series, deps.settings
-    keep = retention_of(settings)
-
-    async def roll_up(now: datetime) -> None:
-        await series.roll_up(now)
-
-    async def plan_partitions(now: datetime) -> None:
-        await partitions.apply(db, now, retention=keep)
-
-    async def sweep_away(now: datetime) -> None:
-        await sweep.run_once(db, now, raw_retention=keep["agent_logs"])
-
-    jobs = [
-        Job("rollup", ROLLUP_EVERY, roll_up, at_start=False),
-        Job("partitions", PARTITIONS_EVERY, plan_partitions),
-        Job("sweep", SWEEP_EVERY, sweep_away, at_start=False),
-    ]
-    if isinstance(series, InfluxSeriesStore):
-        watch = HistoryWatch(db, series, registry=deps.registry, public_url=settings.public_url)
-        jobs.append(Job("drain", DRAIN_EVERY, watch.run_once))
-    return jobs
 
 
 def _disk_watch(db: Database, settings: Settings, disk: DiskGuard) -> Callable[[datetime], Awaitable[None]]:

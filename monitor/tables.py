@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, MetaData, text
+from sqlalchemy import ForeignKey, MetaData, Numeric, text
 from sqlalchemy.dialects.postgresql import ARRAY, BIGINT, DOUBLE_PRECISION, JSONB, TIMESTAMP
 from sqlalchemy.dialects.postgresql import UUID as PG_UUID
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -13,6 +13,9 @@ from sqlalchemy.types import Text
 NOW = text("now()")
 EMPTY_OBJECT = text("'{}'::jsonb")
 EMPTY_LIST = text("'[]'::jsonb")
+ZERO = text("0")
+MONEY = Numeric(20, 10)
+"""US dollars: exact, to a ten-thousandth of a millionth."""
 
 Json = dict[str, Any]
 

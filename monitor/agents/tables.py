@@ -1,6 +1,7 @@
-"""Tables of the fleet: agent_types, agents, agent_schedules, agent_live, agent_logs, agent_log_ids, touched."""
+"""Tables of the fleet: types, agents, schedules, live state, logs and their ids, news, counters."""
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +17,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from monitor.tables import EMPTY_LIST, EMPTY_OBJECT, NOW, Base, HotTenantMixin, Json, TenantMixin, Timestamps
+from monitor.tables import EMPTY_LIST, EMPTY_OBJECT, MONEY, NOW, Base, HotTenantMixin, Json, TenantMixin, Timestamps
 
 
 class AgentType(TenantMixin, Timestamps, Base):
@@ -145,3 +146,37 @@ class Touched(HotTenantMixin, Base):
     id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
     agent_ids: Mapped[list[UUID]]
     kinds: Mapped[list[int]] = mapped_column(ARRAY(SmallInteger))
+
+
+class _Counters:
+    """What an agent's tasks come to. `timed` of the completed ones have a duration; `duration_ms` is their sum."""
+
+    tasks: Mapped[int]
+    completed: Mapped[int]
+    failed: Mapped[int]
+    timed: Mapped[int]
+    duration_ms: Mapped[int]
+    tokens: Mapped[int]
+    cost_usd: Mapped[Decimal] = mapped_column(MONEY)
+
+
+class AgentCount(_Counters, HotTenantMixin, Base):
+    """What a statement changed in an agent's counters: added by triggers on `tasks`, folded into `agent_totals`.
+
+    Rows are only added and taken away, so that writers of one agent's tasks never wait for each other.
+    """
+
+    __tablename__ = "agent_counts"
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    agent_id: Mapped[UUID]
+    __table_args__ = (Index(None, "tenant_id", "agent_id"),)
+
+
+class AgentTotal(_Counters, TenantMixin, Base):
+    """An agent's counters since it was made, up to the last folding."""
+
+    __tablename__ = "agent_totals"
+    agent_id: Mapped[UUID] = mapped_column(primary_key=True)
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id", "agent_id"], ["agents.tenant_id", "agents.id"], ondelete="CASCADE"),
+    )

@@ -1,13 +1,15 @@
 """Writes runs, whole batches of them in a few statements: what assembly makes of traces, what callers of the API post.
 
-An execution's counts, tokens and cost are the sums of its tasks. Whoever writes tasks holds the rows of their
-executions first, in order of their ids, and sums up last: so no sum misses a task that another wrote meanwhile.
+An execution counts its tasks. Whoever writes tasks holds the rows of their executions afterwards, in order of their
+ids, and counts then: so no count misses a task that another wrote meanwhile. Tasks before executions is the ledger's
+order, too. Tokens and cost of both are the ledger's sums.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import psycopg
@@ -23,50 +25,61 @@ from monitor.runs.tables import ToolExecution as ToolTable
 from monitor.usage.model import Total
 
 Driver = psycopg.AsyncConnection[Any]
-Stored = Execution | Task | ToolExecution | Interaction
 
-# In this order, since each may point to rows of the ones before.
-TABLES: tuple[tuple[type[Any], str], ...] = (
-    (Execution, WorkflowExecution.__tablename__),
-    (Task, TaskTable.__tablename__),
-    (ToolExecution, ToolTable.__tablename__),
-    (Interaction, AgentInteraction.__tablename__),
-)
+TABLES: dict[type[Any], str] = {
+    Execution: WorkflowExecution.__tablename__,
+    Task: TaskTable.__tablename__,
+    ToolExecution: ToolTable.__tablename__,
+    Interaction: AgentInteraction.__tablename__,
+}
 _BY_ID = attrgetter("id")
 _NOTHING = Total()
 _EVER = (UUID(int=0), UUID(int=2**128 - 1))
 _SECOND = timedelta(seconds=1)
 
 
-def _upsert(table: str, columns: Sequence[Column], *, sums: bool) -> str:
-    """Insert, or make equal what differs. `sums`: tokens and cost are given too."""
-    names = [column.name for column in columns]
-    types = [column.type for column in columns]
-    picked = [f"n.{name}" for name in names]
-    if sums:
-        names += ["calls", "input_tokens", "output_tokens", "tokens_used", "cost_usd"]
-        types += ["bigint", "bigint", "bigint", "text"]
-        picked += [
-            "n.calls",
-            "n.input_tokens",
-            "n.output_tokens",
-            "n.input_tokens + n.output_tokens",
-            "n.cost::numeric",
-        ]
-    given = [name for name in names if name not in ("tokens_used", "cost_usd")] + (["cost"] if sums else [])
+class _Sum(NamedTuple):
+    """A column that is a sum of calls: its type on the way, what is stored, and its value."""
+
+    name: str
+    type: str
+    stored: str
+    of: Callable[[Total], Any]
+
+
+_SUMS: dict[type[Any], tuple[_Sum, ...]] = {
+    Task: (
+        _Sum("calls", "bigint", "n.calls", attrgetter("calls")),
+        _Sum("input_tokens", "bigint", "n.input_tokens", attrgetter("input_tokens")),
+        _Sum("output_tokens", "bigint", "n.output_tokens", attrgetter("output_tokens")),
+        _Sum("tokens_used", "bigint", "n.tokens_used", attrgetter("tokens")),
+        _Sum("cost_usd", "text", "n.cost_usd::numeric", lambda total: str(total.cost_usd)),
+    ),
+    Execution: (
+        _Sum("total_tokens", "bigint", "n.total_tokens", attrgetter("tokens")),
+        _Sum("total_cost_usd", "text", "n.total_cost_usd::numeric", lambda total: str(total.cost_usd)),
+    ),
+}
+
+
+def _upsert(table: str, columns: Sequence[Column], sums: Sequence[_Sum] = ()) -> str:
+    """Insert, or make equal what differs."""
+    names = [column.name for column in columns] + [one.name for one in sums]
+    types = [column.type for column in columns] + [one.type for one in sums]
+    picked = [f"n.{column.name}" for column in columns] + [one.stored for one in sums]
     kept = [name for name in names if name != "id"]
     ours, theirs = (", ".join(f"{side}.{name}" for name in kept) for side in (table, "excluded"))
     return f"""
         INSERT INTO {table} (tenant_id, source, {", ".join(names)})
         SELECT %s, %s, {", ".join(picked)}
-        FROM unnest({", ".join(f"%s::{kind}[]" for kind in types)}) AS n ({", ".join(given)})
+        FROM unnest({", ".join(f"%s::{kind}[]" for kind in types)}) AS n ({", ".join(names)})
         ON CONFLICT (tenant_id, id) DO UPDATE SET {", ".join(f"{name} = excluded.{name}" for name in kept)}
         WHERE ({ours}) IS DISTINCT FROM ({theirs})
     """
 
 
-_UPSERTS = {kind: _upsert(table, COLUMNS[kind], sums=False) for kind, table in TABLES}
-_UPSERT_SUMMED = _upsert(TaskTable.__tablename__, COLUMNS[Task], sums=True)
+_UPSERTS = {kind: _upsert(table, COLUMNS[kind]) for kind, table in TABLES.items()}
+_UPSERTS_SUMMED = {kind: _upsert(TABLES[kind], COLUMNS[kind], sums) for kind, sums in _SUMS.items()}
 
 _LOCK = """
     SELECT id FROM workflow_executions WHERE tenant_id = %s AND (id = ANY (%s) OR trace_id = ANY (%s))
@@ -74,34 +87,19 @@ _LOCK = """
 """
 _GONE = """
     DELETE FROM {table} WHERE tenant_id = %s AND trace_id = ANY (%s) AND source = 'trace' AND id <> ALL (%s)
-    AND id BETWEEN %s AND %s
+    AND id BETWEEN %s AND %s {returning}
 """
-_EXECUTIONS_OF = """
-    SELECT DISTINCT execution_id FROM tasks WHERE tenant_id = %s AND id = ANY (%s) AND execution_id IS NOT NULL
-"""
-_RETOTAL = """
-    UPDATE tasks t SET calls = n.calls, input_tokens = n.input_tokens, output_tokens = n.output_tokens,
-        tokens_used = n.input_tokens + n.output_tokens, cost_usd = n.cost::numeric
-    FROM unnest(%s::uuid[], %s::bigint[], %s::bigint[], %s::bigint[], %s::text[])
-        AS n (id, calls, input_tokens, output_tokens, cost)
-    WHERE t.tenant_id = %s AND t.id = n.id
-        AND (t.calls, t.input_tokens, t.output_tokens, t.cost_usd)
-            IS DISTINCT FROM (n.calls, n.input_tokens, n.output_tokens, n.cost::numeric)
-"""
-_SUM_UP = """
-    UPDATE workflow_executions e SET total_tasks = s.total, completed_tasks = s.completed, failed_tasks = s.failed,
-        total_tokens = s.tokens, total_cost_usd = s.cost
+_COUNT = """
+    UPDATE workflow_executions e SET total_tasks = s.total, completed_tasks = s.completed, failed_tasks = s.failed
     FROM (
         SELECT wanted.id, count(t.id) AS total, count(*) FILTER (WHERE t.status = 'completed') AS completed,
-            count(*) FILTER (WHERE t.status = 'failed') AS failed, coalesce(sum(t.tokens_used), 0) AS tokens,
-            coalesce(sum(t.cost_usd), 0) AS cost
+            count(*) FILTER (WHERE t.status = 'failed') AS failed
         FROM unnest(%s) AS wanted (id)
         LEFT JOIN tasks t ON t.tenant_id = %s AND t.execution_id = wanted.id
         GROUP BY wanted.id
     ) s
     WHERE e.tenant_id = %s AND e.id = s.id
-        AND (e.total_tasks, e.completed_tasks, e.failed_tasks, e.total_tokens, e.total_cost_usd)
-            IS DISTINCT FROM (s.total, s.completed, s.failed, s.tokens, s.cost)
+        AND (e.total_tasks, e.completed_tasks, e.failed_tasks) IS DISTINCT FROM (s.total, s.completed, s.failed)
 """
 
 
@@ -119,31 +117,37 @@ async def put_runs(
 
     `trace_ids`: traces that `runs` tells completely: what assembly made of them before and is not among `runs` goes
     away. `within`: from the earliest to the latest start of anything in these traces; it spares a look into every
-    partition. `totals`: what the calls of each task come to, by its id, as `put_calls` returns them; a task that is
-    not named has none. Without `totals` the tasks' tokens and cost stay as they are. The calls themselves are the
-    ledger's.
+    partition. `totals`: what the calls of each task and execution come to, by its id, as `put_calls` returns them; who
+    is not named has none. Without `totals` tokens and cost stay as they are. The calls themselves are the ledger's.
 
     A transaction that writes for several tenants takes them in order of their ids, so that none blocks another.
     """
     made = _gathered(runs)
-    driver = await _driver(connection)
+    writing = _Writing(await _driver(connection), tenant_id, source, totals)
     executions = {task.execution_id for task in made[Task] if task.execution_id is not None}
     executions |= {execution.id for execution in made[Execution]}
-    if executions or trace_ids:
-        known = await driver.execute(_LOCK, [tenant_id, list(executions), list(trace_ids)])
-        executions |= {row[0] for row in await known.fetchall()}
-    for kind, _table in TABLES:
-        if made[kind]:
-            await _write(driver, tenant_id, kind, made[kind], source=source, totals=totals)
+    bounds = _EVER if within is None else (uuid7_floor(within[0]), uuid7_floor(within[1] + _SECOND))
+    gone = _Gone(writing, list(trace_ids), bounds)
     if trace_ids:
-        await _remove(driver, tenant_id, made, trace_ids, within)
+        executions |= {row[0] for row in await gone.remove(Task, made[Task], "execution_id") if row[0] is not None}
+        await gone.remove(ToolExecution, made[ToolExecution])
+    await writing.put(Task, made[Task])
+    await writing.put(ToolExecution, made[ToolExecution])
+    if executions or trace_ids:
+        await writing.driver.execute(_LOCK, [tenant_id, list(executions), list(trace_ids)])
+    await writing.put(Execution, made[Execution])
+    await writing.put(Interaction, made[Interaction])
+    if trace_ids:
+        # What points to others goes before them.
+        await gone.remove(Interaction, made[Interaction])
+        await gone.remove(Execution, made[Execution])
     if executions:
-        await driver.execute(_SUM_UP, [list(executions), tenant_id, tenant_id])
+        await writing.driver.execute(_COUNT, [list(executions), tenant_id, tenant_id])
 
 
 def _gathered(runs: Iterable[Runs]) -> dict[type[Any], list[Any]]:
     """Rows by kind, in order of their ids, so that two writers of the same ones cannot deadlock; each id once."""
-    made: dict[type[Any], dict[UUID, Any]] = {kind: {} for kind, _table in TABLES}
+    made: dict[type[Any], dict[UUID, Any]] = {kind: {} for kind in TABLES}
     for one in runs:
         for kind, rows in ((Execution, one.executions), (Task, one.tasks), (ToolExecution, one.tools)):
             made[kind].update((row.id, row) for row in rows)
@@ -159,59 +163,41 @@ async def _driver(connection: AsyncConnection) -> Driver:
     return driver
 
 
-async def _write(
-    driver: Driver,
-    tenant_id: UUID,
-    kind: type[Any],
-    rows: Sequence[Any],
-    *,
-    source: Source,
-    totals: Mapping[UUID, Total] | None,
-) -> None:
-    values: list[Any] = [tenant_id, str(source), *(column.of(rows) for column in COLUMNS[kind])]
-    if kind is not Task or totals is None:
-        await driver.execute(_UPSERTS[kind], values)
-        return
-    sums = [totals.get(task.id, _NOTHING) for task in rows]
-    values += [
-        arrays.int8s_or_null([total.calls for total in sums]),
-        arrays.int8s_or_null([total.input_tokens for total in sums]),
-        arrays.int8s_or_null([total.output_tokens for total in sums]),
-        arrays.texts([str(total.cost_usd) for total in sums]),
-    ]
-    await driver.execute(_UPSERT_SUMMED, values)
+@dataclass(frozen=True, slots=True)
+class _Writing:
+    """One call of `put_runs`: where it writes, and for whom."""
+
+    driver: Driver
+    tenant_id: UUID
+    source: Source
+    totals: Mapping[UUID, Total] | None
+
+    async def put(self, kind: type[Any], rows: Sequence[Any]) -> None:
+        """Insert, or make equal."""
+        if not rows:
+            return
+        values: list[Any] = [self.tenant_id, str(self.source), *(column.of(rows) for column in COLUMNS[kind])]
+        if self.totals is None or kind not in _SUMS:
+            await self.driver.execute(_UPSERTS[kind], values)
+            return
+        totals = [self.totals.get(row.id, _NOTHING) for row in rows]
+        for one in _SUMS[kind]:
+            given = [one.of(total) for total in totals]
+            values.append(arrays.texts(given) if one.type == "text" else arrays.int8s_or_null(given))
+        await self.driver.execute(_UPSERTS_SUMMED[kind], values)
 
 
-async def _remove(
-    driver: Driver,
-    tenant_id: UUID,
-    made: Mapping[type[Any], Sequence[Any]],
-    trace_ids: Collection[str],
-    within: tuple[datetime, datetime] | None,
-) -> None:
-    low, high = _EVER if within is None else (uuid7_floor(within[0]), uuid7_floor(within[1] + _SECOND))
-    # What points to others goes before them.
-    for kind, table in reversed(TABLES):
-        kept = [row.id for row in made[kind]]
-        await driver.execute(_GONE.format(table=table), [tenant_id, list(trace_ids), kept, low, high])
+@dataclass(frozen=True, slots=True)
+class _Gone:
+    """What some traces no longer come to."""
 
+    writing: _Writing
+    trace_ids: list[str]
+    bounds: tuple[UUID, UUID]
 
-async def put_totals(connection: AsyncConnection, tenant_id: UUID, totals: Mapping[UUID, Total]) -> None:
-    """Set what the calls of tasks come to, after a price came or changed, and sum up their executions anew."""
-    driver = await _driver(connection)
-    ids = sorted(totals)
-    found = await driver.execute(_EXECUTIONS_OF, [tenant_id, ids])
-    executions = [row[0] for row in await found.fetchall()]
-    if executions:
-        await driver.execute(_LOCK, [tenant_id, executions, []])
-    sums = [totals[task_id] for task_id in ids]
-    values = [
-        arrays.uuids(ids),
-        arrays.int8s_or_null([total.calls for total in sums]),
-        arrays.int8s_or_null([total.input_tokens for total in sums]),
-        arrays.int8s_or_null([total.output_tokens for total in sums]),
-        arrays.texts([str(total.cost_usd) for total in sums]),
-    ]
-    await driver.execute(_RETOTAL, [*values, tenant_id])
-    if executions:
-        await driver.execute(_SUM_UP, [executions, tenant_id, tenant_id])
+    async def remove(self, kind: type[Any], kept: Sequence[Any], returning: str | None = None) -> list[Any]:
+        """Take away what is not among `kept`; of each row that goes, the column `returning`."""
+        statement = _GONE.format(table=TABLES[kind], returning=f"RETURNING {returning}" if returning else "")
+        given = [self.writing.tenant_id, self.trace_ids, [row.id for row in kept], *self.bounds]
+        removed = await self.writing.driver.execute(statement, given)
+        return await removed.fetchall() if returning else []

@@ -1,4 +1,4 @@
-"""Tables of runs: workflows, executions, tasks, tool executions, interactions, callers' names, agents' counters."""
+"""Tables of runs: workflows, executions, tasks, tool executions, interactions, and callers' names of them."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -8,20 +8,25 @@ from uuid import UUID
 from sqlalchemy import (
     CheckConstraint,
     ForeignKeyConstraint,
-    Identity,
     Index,
-    Numeric,
     UniqueConstraint,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from monitor.tables import EMPTY_LIST, EMPTY_OBJECT, NOW, Base, HotTenantMixin, Json, TenantMixin, Timestamps
-
-MONEY = Numeric(20, 10)
-"""US dollars: exact, to a ten-thousandth of a millionth."""
-ZERO = text("0")
+from monitor.tables import (
+    EMPTY_LIST,
+    EMPTY_OBJECT,
+    MONEY,
+    NOW,
+    ZERO,
+    Base,
+    HotTenantMixin,
+    Json,
+    TenantMixin,
+    Timestamps,
+)
 
 _STATUS = "status IN ('pending', 'running', 'completed', 'failed', 'cancelled')"
 _SOURCE = "source IN ('api', 'trace')"
@@ -246,38 +251,4 @@ class RunName(HotTenantMixin, Base):
     __table_args__ = (
         CheckConstraint("kind IN ('task', 'execution', 'tool', 'interaction')", name="kind"),
         Index(None, "id"),
-    )
-
-
-class _Counters:
-    """`timed` of the completed ones have a duration; `duration_ms` is the sum of those."""
-
-    tasks: Mapped[int]
-    completed: Mapped[int]
-    failed: Mapped[int]
-    timed: Mapped[int]
-    duration_ms: Mapped[int]
-    tokens: Mapped[int]
-    cost_usd: Mapped[Decimal] = mapped_column(MONEY)
-
-
-class AgentCount(_Counters, HotTenantMixin, Base):
-    """What a statement changed in an agent's counters: added by triggers on `tasks`, folded into `agent_totals`.
-
-    Rows are only added and taken away, so that writers of one agent's tasks never wait for each other.
-    """
-
-    __tablename__ = "agent_counts"
-    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
-    agent_id: Mapped[UUID]
-    __table_args__ = (Index(None, "tenant_id", "agent_id"),)
-
-
-class AgentTotal(_Counters, TenantMixin, Base):
-    """An agent's counters since it was made, up to the last folding."""
-
-    __tablename__ = "agent_totals"
-    agent_id: Mapped[UUID] = mapped_column(primary_key=True)
-    __table_args__ = (
-        ForeignKeyConstraint(["tenant_id", "agent_id"], ["agents.tenant_id", "agents.id"], ondelete="CASCADE"),
     )

@@ -333,7 +333,7 @@ def upgrade() -> None:
     for statement in (
         *protect("workflows", alerter="SELECT"),
         *protect("run_names"),
-        *protect("agent_counts", app="SELECT, INSERT", alerter="SELECT, INSERT, DELETE"),
+        *protect("agent_counts", app="SELECT, INSERT", alerter=every),
         *protect("agent_totals", app="SELECT", alerter="SELECT, INSERT, UPDATE"),
     ):
         op.execute(statement)

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from monitor.db import Database
-from monitor.runs import store
 from monitor.runs.model import InteractionType, RunStatus, Source, ToolStatus
 from tests.factories import make_agent, make_tenant
 from tests.runs.makers import START, at, execution, interaction, one, put, rows, task, tool, total, trace
@@ -135,7 +134,7 @@ async def test_another_tenants_trace_of_the_same_id_stays(db: Database) -> None:
     assert before[1][0]["total_tasks"] == 1
 
 
-async def test_an_execution_sums_up_its_tasks(db: Database) -> None:
+async def test_an_execution_counts_its_tasks_and_takes_its_totals(db: Database) -> None:
     tenant = await make_tenant(db)
     agent_id = await make_agent(db, tenant.id)
     run = execution()
@@ -145,7 +144,7 @@ async def test_an_execution_sums_up_its_tasks(db: Database) -> None:
         task(agent_id, execution_id=run.id, took=None),
         task(agent_id),
     ]
-    sums = {one.id: total(100, "0.0000000001") for one in tasks}
+    sums = {one.id: total(100, "0.0000000001") for one in tasks} | {run.id: total(300, "0.0000000003")}
     await put(db, tenant.id, executions=[run], tasks=tasks, totals=sums)
 
     async def summed() -> tuple[Any, ...]:
@@ -154,13 +153,14 @@ async def test_an_execution_sums_up_its_tasks(db: Database) -> None:
         return tuple(row[name] for name in names)
 
     assert await summed() == (3, 1, 1, 300, Decimal("0.0000000003"))
-    # A price came: the sums are set, and nothing else is written.
-    async with db.alerter() as connection:
-        await store.put_totals(connection, tenant.id, {tasks[0].id: total(100, "0.5")})
-    assert await summed() == (3, 1, 1, 300, Decimal("0.5000000002"))
     # Without totals, tokens and cost stay.
     await put(db, tenant.id, tasks=[replace(tasks[2], status=RunStatus.FAILED)])
-    assert await summed() == (3, 1, 2, 300, Decimal("0.5000000002"))
+    assert await summed() == (3, 1, 2, 300, Decimal("0.0000000003"))
+    await put(db, tenant.id, executions=[run])
+    assert await summed() == (3, 1, 2, 300, Decimal("0.0000000003"))
+    # With totals, whoever is not named has none.
+    await put(db, tenant.id, executions=[run], totals={})
+    assert await summed() == (3, 1, 2, 0, Decimal(0))
 
 
 async def test_tasks_of_one_execution_written_at_once_are_all_counted(db: Database) -> None:
@@ -171,11 +171,11 @@ async def test_tasks_of_one_execution_written_at_once_are_all_counted(db: Databa
 
     async def write(number: int) -> None:
         made = task(agent_id, seconds=number, execution_id=run.id)
-        await put(db, tenant.id, tasks=[made], totals={made.id: total(10)}, source=Source.API)
+        await put(db, tenant.id, tasks=[made], source=Source.API)
 
     await asyncio.gather(*(write(number) for number in range(16)))
     (row,) = await rows(db, tenant.id, "workflow_executions")
-    assert (row["total_tasks"], row["total_tokens"]) == (16, 160)
+    assert (row["total_tasks"], row["completed_tasks"]) == (16, 16)
 
 
 @pytest.mark.parametrize("source", Source)

@@ -1,0 +1,46 @@
+"""The jobs that keep the tables in shape, beside judging and sending: what every alerter runs."""
+
+from datetime import datetime, timedelta
+
+from alerts.history import HistoryWatch
+from alerts.scheduler import Job
+from monitor import partitions, sweep
+from monitor.agents import counters
+from monitor.http.deps import Deps
+from monitor.series.influx import InfluxSeriesStore
+from monitor.series.retention import retention_of
+
+DRAIN_EVERY = timedelta(seconds=1)
+FOLD_EVERY = timedelta(seconds=30)
+ROLLUP_EVERY = timedelta(minutes=1)
+PARTITIONS_EVERY = timedelta(hours=1)
+SWEEP_EVERY = timedelta(hours=1)
+
+
+def jobs_of(deps: Deps) -> list[Job]:
+    """The jobs, over these tables."""
+    db, series, settings = deps.db, deps.series, deps.settings
+    keep = retention_of(settings)
+
+    async def roll_up(now: datetime) -> None:
+        await series.roll_up(now)
+
+    async def plan_partitions(now: datetime) -> None:
+        await partitions.apply(db, now, retention=keep)
+
+    async def sweep_away(now: datetime) -> None:
+        await sweep.run_once(db, now, raw_retention=keep["agent_logs"])
+
+    async def fold_counters(_: datetime) -> None:
+        await counters.fold(db)
+
+    jobs = [
+        Job("rollup", ROLLUP_EVERY, roll_up, at_start=False),
+        Job("partitions", PARTITIONS_EVERY, plan_partitions),
+        Job("sweep", SWEEP_EVERY, sweep_away, at_start=False),
+        Job("counters", FOLD_EVERY, fold_counters, at_start=False),
+    ]
+    if isinstance(series, InfluxSeriesStore):
+        watch = HistoryWatch(db, series, registry=deps.registry, public_url=settings.public_url)
+        jobs.append(Job("drain", DRAIN_EVERY, watch.run_once))
+    return jobs
