@@ -7,10 +7,13 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
+from monitor.ids import microseconds
 from tests.http.furnished import Furnished
+from tests.prometheus import sender
 
 Of = Callable[[Furnished], Any]
 
@@ -114,6 +117,11 @@ def _record(f: Furnished) -> dict[str, Any]:
     return {"timeUnixNano": str(time.time_ns()), "body": {"stringValue": f"{f.word}-record"}}
 
 
+def _remote_write(owner: Furnished) -> bytes:
+    at_ms = microseconds(datetime.now(UTC)) // 1000
+    return sender.one(sender.Series({"__name__": f"{owner.word}_up", "agent": owner.agent}, [(1.0, at_ms)]))
+
+
 RULE = {"conditions": {"status": "error", "consecutive_failures": 2}, "channels": {"email": "a@example.com"}}
 FORM = {"csrf": CSRF}
 
@@ -129,6 +137,7 @@ PROBES: dict[str, Probe] = {
     "POST /v1/traces": _own(body=lambda f: _telemetry(f, "resourceSpans", "scopeSpans", {"spans": [_span(f)]})),
     "POST /v1/metrics": _own(body=lambda f: _telemetry(f, "resourceMetrics", "scopeMetrics", {"metrics": [_gauge(f)]})),
     "POST /v1/logs": _own(body=lambda f: _telemetry(f, "resourceLogs", "scopeLogs", {"logRecords": [_record(f)]})),
+    "POST /api/v1/write": Probe(204, 204, text=_remote_write),
     # The fleet.
     "GET /api/v1/agents": _own(query=lambda f: {"q": f.agent}),
     "POST /api/v1/agents": Probe(201, 409, body=lambda f: {"external_id": f.agent}),
