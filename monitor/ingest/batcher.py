@@ -47,8 +47,10 @@ class Batcher:
         self._series = series
         self._metrics = metrics
         self._writers = writers
-        self._queue: deque[Job] = deque()
+        # Jobs with their weights.
+        self._queue: deque[tuple[int, Job]] = deque()
         self._queued = 0
+        metrics.queued.set_function(lambda: self._queued)
         self._ready = asyncio.Event()
         self._closing = False
         self._tasks: list[asyncio.Task[None]] = []
@@ -75,15 +77,11 @@ class Batcher:
             raise Unavailable("the collector is shutting down")
         if self._queued + weight > QUEUE_WEIGHT and self._queue:
             raise Full("too many rows wait to be stored")
-        self._queue.append(job)
-        self._count(weight)
+        self._queue.append((weight, job))
+        self._queued += weight
         self._ready.set()
         # A client that goes away cancels its future, which the batch then passes over; its rows are stored.
         await job.done
-
-    def _count(self, change: int) -> None:
-        self._queued += change
-        self._metrics.queued.set(self._queued)
 
     async def _supervise(self) -> None:
         """Keep one writer going: a fault of ours in one batch must not end the taking in of all others."""
@@ -137,11 +135,11 @@ class Batcher:
     def _take(self, *, everything: bool = False) -> list[Job]:
         batch: list[Job] = []
         total = 0
-        while self._queue and (everything or not batch or total + self._queue[0].weight <= BATCH_WEIGHT):
-            job = self._queue.popleft()
-            total += job.weight
+        while self._queue and (everything or not batch or total + self._queue[0][0] <= BATCH_WEIGHT):
+            weight, job = self._queue.popleft()
+            total += weight
             batch.append(job)
-        self._count(-total)
+        self._queued -= total
         return batch
 
     async def _settle(self, connection: Connection, pipeline: Pipeline, batch: list[Job]) -> None:

@@ -160,14 +160,10 @@ async def read(receive: Receive, lease: Lease, *, limit: int, encoding: str, len
         message: Message = await receive()
         if message["type"] == "http.disconnect":
             raise Disconnected
-        piece: bytes = message.get("body", b"")
-        if not message.get("more_body", False):
-            break
-        if piece:
+        if piece := message.get("body", b""):
             sink.add(piece)
-    if piece:
-        sink.add(piece)
-    return sink.end()
+        if not message.get("more_body", False):
+            return sink.end()
 
 
 async def read_start(receive: Receive, size: int) -> bytes:

@@ -1,6 +1,6 @@
 """From checked rows to a job: agents found, series found, every row that is not kept named."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -151,12 +151,12 @@ class Intake:
                 shape.ref, shape.series_id = ref, series
         return refused
 
-    async def _agents(self, principal: Principal, names: Iterable[str], now: datetime) -> Refs:
+    async def _agents(self, principal: Principal, names: set[str], now: datetime) -> Refs:
         bound = principal.agent_id
-        refs = await self.registry.resolve(principal.tenant_id, set(names), now=now, register=bound is None)
-        if bound is None:
-            return {name: f"agent: {ref}" if isinstance(ref, str) else ref for name, ref in refs.items()}
-        return {
-            name: ref if isinstance(ref, AgentRef) and ref.id == bound else "403: this key is bound to another agent"
-            for name, ref in refs.items()
-        }
+        refs = await self.registry.resolve(principal.tenant_id, names, now=now, register=bound is None)
+        for name, ref in refs.items():
+            if bound is not None and (isinstance(ref, str) or ref.id != bound):
+                refs[name] = "403: this key is bound to another agent"
+            elif isinstance(ref, str):
+                refs[name] = f"agent: {ref}"
+        return refs
