@@ -138,7 +138,7 @@ class _Assembly:
         """An agent's run: perhaps by another agent, perhaps over."""
         owner, step, agent = node.owner, node.step, node.agent or ""
         if owner is None:
-            if step.ended_us is not None and not (node.hangs and self._trace.is_fresh(node)):
+            if step.ended_us is not None and not self._trace.is_going(node):
                 failed = step.status is StepStatus.ERROR
                 message = step.facts.get("error_message") if failed else None
                 self._finished.append(
@@ -240,11 +240,14 @@ class _Assembly:
         step, place = node.step, self._places[id(node)]
         inner = self._inner.get(id(node))
         facts = step.facts if inner is None else joined(step, [one.step for one in inner])
+        # Where the outer one says nothing of success, an inner one that failed does.
+        silent = inner is not None and step.status is StepStatus.UNSET and step.ended_us is not None
+        failed = [one.step for one in inner or () if silent and one.step.status is StepStatus.ERROR]
         return ToolExecution(
             id=self._id(node),
             agent_id=self._agents[node.agent or ""],
             tool_name=tool_name(step),
-            status=tool_status(step, facts),
+            status=tool_status(failed[0] if failed else step, facts),
             task_id=place.task,
             execution_id=self._execution_id(node),
             conversation=place.conversation,

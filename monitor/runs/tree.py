@@ -7,9 +7,10 @@ where no name of an agent is known it waits, since its parent mostly ends, and i
 
 import re
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
-from monitor.runs.steps import Facts, Step, StepKind
+from monitor.runs.steps import Facts, Step, StepKind, StepStatus
 
 UNNAMED = "unknown_service"
 """Who did what nobody names: OpenTelemetry's own word for it."""
@@ -69,6 +70,9 @@ class Trace:
             self._place(node, tops)
         if len(tops) == 1:
             self._gather(tops[0])
+        self._caused = _caused(self.nodes)
+        for caused in self._caused.values():
+            _lengthen(caused)
         _count(self.nodes)
         self._known = {_plain(node.agent): node.agent for node in self.nodes if node.kind is _AGENT and node.agent}
         self.handoffs = self._handoffs()
@@ -85,6 +89,11 @@ class Trace:
             return False
         self.waits = True
         return True
+
+    def is_going(self, node: Node) -> bool:
+        """Whether an agent's run, though it ended, may turn out to be another one's or to go on."""
+        caused = self._caused.get(id(node), ())
+        return (node.hangs and self.is_fresh(node)) or any(self.is_fresh(one) for one in caused)
 
     def _ordered(self) -> list[Node]:
         """Parents first. A circle is cut above its earliest step."""
@@ -162,14 +171,39 @@ class Trace:
         return found
 
 
+def _caused(nodes: Sequence[Node]) -> dict[int, list[Node]]:
+    """Agents' steps that have no length, with what stands directly below them: an event told that they began."""
+    found: dict[int, list[Node]] = {}
+    for node in nodes:
+        if node.kind is _AGENT and node.step.ended_us == node.step.started_us:
+            found[id(node)] = [node]
+        if node.parent is not None and id(node.parent) in found:
+            found[id(node.parent)].append(node)
+    return found
+
+
+def _lengthen(caused: Sequence[Node]) -> None:
+    """Such a run is over when the last of what it caused is; and failed where that is a call that did."""
+    top = caused[0]
+    last = max(caused, key=lambda one: (one.step.ended_us or 0, one is not top, one.step.span_id))
+    if last is not top and last.step.ended_us is not None:
+        top.step = replace(top.step, ended_us=max(last.step.ended_us, top.step.started_us))
+        if last.kind is _CALL and last.step.status is StepStatus.ERROR:
+            message = last.step.facts.get("error_message")
+            facts = top.step.facts if message is None else Facts({**top.step.facts, "error_message": message})
+            top.step = replace(top.step, status=StepStatus.ERROR, facts=facts)
+
+
 def _outer(node: Node) -> Node | None:
     """The call of the same tool that this one stands in: a client's around a server's, a framework's around MCP's."""
     above = node.parent
     while above is not None and above.kind is _OTHER:
         above = above.parent
-    if above is None or above.kind is not _TOOL or tool_name(above.step) != tool_name(node.step):
+    if above is None or above.kind is not _TOOL:
         return None
-    return above.told or above
+    call_id = node.step.facts.get("tool_call_id")
+    same = call_id is not None and above.step.facts.get("tool_call_id") == call_id
+    return above.told or above if same or tool_name(above.step) == tool_name(node.step) else None
 
 
 def tool_name(step: Step) -> str:

@@ -3,16 +3,17 @@
 A step of an event ends when the event was told and starts as long before as it says that it took.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from monitor.ingest.normalise import claude_code, codex
+from monitor.ingest.normalise.genai import USUAL
 from monitor.ingest.normalise.outcome import Normalised, Score
 from monitor.ingest.normalise.reading import Reader
 from monitor.ingest.normalise.sender import Sender, sender_of, span_id_of, trace_id_of
 from monitor.ingest.normalise.spans import counted, public
 from monitor.ingest.normalise.tables import CONTENTS, EVENTS
-from monitor.ingest.normalise.within import EVALUATION, MESSAGES, judgement
+from monitor.ingest.normalise.within import EVALUATION, judgement
 from monitor.ingest.otlp.records import LogRecord, Resource
 from monitor.runs.steps import Step, StepKind, StepStatus
 
@@ -88,6 +89,7 @@ def _step(event: Event, place: Place, *, outside: bool) -> Step:
     counted(facts, outside=outside)
     took = facts.get("_duration_ms", 0.0)
     if place.kind is not StepKind.OTHER:
+        facts.setdefault("operation", USUAL[place.kind])
         for fact, value in (("agent_version", sender.version), ("environment", sender.environment)):
             if value is not None:
                 facts.setdefault(fact, value)
@@ -196,14 +198,3 @@ def _scores(event: Event) -> list[Score]:
             **parts,
         )
     ]
-
-
-def contents_of(record: LogRecord) -> tuple[frozenset[str], bool]:
-    """Which attributes of a log record hold what people, models and tools said; and whether its body does.
-
-    For the line that the record becomes beside its step.
-    """
-    name = event_name(record)
-    attributes: Mapping[str, Any] = record.attributes
-    reader = Reader(EVENTS[name.partition(".")[0] if name else "gen_ai"], Normalised())
-    return frozenset(key for key in attributes if reader.content_fact(key)), name in MESSAGES

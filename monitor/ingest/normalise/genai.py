@@ -61,7 +61,6 @@ FIELDS = {
     "gen_ai.agent.name": Field("_agent", name),
     "gen_ai.agent.id": Field("agent_id"),
     "gen_ai.agent.version": Field("agent_version"),
-    "gen_ai.agent.description": Field("description", prose),
     "gen_ai.conversation.id": Field("conversation"),
     "gen_ai.workflow.name": Field("workflow", name),
     "gen_ai.task.name": Field("task_type"),
@@ -114,10 +113,19 @@ FIELDS = {
     "final_result": Field("output", content),
 }
 
+USUAL = {
+    StepKind.CALL: "chat",
+    StepKind.AGENT: "invoke_agent",
+    StepKind.TOOL: "execute_tool",
+    StepKind.WORKFLOW: "invoke_workflow",
+    StepKind.HANDOFF: "handoff",
+}
+"""What a step's operation is called where its dialect has no name for it."""
+
 KEPT = names(
     """
-    conversation.compacted data_source.id embeddings.dimension.count handoff.from_agent handoff.parent_agent
-    headers is_streaming openai.api_base openai.api_type openai.api_version openai.request.response_format
+    agent.description conversation.compacted data_source.id embeddings.dimension.count handoff.from_agent
+    handoff.parent_agent     headers is_streaming openai.api_base openai.api_type openai.api_version openai.request.response_format
     openai.request.seed openai.request.service_tier openai.response.service_tier
     openai.response.system_fingerprint openai.system_fingerprint output.type prompt.name prompt.version
     request.choice.count request.encoding_formats request.frequency_penalty request.max_completion_tokens

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import msgspec
 
-from monitor.ingest.normalise import claude_code, openinference, vercel
+from monitor.ingest.normalise import claude_code, genai, openinference, vercel
 from monitor.ingest.normalise.dialect import name as a_name
 from monitor.ingest.normalise.outcome import Normalised, Score
 from monitor.ingest.normalise.reading import Reader
@@ -26,6 +26,14 @@ TOOL_SPANS = ("execute_tool ", "tools/call ")
 
 # Their other values need no table: a method that is no call of a tool is nothing unheard of.
 OPEN_ENDED = frozenset({"mcp_method"})
+
+
+EMBEDDINGS = (
+    ("_openinference", frozenset({"EMBEDDING"})),
+    ("_request", frozenset({"embedding"})),
+    ("_vercel", frozenset({"ai.embed.doEmbed", "ai.embedMany.doEmbed"})),
+)
+"""What other dialects call OpenTelemetry's operation `embeddings`."""
 
 
 def steps_of_spans(records: Iterable[SpanRecord]) -> Normalised:
@@ -53,10 +61,11 @@ def _step(record: SpanRecord, sender: Sender, reader: Reader) -> Step:
     kind = _names(record, kind, facts)
     counted(facts, outside=_cache_outside(facts, reader.table))
     status = _status(record, facts)
-    if kind is not StepKind.OTHER:
-        _fill(facts, sender)
     if kind is StepKind.CALL:
         _call(record, facts)
+    if kind is not StepKind.OTHER:
+        facts.setdefault("operation", genai.USUAL[kind])
+        _fill(facts, sender)
     agent = _agent(kind, facts)
     started = record.start_ns // 1000
     step = Step(
@@ -211,8 +220,10 @@ def _call(record: SpanRecord, facts: dict[str, Any]) -> None:
     first = facts.get("_first_chunk_ns", 0) - record.start_ns
     if 0 <= first < 366 * 86_400_000_000_000:
         facts.setdefault("time_to_first_token_ms", first / 1e6)
+    if "operation" not in facts and any(facts.get(fact) in values for fact, values in EMBEDDINGS):
+        facts["operation"] = "embeddings"
     # OpenInference names the model of a call that failed nowhere else.
-    if "model" not in facts and type(facts.get("arguments")) is str:
+    if "model" not in facts and "request_model" not in facts and type(facts.get("arguments")) is str:
         try:
             parameters = msgspec.json.decode(facts["arguments"])
         except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
