@@ -59,18 +59,19 @@ def _endpoint(ingest: Ingest, take: Take) -> Callable[[Request], Awaitable[Respo
 
     async def endpoint(request: Request) -> Response:
         principal = await admit(ingest, request)
-        headers = request.headers
-        lines, sniff = _media(headers.get("content-type", ""))
+        # Read once: Starlette's headers are searched from the start for each name.
+        headers = {name: value.decode("latin-1") for name, value in request.scope["headers"]}
+        lines, sniff = _media(headers.get(b"content-type", ""))
         with ingest.budget.lease() as lease:
             raw = await body.read(
                 request.receive,
                 lease,
                 limit=ingest.deps.settings.body_limit,
-                encoding=headers.get("content-encoding", ""),
-                length=headers.get("content-length"),
+                encoding=headers.get(b"content-encoding", ""),
+                length=headers.get(b"content-length"),
             )
             answer = await take(
-                service.Request(principal, request.scope["path"], raw, lines, sniff, headers.get("idempotency-key"))
+                service.Request(principal, request.scope["path"], raw, lines, sniff, headers.get(b"idempotency-key"))
             )
         if answer.status == NONE_KEPT:
             return problems.problem(NONE_KEPT, "invalid_input", "no row is kept: each is named", **answer.body)
