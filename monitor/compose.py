@@ -34,6 +34,7 @@ from monitor.http.deps import Deps
 from monitor.http.outbound import Allowed
 from monitor.identity.keys import Authenticator
 from monitor.ingest import Ingest
+from monitor.ingest.assembler import Assembler
 from monitor.ingest.disk import DiskGuard
 from monitor.live import Live
 from monitor.schedules.runner import Runner
@@ -44,6 +45,7 @@ from monitor.settings import Settings, load
 T = TypeVar("T")
 
 SCHEDULES_EVERY = timedelta(seconds=1)
+ASSEMBLY_EVERY = timedelta(seconds=1)
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
@@ -176,8 +178,11 @@ async def alerting(deps: Deps, *, collector: Ingest | None = None) -> AsyncItera
         jobs = upkeep.jobs_of(deps)
         if collector is not None:
             jobs.append(Job("disk", timedelta(seconds=5), _disk_watch(db, settings, collector.disk)))
-        runner = await stack.enter_async_context(_calling(deps, collector))
+        ingest = await stack.enter_async_context(_taking_in(deps, collector))
+        runner = await stack.enter_async_context(_calling(deps, ingest))
         jobs.append(Job("schedules", SCHEDULES_EVERY, runner.run_once))
+        assembler = Assembler(db, ingest, clock=deps.clock, registry=deps.registry)
+        jobs.append(Job("assembly", ASSEMBLY_EVERY, assembler.run_once))
         alerter = Alerter(evaluator, deliverer, interval=interval, clock=deps.clock, meters=meters, jobs=jobs)
         await alerter.start()
         try:
@@ -187,10 +192,23 @@ async def alerting(deps: Deps, *, collector: Ingest | None = None) -> AsyncItera
 
 
 @contextlib.asynccontextmanager
-async def _calling(deps: Deps, collector: Ingest | None) -> AsyncIterator[Runner]:
-    """Who calls agents that are due. Their logs go in by the collector of this process, or by one of its own."""
+async def _taking_in(deps: Deps, collector: Ingest | None) -> AsyncIterator[Ingest]:
+    """The way in for what the jobs log: the collector of this process, or one of its own."""
+    if collector is not None:
+        yield collector
+        return
+    ingest = Ingest(deps)
+    await ingest.start()
+    try:
+        yield ingest
+    finally:
+        await ingest.close()
+
+
+@contextlib.asynccontextmanager
+async def _calling(deps: Deps, ingest: Ingest) -> AsyncIterator[Runner]:
+    """Who calls agents that are due."""
     settings = deps.settings
-    ingest = collector or Ingest(deps)
     runner = Runner(
         deps.db,
         ingest,
@@ -202,14 +220,10 @@ async def _calling(deps: Deps, collector: Ingest | None) -> AsyncIterator[Runner
         registry=deps.registry,
         live=deps.live,
     )
-    if collector is None:
-        await ingest.start()
     try:
         yield runner
     finally:
         await runner.close()
-        if collector is None:
-            await ingest.close()
 
 
 def _disk_watch(db: Database, settings: Settings, disk: DiskGuard) -> Callable[[datetime], Awaitable[None]]:

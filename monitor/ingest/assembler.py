@@ -236,10 +236,14 @@ async def _write(connection: AsyncConnection, made: Made, now: datetime) -> list
     runs = [one.runs for one in made.assembled.values()]
     calls = [call for one in runs for call in one.calls]
     tasks = [task.id for one in runs for task in one.tasks]
-    posted = await put_calls(connection, made.tenant_id, calls, trace_ids=trace_ids, tasks=tasks)
+    executions = [execution.id for one in runs for execution in one.executions]
+    posted = await put_calls(
+        connection, made.tenant_id, calls, trace_ids=trace_ids, tasks=tasks, executions=executions
+    )
+    totals = {**posted.tasks, **posted.executions}
     starts = [node.step.started_us for trace in made.traces.values() for node in trace.nodes]
     within = (from_microseconds(min(starts)), from_microseconds(max(starts))) if starts else None
-    await put_runs(connection, made.tenant_id, runs, trace_ids=trace_ids, within=within, totals=posted.tasks)
+    await put_runs(connection, made.tenant_id, runs, trace_ids=trace_ids, within=within, totals=totals)
     return [
         errand
         for trace_id, trace in made.traces.items()
