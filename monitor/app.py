@@ -20,7 +20,9 @@ from monitor.http.deps import Deps
 from monitor.identity import routes as identity
 from monitor.ingest import Ingest, privacy_routes
 from monitor.ingest import routes as ingest_routes
+from monitor.ingest import scores as feedback
 from monitor.ingest.entry import hot
+from monitor.runs import deployment_routes, errors_routes, scores_routes, trace_routes
 from monitor.schedules import routes as schedules
 from monitor.series import routes as series
 from monitor.settings import Settings
@@ -28,6 +30,7 @@ from monitor.settings import Settings
 TAGS: list[dict[str, Any]] = [
     {"name": "ingest", "description": "What agents send: logs, metrics, heartbeats, pings."},
     {"name": "agents", "description": "The fleet: agents, their logs and state."},
+    {"name": "runs", "description": "What agents did: traces, errors, scores, versions."},
     {"name": "series", "description": "History of metrics."},
     {"name": "alerts", "description": "Rules, alerts and where messages go."},
     {"name": "identity", "description": "The tenant and its keys."},
@@ -83,6 +86,11 @@ def create_app(deps: Deps, ingest: Ingest, *, closing: Callable[[], Awaitable[No
         agents.router,
         schedules.router,
         series.router,
+        trace_routes.router,
+        errors_routes.router,
+        scores_routes.router,
+        feedback.router(ingest),
+        deployment_routes.router,
         alerts.router,
         identity.router,
         privacy_routes.router,

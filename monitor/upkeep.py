@@ -7,10 +7,12 @@ from alerts.scheduler import Job
 from monitor import partitions, sweep
 from monitor.agents import counters
 from monitor.http.deps import Deps
+from monitor.runs import news
 from monitor.series.influx import InfluxSeriesStore
 from monitor.series.retention import retention_of
 
 DRAIN_EVERY = timedelta(seconds=1)
+NEWS_EVERY = timedelta(seconds=1)
 FOLD_EVERY = timedelta(seconds=30)
 ROLLUP_EVERY = timedelta(minutes=1)
 PARTITIONS_EVERY = timedelta(hours=1)
@@ -34,10 +36,14 @@ def jobs_of(deps: Deps) -> list[Job]:
     async def fold_counters(_: datetime) -> None:
         await counters.fold(db)
 
+    async def follow_runs(now: datetime) -> None:
+        await news.run_once(db, now)
+
     jobs = [
         Job("rollup", ROLLUP_EVERY, roll_up, at_start=False),
         Job("partitions", PARTITIONS_EVERY, plan_partitions),
         Job("sweep", SWEEP_EVERY, sweep_away, at_start=False),
+        Job("news", NEWS_EVERY, follow_runs),
         Job("counters", FOLD_EVERY, fold_counters, at_start=False),
     ]
     if isinstance(series, InfluxSeriesStore):

@@ -44,6 +44,8 @@ PARAMETERS: dict[str, Of] = {
     "alert_id": lambda f: [str(f.ids["alert"])],
     "channel": lambda f: [f"{f.word}-channel", str(f.ids["channel"])],
     "key_id": lambda f: [str(f.spare_key_id)],
+    "trace_id": lambda f: [f.trace_id],
+    "fingerprint": lambda f: [f.fingerprint],
 }
 """What stands in the place of a path's parameter: every way to name the thing."""
 
@@ -179,6 +181,18 @@ PROBES: dict[str, Probe] = {
     "GET /api/v1/channels/{channel}": Probe(),
     "PATCH /api/v1/channels/{channel}": Probe(body=lambda f: {"target": "b@example.com"}),
     "DELETE /api/v1/channels/{channel}": Probe(owner=204),
+    # What runs tell.
+    "GET /api/v1/traces": _own(query=lambda f: {"text": f.word, "conversation": f"{f.word}-conversation"}),
+    "GET /api/v1/traces/{trace_id}": Probe(),
+    "GET /api/v1/errors": _own(),
+    "GET /api/v1/errors/{fingerprint}": Probe(),
+    "GET /api/v1/errors/{fingerprint}/occurrences": Probe(),
+    "POST /api/v1/errors/{fingerprint}/status": Probe(body=lambda f: {"status": "resolved"}),
+    "GET /api/v1/scores": _own(query=lambda f: {"name": f"{f.word}-score"}),
+    "POST /api/v1/feedback": Probe(404, 201, body=lambda f: {"task": str(f.ids["task"]), "thumbs": True}),
+    "GET /api/v1/deployments": _own(),
+    "POST /api/v1/deployments": Probe(404, 201, body=lambda f: {"agent": f.agent, "version": "2"}),
+    "GET /api/v1/compare": Probe(query=lambda f: {"agent": f.agent}),
     # Identity and the audit trail.
     "GET /api/v1/tenant": _own(),
     "GET /api/v1/tenant/privacy": _own(),
@@ -204,5 +218,10 @@ PAGED = (
     "GET /api/v1/alerts",
     "GET /api/v1/channels",
     "GET /api/v1/audit-logs",
+    "GET /api/v1/traces",
+    "GET /api/v1/errors",
+    "GET /api/v1/errors/{fingerprint}/occurrences",
+    "GET /api/v1/scores",
+    "GET /api/v1/deployments",
 )
 """Routes that take a cursor."""
