@@ -22,6 +22,7 @@ from monitor.ingest import Ingest, privacy_routes
 from monitor.ingest import routes as ingest_routes
 from monitor.ingest import scores as feedback
 from monitor.ingest.entry import hot
+from monitor.ingest.statsd import taking as statsd
 from monitor.runs import deployment_routes, errors_routes, scores_routes, trace_routes
 from monitor.schedules import routes as schedules
 from monitor.series import routes as series
@@ -60,7 +61,7 @@ def create_app(deps: Deps, ingest: Ingest, *, closing: Callable[[], Awaitable[No
         try:
             await ingest.start()
             _settle_garbage()
-            async with _grpc(deps.settings, app.hot):
+            async with _grpc(deps.settings, app.hot), statsd.taking(ingest):
                 yield
         finally:
             await ingest.close()

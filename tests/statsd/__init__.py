@@ -1,0 +1,1 @@
+"""StatsD: lines, sums, the port."""
