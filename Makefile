@@ -28,8 +28,9 @@ check: $(READY) ## style, format, types and import order
 	$(PY) -m mypy
 	$(VENV)/bin/lint-imports --no-logo
 
-parts: $(READY) ## build InfluxDB for the tests, once, where Go and Rust are and no other InfluxDB is named
+parts: $(READY) ## build InfluxDB and Telegraf for the tests, once, where Go and Rust are
 	@test -n "$$AGENT_MONITOR_TEST_INFLUX_URL" || $(PY) -m tests.tools.influxd || true
+	@$(PY) -m tests.tools.telegraf || true
 
 accept: parts ## the long tests (faults, load, malformed input), then the bench
 	$(PY) -m pytest -m accept $(ARGS)
