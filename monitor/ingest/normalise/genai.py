@@ -125,8 +125,8 @@ USUAL = {
 KEPT = names(
     """
     agent.description conversation.compacted data_source.id embeddings.dimension.count handoff.from_agent
-    handoff.parent_agent     headers is_streaming openai.api_base openai.api_type openai.api_version openai.request.response_format
-    openai.request.seed openai.request.service_tier openai.response.service_tier
+    handoff.parent_agent headers is_streaming openai.api_base openai.api_type openai.api_version
+    openai.request.response_format openai.request.seed openai.request.service_tier openai.response.service_tier
     openai.response.system_fingerprint openai.system_fingerprint output.type prompt.name prompt.version
     request.choice.count request.encoding_formats request.frequency_penalty request.max_completion_tokens
     request.max_tokens request.n request.presence_penalty request.previous_response.id request.reasoning.level

@@ -53,7 +53,8 @@ class Reader:
         for name, value in attributes.items():
             entry = entries.get(name)
             if entry is None:
-                if name.partition(".")[0] in namespaces:
+                head, dot, _rest = name.partition(".")
+                if dot and head in namespaces:
                     others.append((name, value))
                 else:
                     kept[name] = value
@@ -76,7 +77,8 @@ class Reader:
         """Which contents an attribute holds, surely or probably; None where it holds none."""
         entry = self.table.entries.get(name)
         if entry is None:
-            if name.partition(".")[0] not in self.table.namespaces:
+            head, dot, _rest = name.partition(".")
+            if not dot or head not in self.table.namespaces:
                 return None
             entry = self._resolved(name).entry
         if entry.fact is None:
