@@ -237,9 +237,7 @@ async def _write(connection: AsyncConnection, made: Made, now: datetime) -> list
     calls = [call for one in runs for call in one.calls]
     tasks = [task.id for one in runs for task in one.tasks]
     executions = [execution.id for one in runs for execution in one.executions]
-    posted = await put_calls(
-        connection, made.tenant_id, calls, trace_ids=trace_ids, tasks=tasks, executions=executions
-    )
+    posted = await put_calls(connection, made.tenant_id, calls, trace_ids=trace_ids, tasks=tasks, executions=executions)
     totals = {**posted.tasks, **posted.executions}
     starts = [node.step.started_us for trace in made.traces.values() for node in trace.nodes]
     within = (from_microseconds(min(starts)), from_microseconds(max(starts))) if starts else None

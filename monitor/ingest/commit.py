@@ -20,6 +20,7 @@ from monitor.ingest.idempotency import Stamp
 from monitor.ingest.points import PointDraft
 from monitor.pipeline import SET_TENANT, Pipeline
 from monitor.runs.spans import SpanRow, write_spans
+from monitor.runs.unmapped import NameRow, write_unmapped
 from monitor.series.store import Columns, SeriesStore
 
 
@@ -86,6 +87,7 @@ class Job:
     logs: list[LogRow] = field(default_factory=list)
     beats: list[Beats] = field(default_factory=list)
     spans: list[SpanRow] = field(default_factory=list)
+    unmapped: list[NameRow] = field(default_factory=list)
     points: JobPoints = field(default_factory=JobPoints)
     seen: dict[UUID, int] = field(default_factory=dict)
     touches: dict[UUID, int] = field(default_factory=dict)
@@ -166,6 +168,9 @@ async def _write_tenant(pipeline: Pipeline, series: SeriesStore, tenant_id: UUID
     spans = [span for job in jobs for span in job.spans]
     if spans:
         write_spans(pipeline, tenant_id, spans)
+    unmapped = [name for job in jobs for name in job.unmapped]
+    if unmapped:
+        write_unmapped(pipeline, tenant_id, unmapped)
     if touches:
         live.touch(pipeline, tenant_id, touches)
     stamps = [job.stamp for job in jobs if job.stamp is not None]

@@ -1,9 +1,10 @@
 """Ingest as a whole: admit a request, read it, check it, commit it, say what became of it."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import msgspec
@@ -28,6 +29,7 @@ from monitor.ingest.payloads import BeatIn, LogIn, MetricIn, Outcome
 from monitor.ingest.points import PointDraft, ShapeBook
 from monitor.ingest.privacy import Privacy
 from monitor.ingest.steps import job_of_steps
+from monitor.ingest.unmapped import Counts, Unmapped
 from monitor.ingest.values import Window
 from monitor.principal import Principal
 from monitor.runs.steps import Step
@@ -35,6 +37,7 @@ from monitor.runs.steps import Step
 # A body above this is decoded and checked in a thread, so that others are answered meanwhile.
 THREAD_BYTES = 512 * 1024
 TAKEN, NONE_KEPT = 202, 422
+NOTHING: Mapping[str, Counts] = MappingProxyType({})
 
 
 class Request(NamedTuple):
@@ -77,6 +80,7 @@ class Ingest:
         self.privacy = Privacy(deps.db, secret_keys=settings.secret_keys)
         self._intake = Intake(self.registry, deps.series)
         self._idempotency = Idempotency(deps.db)
+        self._unmapped = Unmapped()
         self.shapes = ShapeBook()
         self._logs, self._metrics, self._beats = Decoder(LogIn), Decoder(MetricIn), Decoder(BeatIn)
 
@@ -115,13 +119,25 @@ class Ingest:
             job = await self._intake.logs(principal, drafts, outcome, now=self.deps.clock())
             await self._commit(job, outcome)
 
-    async def keep_steps(self, principal: Principal, steps: Sequence[Step], outcome: Outcome) -> None:
-        """As `keep_points`, for steps of traces: named by their place in `steps`. The assembler makes runs of them."""
+    async def keep_steps(
+        self,
+        principal: Principal,
+        steps: Sequence[Step],
+        outcome: Outcome,
+        *,
+        unmapped: Mapping[str, Counts] = NOTHING,
+    ) -> None:
+        """As `keep_points`, for steps of traces: named by their place in `steps`. The assembler makes runs of them.
+
+        `unmapped`: how often names came that no dialect knows (`unknown`), or with a value of no use (`misfit`).
+        """
         if steps:
             policy = await self.privacy.of(principal.tenant_id)
             kept = [policy.step(step) for step in steps]
             job = await job_of_steps(self.deps.db, self.registry, principal, kept, outcome, self.window())
             if job.spans:
+                now_us = microseconds(self.deps.clock())
+                job.unmapped = self._unmapped.due(principal.tenant_id, unmapped, now_us=now_us)
                 await self._commit(job, outcome)
 
     def window(self) -> Window:

@@ -51,8 +51,11 @@ class Chain:
         return outcome
 
     async def assemble(self) -> int:
-        """One turn of the assembler."""
-        return await self.assembler.run_once(self.clock())
+        """Turns of the assembler until nothing is left to do now."""
+        total = 0
+        while done := await self.assembler.run_once(self.clock()):
+            total += done
+        return total
 
     async def rows(self, sql: str, *, tenant: UUID | None = None, **values: Any) -> list[dict[str, Any]]:
         """What a query finds in a tenant."""

@@ -15,6 +15,7 @@ from monitor.ingest.otlp.protocol import LOGS, METRICS, TRACES, Encoding, Signal
 from monitor.ingest.otlp.traces import spans
 from monitor.ingest.payloads import Outcome
 from monitor.ingest.service import THREAD_BYTES, Ingest
+from monitor.ingest.unmapped import Counts
 from monitor.principal import Principal
 
 Made = TypeVar("Made")
@@ -51,7 +52,7 @@ class Taking:
         places, normalised = await _apart(body, read)
         # Each span is one step, in its order.
         steps = Outcome()
-        await self.ingest.keep_steps(principal, normalised.steps, steps)
+        await self.ingest.keep_steps(principal, normalised.steps, steps, unmapped=_unmapped(normalised))
         outcome.accepted = steps.accepted
         outcome.rejected += [(places[index], error) for index, error in steps.rejected]
         outcome.warnings += [(places[index], text) for index, text in steps.warnings]
@@ -77,7 +78,11 @@ class Taking:
         made, normalised = await _apart(body, read)
         await self.ingest.keep_logs(principal, made, outcome)
         # What becomes of an event's step is not told: the record itself is kept.
-        await self.ingest.keep_steps(principal, normalised.steps, Outcome())
+        await self.ingest.keep_steps(principal, normalised.steps, Outcome(), unmapped=_unmapped(normalised))
+
+
+def _unmapped(normalised: Normalised) -> dict[str, Counts]:
+    return {"unknown": normalised.unmapped, "misfit": normalised.misfits}
 
 
 async def _apart(body: bytes, work: Callable[[], Made]) -> Made:
