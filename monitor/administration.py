@@ -19,6 +19,7 @@ from monitor.principal import Scope, TenantStatus
 from monitor.series import choice
 from monitor.series.retention import retention_of
 from monitor.settings import Settings
+from monitor.usage.prices import load_shipped
 from sql import migrate as revisions
 
 
@@ -36,6 +37,7 @@ async def migrate(settings: Settings, *, check: bool, wait: float) -> tuple[str 
         if not check:
             await revisions.upgrade(db)
             await partitions.apply(db, clock.now(), retention=retention_of(settings))
+            await load_shipped(db)
             await revisions.wait_for(lambda: choice.prepare(settings), timeout=wait)
         return before, newest
 

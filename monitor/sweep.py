@@ -16,6 +16,8 @@ BATCH = 5_000
 IDEMPOTENCY = timedelta(hours=24)
 ALERTS = timedelta(days=396)
 """Closed alerts and what was sent about them live 13 months."""
+USAGE = ALERTS
+"""Sums of usage by hour, and what was spent of budgets: as long."""
 
 # Each takes away at most :batch rows older than :before.
 _STATEMENTS = {
@@ -34,6 +36,19 @@ _STATEMENTS = {
     "traces": """
         DELETE FROM traces WHERE (tenant_id, trace_id) IN (
             SELECT tenant_id, trace_id FROM traces WHERE started_at < :before LIMIT :batch)
+    """,
+    "usage_hours": """
+        DELETE FROM usage_hours WHERE (tenant_id, hour, id) IN (
+            SELECT tenant_id, hour, id FROM usage_hours WHERE hour < :before LIMIT :batch)
+    """,
+    "budget_spending": """
+        DELETE FROM budget_spending WHERE (tenant_id, budget_id, period_start, id) IN (
+            SELECT tenant_id, budget_id, period_start, id FROM budget_spending
+            WHERE period_start < :before LIMIT :batch)
+    """,
+    "budget_reservations": """
+        DELETE FROM budget_reservations WHERE (tenant_id, id, budget_id) IN (
+            SELECT tenant_id, id, budget_id FROM budget_reservations WHERE expires_at < :before LIMIT :batch)
     """,
     "alerts": """
         DELETE FROM alerts WHERE (tenant_id, id) IN (
@@ -56,6 +71,9 @@ async def run_once(db: Database, now: datetime, *, raw_retention: timedelta) -> 
         "agent_log_ids": uuid7_floor(now - raw_retention),
         "scheduled_runs": now - raw_retention,
         "traces": now - raw_retention,
+        "usage_hours": now - USAGE,
+        "budget_spending": now - USAGE,
+        "budget_reservations": now - raw_retention,
         "alerts": now - ALERTS,
         "notification_groups": now - ALERTS,
     }

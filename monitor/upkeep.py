@@ -10,10 +10,12 @@ from monitor.http.deps import Deps
 from monitor.runs import news
 from monitor.series.influx import InfluxSeriesStore
 from monitor.series.retention import retention_of
+from monitor.usage import budget_spending, hours, repricing
 
 DRAIN_EVERY = timedelta(seconds=1)
 NEWS_EVERY = timedelta(seconds=1)
 FOLD_EVERY = timedelta(seconds=30)
+REPRICE_EVERY = timedelta(seconds=5)
 ROLLUP_EVERY = timedelta(minutes=1)
 PARTITIONS_EVERY = timedelta(hours=1)
 SWEEP_EVERY = timedelta(hours=1)
@@ -36,6 +38,13 @@ def jobs_of(deps: Deps) -> list[Job]:
     async def fold_counters(_: datetime) -> None:
         await counters.fold(db)
 
+    async def fold_usage(_: datetime) -> None:
+        await hours.fold(db)
+        await budget_spending.fold(db)
+
+    async def reprice(_: datetime) -> None:
+        await repricing.run_once(db)
+
     async def follow_runs(now: datetime) -> None:
         await news.run_once(db, now)
 
@@ -45,6 +54,8 @@ def jobs_of(deps: Deps) -> list[Job]:
         Job("sweep", SWEEP_EVERY, sweep_away, at_start=False),
         Job("news", NEWS_EVERY, follow_runs),
         Job("counters", FOLD_EVERY, fold_counters, at_start=False),
+        Job("usage", FOLD_EVERY, fold_usage, at_start=False),
+        Job("reprice", REPRICE_EVERY, reprice, at_start=False),
     ]
     if isinstance(series, InfluxSeriesStore):
         watch = HistoryWatch(db, series, registry=deps.registry, public_url=settings.public_url)

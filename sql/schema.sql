@@ -119,7 +119,8 @@ CREATE FUNCTION public.count_calls_on_delete() RETURNS trigger
                reasoning_tokens, cost_usd) <> (0, 0, 0, 0, 0, 0, 0, 0, 0);
 
         INSERT INTO budget_spending (tenant_id, budget_id, period_start, slot, last_at, amount)
-        SELECT c.tenant_id, b.id, date_trunc(b.period, c.slot, b.timezone), c.slot, max(c.last_at),
+        SELECT c.tenant_id, b.id, date_trunc(b.period, c.slot, b.timezone),
+               CASE WHEN b.period IN ('hour', 'day') THEN c.slot ELSE date_trunc('hour', c.slot, 'UTC') END, max(c.last_at),
                sum(CASE b.unit WHEN 'tokens' THEN c.tokens ELSE c.cost_usd END)
         FROM (
             SELECT tenant_id, date_bin('5 minutes', started_at, '2000-01-01 UTC') AS slot, agent_id, model_name,
@@ -167,7 +168,8 @@ CREATE FUNCTION public.count_calls_on_insert() RETURNS trigger
                reasoning_tokens, cost_usd) <> (0, 0, 0, 0, 0, 0, 0, 0, 0);
 
         INSERT INTO budget_spending (tenant_id, budget_id, period_start, slot, last_at, amount)
-        SELECT c.tenant_id, b.id, date_trunc(b.period, c.slot, b.timezone), c.slot, max(c.last_at),
+        SELECT c.tenant_id, b.id, date_trunc(b.period, c.slot, b.timezone),
+               CASE WHEN b.period IN ('hour', 'day') THEN c.slot ELSE date_trunc('hour', c.slot, 'UTC') END, max(c.last_at),
                sum(CASE b.unit WHEN 'tokens' THEN c.tokens ELSE c.cost_usd END)
         FROM (
             SELECT tenant_id, date_bin('5 minutes', started_at, '2000-01-01 UTC') AS slot, agent_id, model_name,
@@ -230,7 +232,8 @@ CREATE FUNCTION public.count_calls_on_update() RETURNS trigger
                reasoning_tokens, cost_usd) <> (0, 0, 0, 0, 0, 0, 0, 0, 0);
 
         INSERT INTO budget_spending (tenant_id, budget_id, period_start, slot, last_at, amount)
-        SELECT c.tenant_id, b.id, date_trunc(b.period, c.slot, b.timezone), c.slot, max(c.last_at),
+        SELECT c.tenant_id, b.id, date_trunc(b.period, c.slot, b.timezone),
+               CASE WHEN b.period IN ('hour', 'day') THEN c.slot ELSE date_trunc('hour', c.slot, 'UTC') END, max(c.last_at),
                sum(CASE b.unit WHEN 'tokens' THEN c.tokens ELSE c.cost_usd END)
         FROM (
             SELECT tenant_id, date_bin('5 minutes', started_at, '2000-01-01 UTC') AS slot, agent_id, model_name,

@@ -8,13 +8,10 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Identity, Index, Numeric, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from monitor.tables import EMPTY_OBJECT, NOW, Base, HotTenantMixin, Json, TenantMixin, Timestamps
+from monitor.tables import EMPTY_OBJECT, MONEY, NOW, ZERO, Base, HotTenantMixin, Json, TenantMixin, Timestamps
 
-MONEY = Numeric(20, 10)
-"""US dollars of one call, or for a million tokens."""
 SUM = Numeric(30, 10)
-"""A sum of those, or of tokens."""
-ZERO = text("0")
+"""A sum of US dollars, or of tokens."""
 NONE = text("''::text")
 
 
@@ -93,14 +90,14 @@ class ModelPrice(TenantMixin, Timestamps, Base):
 
 
 class PriceChange(TenantMixin, Base):
-    """Calls that are to be priced anew since a price came or went: those of `model`, from `since` on, after `done`.
+    """Calls to be priced anew since prices of `models` came or went: those that began at `since` or later.
 
-    One of the platform's tenant is everybody's.
+    Those up to `done` have been. A row of the platform's tenant is everybody's.
     """
 
     __tablename__ = "price_changes"
     id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
-    model: Mapped[str]
+    models: Mapped[list[str]]
     since: Mapped[datetime]
     done: Mapped[UUID | None]
 
@@ -226,7 +223,7 @@ class Budget(TenantMixin, Timestamps, Base):
 class BudgetSpending(HotTenantMixin, Base):
     """What was spent of a budget, in its unit: rows are only added, and added up later, as in `usage_hours`.
 
-    `slot`: the five minutes, later the hour, in which the calls began; `last_at`: when the last of them did.
+    `slot`: the five minutes in which the calls began, in a week or a month the hour; `last_at`: when the last did.
     """
 
     __tablename__ = "budget_spending"

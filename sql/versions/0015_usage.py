@@ -36,7 +36,7 @@ TABLES = (
     CREATE TABLE price_changes (
         tenant_id UUID NOT NULL,
         id BIGINT GENERATED ALWAYS AS IDENTITY,
-        model TEXT NOT NULL,
+        models TEXT[] NOT NULL,
         since TIMESTAMP WITH TIME ZONE NOT NULL,
         done UUID,
         CONSTRAINT price_changes_pkey PRIMARY KEY (tenant_id, id),
@@ -210,7 +210,7 @@ COUNTED = {
     "DELETE": ("OLD TABLE AS gone", GONE),
 }
 # A statement that changes no sum adds nothing. Time zones differ from UTC by quarters of an hour, so that five minutes
-# lie in one period of a budget, whatever its zone.
+# lie in one period of a budget, whatever its zone. Long periods are kept by the hour.
 COUNT = """
     CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
@@ -238,7 +238,8 @@ COUNT = """
                reasoning_tokens, cost_usd) <> (0, 0, 0, 0, 0, 0, 0, 0, 0);
 
         INSERT INTO budget_spending (tenant_id, budget_id, period_start, slot, last_at, amount)
-        SELECT c.tenant_id, b.id, date_trunc(b.period, c.slot, b.timezone), c.slot, max(c.last_at),
+        SELECT c.tenant_id, b.id, date_trunc(b.period, c.slot, b.timezone),
+               CASE WHEN b.period IN ('hour', 'day') THEN c.slot ELSE date_trunc('hour', c.slot, 'UTC') END, max(c.last_at),
                sum(CASE b.unit WHEN 'tokens' THEN c.tokens ELSE c.cost_usd END)
         FROM (
             SELECT tenant_id, date_bin('5 minutes', started_at, '2000-01-01 UTC') AS slot, agent_id, model_name,

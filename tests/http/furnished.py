@@ -188,7 +188,8 @@ def _usage(made: Furnished, now: datetime) -> dict[str, dict[str, Any]]:
             "expires_at": now + timedelta(hours=1),
         },
         "model_prices": {
-            "id": ids["price"], "model": f"{word}-model", "valid_from": now, "input": 1, "output": 2,
+            "id": ids["price"], "model": f"{word}-model", "valid_from": datetime(2026, 1, 1, tzinfo=UTC), "input": 1,
+            "output": 2,
             "source": "tenant",
         },
         "price_changes": {"models": [f"{word}-model"], "since": now},
