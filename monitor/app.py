@@ -23,16 +23,19 @@ from monitor.ingest import routes as ingest_routes
 from monitor.ingest import scores as feedback
 from monitor.ingest.entry import hot
 from monitor.ingest.statsd import taking as statsd
-from monitor.runs import deployment_routes, errors_routes, scores_routes, trace_routes
+from monitor.runs import deployment_routes, errors_routes, scores_routes, trace_routes, unmapped_routes
 from monitor.schedules import routes as schedules
 from monitor.series import routes as series
 from monitor.settings import Settings
+from monitor.usage import budget_routes, verdict_routes
+from monitor.usage import routes as usage
 
 TAGS: list[dict[str, Any]] = [
     {"name": "ingest", "description": "What agents send: logs, metrics, heartbeats, pings."},
     {"name": "agents", "description": "The fleet: agents, their logs and state."},
     {"name": "runs", "description": "What agents did: traces, errors, scores, versions."},
     {"name": "series", "description": "History of metrics."},
+    {"name": "usage", "description": "What models cost, what calls of them came to, and budgets."},
     {"name": "alerts", "description": "Rules, alerts and where messages go."},
     {"name": "identity", "description": "The tenant and its keys."},
     {"name": "audit", "description": "Who changed what."},
@@ -90,8 +93,12 @@ def create_app(deps: Deps, ingest: Ingest, *, closing: Callable[[], Awaitable[No
         trace_routes.router,
         errors_routes.router,
         scores_routes.router,
+        unmapped_routes.router,
         feedback.router(ingest),
         deployment_routes.router,
+        usage.router,
+        budget_routes.router,
+        verdict_routes.router,
         alerts.router,
         identity.router,
         privacy_routes.router,

@@ -43,6 +43,10 @@ PARAMETERS: dict[str, Of] = {
     "rule_id": lambda f: [str(f.ids["rule"])],
     "alert_id": lambda f: [str(f.ids["alert"])],
     "channel": lambda f: [f"{f.word}-channel", str(f.ids["channel"])],
+    "price_id": lambda f: [str(f.ids["price"])],
+    "budget": lambda f: [str(f.ids["budget"])],
+    "scope": lambda f: [str(f.ids["budget"])],
+    "reservation": lambda f: [str(f.ids["reservation"])],
     "key_id": lambda f: [str(f.spare_key_id)],
     "trace_id": lambda f: [f.trace_id],
     "fingerprint": lambda f: [f.fingerprint],
@@ -125,6 +129,8 @@ def _remote_write(owner: Furnished) -> bytes:
 
 
 RULE = {"conditions": {"status": "error", "consecutive_failures": 2}, "channels": {"email": "a@example.com"}}
+PRICE = {"input": 1, "output": 2}
+BUDGET = {"unit": "tokens", "period": "day", "limit": 1000}
 FORM = {"csrf": CSRF}
 
 PROBES: dict[str, Probe] = {
@@ -157,6 +163,22 @@ PROBES: dict[str, Probe] = {
     # History.
     "GET /api/v1/query": _own(query=lambda f: {"metric": "execution_duration_ms", "reduce": "max", "by": "agent"}),
     "GET /api/v1/exemplars": _own(query=lambda f: {"metric": "execution_duration_ms"}),
+    # What models cost, what was spent, and how much may be.
+    "GET /api/v1/prices": _own(query=lambda f: {"q": f.word}),
+    "POST /api/v1/prices": Probe(
+        201, 409, body=lambda f: {**PRICE, "model": f"{f.word}-model", "valid_from": "2026-01-01T00:00:00Z"}
+    ),
+    "GET /api/v1/prices/match": _own(query=lambda f: {"model": f"{f.word}-model"}),
+    "GET /api/v1/prices/unpriced": _own(),
+    "DELETE /api/v1/prices/{price_id}": Probe(owner=204),
+    "GET /api/v1/usage": _own(query=lambda f: {"by": "agent,model"}),
+    "GET /api/v1/budgets": _own(),
+    "POST /api/v1/budgets": Probe(422, 201, body=lambda f: {**BUDGET, "scope": "agent", "target": f.agent}),
+    "GET /api/v1/budgets/{budget}": Probe(),
+    "PATCH /api/v1/budgets/{budget}": Probe(body=lambda f: {"limit": 5}),
+    "DELETE /api/v1/budgets/{budget}": Probe(owner=204),
+    "GET /api/v1/budgets/{scope}/verdict": Probe(query=lambda f: {"reserve_tokens": 1}),
+    "DELETE /api/v1/budgets/reservations/{reservation}": Probe(owner=204),
     # Rules, alerts, channels.
     "GET /api/v1/alert-configs": _own(query=lambda f: {"agent": f.agent}),
     "POST /api/v1/alert-configs": Probe(422, 201, body=lambda f: {"name": "n", "agent_id": str(f.agent_id), **RULE}),
@@ -185,6 +207,7 @@ PROBES: dict[str, Probe] = {
     "GET /api/v1/traces": _own(query=lambda f: {"text": f.word, "conversation": f"{f.word}-conversation"}),
     "GET /api/v1/traces/{trace_id}": Probe(),
     "GET /api/v1/errors": _own(),
+    "GET /api/v1/unmapped": _own(),
     "GET /api/v1/errors/{fingerprint}": Probe(),
     "GET /api/v1/errors/{fingerprint}/occurrences": Probe(),
     "POST /api/v1/errors/{fingerprint}/status": Probe(body=lambda f: {"status": "resolved"}),
@@ -214,6 +237,8 @@ PAGED = (
     "GET /api/v1/agents",
     "GET /api/v1/agents/{agent}/logs",
     "GET /api/v1/agents/{agent}/runs",
+    "GET /api/v1/prices",
+    "GET /api/v1/budgets",
     "GET /api/v1/alert-configs",
     "GET /api/v1/alerts",
     "GET /api/v1/channels",
