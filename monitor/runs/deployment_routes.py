@@ -1,7 +1,7 @@
 """`/api/v1/deployments` and `/api/v1/compare`: what went out when, and what became of it."""
 
 from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -9,17 +9,15 @@ from fastapi import APIRouter, Query
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, HttpUrl
 
 from monitor.agents.store import get_agent
-from monitor.errors import InvalidInput, Unreadable
+from monitor.errors import Unreadable
 from monitor.http.deps import Given, Reader, Writer
 from monitor.http.paging import Cursor, Limit, Page, decode, page
 from monitor.http.problems import uuid_of
+from monitor.http.window import window_of
 from monitor.runs import deployments, sides
 from monitor.runs.compare import FLOOR, Finding, Metric, Verdict
-from monitor.series.routes import parse_span
 
 router = APIRouter(prefix="/api/v1", tags=["runs"])
-
-_LONGEST = timedelta(days=400)
 
 
 class NewDeploymentBody(BaseModel):
@@ -137,9 +135,7 @@ async def compare(
     limit: Annotated[int, Query(ge=1, le=50)] = 10,
 ) -> ComparisonBody:
     """Each version or model of an agent's finished tasks with the one that was seen first before it."""
-    now, span = deps.clock(), parse_span(window, path="window")
-    if not timedelta(0) < span <= _LONGEST:
-        raise InvalidInput("a span such as 24h or 30d is expected, 400d at most", path="window")
+    now, span = deps.clock(), window_of(window)
     async with deps.db.tenant(principal.tenant_id) as connection:
         row = await get_agent(connection, principal.tenant_id, uuid_of(agent) or agent, now)
         found = await sides.read_sides(

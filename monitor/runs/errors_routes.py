@@ -1,7 +1,7 @@
 """`/api/v1/errors`: what fails most, since when, since which version; and what people say of it."""
 
 from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -9,28 +9,18 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict
 
 from monitor.agents.store import get_agent
-from monitor.errors import InvalidInput, Unreadable
+from monitor.errors import Unreadable
 from monitor.http.deps import Given, Reader, Responder
 from monitor.http.paging import Cursor, Limit, Page, decode, page
 from monitor.http.problems import uuid_of
+from monitor.http.window import window_of
 from monitor.runs import errors_store as store
 from monitor.runs.errors import Failing
 from monitor.runs.errors_store import GroupStatus
-from monitor.series.routes import parse_span
 
 router = APIRouter(prefix="/api/v1", tags=["runs"])
 
 Window = Annotated[str, Query(description="how far back to count, as in 24h", max_length=20)]
-
-
-_LONGEST = timedelta(days=400)
-
-
-def _since(window: str, now: datetime) -> datetime:
-    span = parse_span(window, path="window")
-    if not timedelta(0) < span <= _LONGEST:
-        raise InvalidInput("a span such as 15m, 24h or 7d is expected, 400d at most", path="window")
-    return now - span
 
 
 class ErrorBody(BaseModel):
@@ -89,13 +79,13 @@ async def list_errors(
     key = decode(cursor, parts=2)
     if key is not None and not (key[0].isascii() and key[0].isdigit() and len(key[0]) < 19):
         raise Unreadable("cursor is not one that was given out")
-    since = _since(window, now)
+    since = now - window_of(window)
     async with deps.db.tenant(principal.tenant_id) as connection:
         agent_id = None
         if agent is not None:
             agent_id = (await get_agent(connection, principal.tenant_id, uuid_of(agent) or agent, now)).id
         rows = await store.list_groups(
-            connection, principal.tenant_id, since=since, until=now, limit=limit, agent_id=agent_id, status=status,
+            connection, principal.tenant_id, since=since, limit=limit, agent_id=agent_id, status=status,
             after=None if key is None else (int(key[0]), key[1]),
         )  # fmt: skip
     found = page(rows, limit, lambda row: [str(row.count), row.fingerprint])
@@ -106,9 +96,9 @@ async def list_errors(
 async def get_error(deps: Given, principal: Reader, fingerprint: str, window: Window = "24h") -> ErrorBody:
     """One error."""
     now = deps.clock()
-    since = _since(window, now)
+    since = now - window_of(window)
     async with deps.db.tenant(principal.tenant_id) as connection:
-        row = await store.get_group(connection, principal.tenant_id, fingerprint, since=since, until=now)
+        row = await store.get_group(connection, principal.tenant_id, fingerprint, since=since)
     return ErrorBody(**asdict(row))
 
 
@@ -123,7 +113,7 @@ async def list_occurrences(
         raise Unreadable("cursor is not one that was given out")
     now = deps.clock()
     async with deps.db.tenant(principal.tenant_id) as connection:
-        await store.get_group(connection, principal.tenant_id, fingerprint, since=now, until=now)
+        await store.get_group(connection, principal.tenant_id, fingerprint, since=now)
         rows = await store.list_occurrences(connection, principal.tenant_id, fingerprint, limit=limit, before=before)
     found = page(rows, limit, lambda row: [str(row.id)])
     return Page[OccurrenceBody](items=[OccurrenceBody(**asdict(row)) for row in found["items"]], next=found["next"])
@@ -133,9 +123,9 @@ async def list_occurrences(
 async def set_status(deps: Given, principal: Responder, fingerprint: str, body: StatusBody) -> ErrorBody:
     """Resolve, ignore or open it again."""
     now = deps.clock()
-    since = _since("24h", now)
+    since = now - window_of("24h")
     async with deps.db.tenant(principal.tenant_id) as connection:
-        before = await store.get_group(connection, principal.tenant_id, fingerprint, since=since, until=now)
+        before = await store.get_group(connection, principal.tenant_id, fingerprint, since=since)
         await store.set_status(
             connection, principal.tenant_id, fingerprint, GroupStatus(body.status), by=principal.actor, now=now
         )
@@ -143,5 +133,5 @@ async def set_status(deps: Given, principal: Responder, fingerprint: str, body: 
             connection, principal, "error.status_set", resource=("error", fingerprint),
             old={"status": before.status.value}, new={"status": body.status},
         )  # fmt: skip
-        row = await store.get_group(connection, principal.tenant_id, fingerprint, since=since, until=now)
+        row = await store.get_group(connection, principal.tenant_id, fingerprint, since=since)
     return ErrorBody(**asdict(row))

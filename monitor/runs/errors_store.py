@@ -63,7 +63,7 @@ _GROUPS = """
                coalesce(array_agg(DISTINCT o.agent_version) FILTER (WHERE o.agent_version IS NOT NULL), '{}')
                    AS versions
         FROM error_occurrences o
-        WHERE o.tenant_id = :tenant_id AND o.id >= :low AND o.id < :high
+        WHERE o.tenant_id = :tenant_id AND o.id >= :low
           AND (CAST(:agent_id AS uuid) IS NULL OR o.agent_id = :agent_id)
           AND (CAST(:fingerprint AS text) IS NULL OR o.fingerprint = :fingerprint)
         GROUP BY o.fingerprint
@@ -99,17 +99,16 @@ async def list_groups(
     tenant_id: UUID,
     *,
     since: datetime,
-    until: datetime,
     limit: int,
     agent_id: UUID | None = None,
     status: GroupStatus | None = None,
     after: tuple[int, str] | None = None,
 ) -> list[GroupRow]:
-    """`limit + 1` groups that were seen in the window, most frequent first; those after `after` (count and
+    """`limit + 1` groups that were seen since then, most frequent first; those after `after` (count and
     fingerprint). `agent_id`: as that agent alone saw them."""
     values: dict[str, Any] = {
-        "tenant_id": tenant_id, "low": uuid7_floor(since), "high": uuid7_floor(until), "agent_id": agent_id,
-        "fingerprint": None, "limit": limit + 1,
+        "tenant_id": tenant_id, "low": uuid7_floor(since), "agent_id": agent_id, "fingerprint": None,
+        "limit": limit + 1,
     }  # fmt: skip
     sql = _TOP
     if status is not None:
@@ -122,13 +121,10 @@ async def list_groups(
     return [_group(row) for row in rows.mappings()]
 
 
-async def get_group(
-    connection: AsyncConnection, tenant_id: UUID, fingerprint: str, *, since: datetime, until: datetime
-) -> GroupRow:
-    """One group, counted in a window. Raises NotFound."""
+async def get_group(connection: AsyncConnection, tenant_id: UUID, fingerprint: str, *, since: datetime) -> GroupRow:
+    """One group, counted since then. Raises NotFound."""
     values = {
-        "tenant_id": tenant_id, "fingerprint": fingerprint, "agent_id": None,
-        "low": uuid7_floor(since), "high": uuid7_floor(until),
+        "tenant_id": tenant_id, "fingerprint": fingerprint, "agent_id": None, "low": uuid7_floor(since),
     }  # fmt: skip
     row = (await connection.execute(_ONE, values)).mappings().one_or_none()
     if row is None:
