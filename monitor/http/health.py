@@ -3,10 +3,10 @@
 They need no key: they say nothing of any tenant.
 """
 
-from fastapi import APIRouter, Response
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from fastapi import APIRouter, Request, Response
 
 from monitor.http.deps import Given
+from monitor.series.exposition import encoded
 
 router = APIRouter(tags=["health"])
 
@@ -25,6 +25,7 @@ async def readyz(deps: Given) -> dict[str, str]:
 
 
 @router.get("/metrics")
-async def metrics(deps: Given) -> Response:
-    """The process' own figures in Prometheus' text format."""
-    return Response(generate_latest(deps.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+async def metrics(request: Request, deps: Given) -> Response:
+    """The process' own figures: OpenMetrics, or Prometheus' older text format, as the one who asks accepts."""
+    content, media = encoded(deps.registry, request.headers.get("accept", ""))
+    return Response(content, headers={"Content-Type": media})

@@ -16,8 +16,20 @@ from monitor.series.influx_client import Frame, Influx
 from monitor.series.influx_line import plain
 from monitor.series.influx_read import InfluxSource, Scan, unsettled
 from monitor.series.influx_write import InfluxWriter
-from monitor.series.postgres import series_down
-from monitor.series.store import Columns, Line, Query, Reduced, Reduction, Report, SeriesName, Tags
+from monitor.series.postgres import series_down, within
+from monitor.series.store import (
+    Columns,
+    Kind,
+    Latest,
+    LatestQuery,
+    Line,
+    Query,
+    Reduced,
+    Reduction,
+    Report,
+    SeriesName,
+    Tags,
+)
 
 _SERIES = "SELECT id, metric, tags, unit FROM series WHERE agent_id = %s ORDER BY metric, id"
 _AGENT = "SELECT external_id FROM agents WHERE id = %s"
@@ -28,6 +40,19 @@ newest = (bucket, field) => from(bucket: bucket) |> range(start: 1970-01-01T00:0
 newest(bucket: raw, field: "value") |> yield(name: "raw")
 newest(bucket: hour, field: "last") |> yield(name: "last")
 newest(bucket: hour, field: "last_at") |> yield(name: "last_at")
+"""
+
+_LATEST_SERIES = """
+    SELECT s.id, a.external_id, s.metric, s.tags, s.kind
+    FROM series s JOIN agents a ON a.tenant_id = s.tenant_id AND a.id = s.agent_id
+    WHERE s.id = ANY(%s) AND (cardinality(%s::text[]) = 0 OR a.external_id = ANY(%s))
+      AND (cardinality(%s::text[]) = 0 OR s.metric = ANY(%s))
+    ORDER BY s.metric, s.id LIMIT %s + 1
+"""
+_LATEST = """
+from(bucket: raw) |> range(start: since, stop: 2096-01-01T00:00:00Z)
+    |> filter(fn: (r) => r.tenant == tenant and r._field == "value")
+    |> group(columns: ["_id"]) |> last() |> group() |> keep(columns: ["_id", "_time", "_value"]) |> yield(name: "raw")
 """
 
 
@@ -106,6 +131,20 @@ class InfluxSeriesStore:
                 at, value = newest[series_id]
                 answers.append((metric, tuple(sorted(tags.items())), from_microseconds(at), value, unit))
         return answers
+
+    async def latest(self, tenant_id: UUID, query: LatestQuery) -> list[Latest]:
+        """The newest values of a tenant's series."""
+        parameters = {"raw": self.influx.buckets.raw, "tenant": str(tenant_id), "since": query.since}
+        newest = _newest(await self.influx.query(_LATEST, **parameters))
+        agents, metrics = list(query.agents), list(query.metrics)
+        async with self._tenant(tenant_id) as cur:
+            await cur.execute(_LATEST_SERIES, [list(newest), agents, agents, metrics, metrics, query.limit])
+            rows = await cur.fetchall()
+        found = []
+        for one, agent, metric, tags, kind in rows:
+            at, value = newest[one]
+            found.append(Latest(agent, metric, tuple(sorted(tags.items())), Kind(kind), from_microseconds(at), value))
+        return within(found, query.limit)
 
     @contextlib.asynccontextmanager
     async def _tenant(self, tenant_id: UUID) -> AsyncIterator[Cursor]:

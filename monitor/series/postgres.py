@@ -6,13 +6,25 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from monitor.db import Database
-from monitor.errors import DatabaseDown, SeriesDown
+from monitor.errors import DatabaseDown, InvalidInput, SeriesDown
 from monitor.pipeline import Pipeline
 from monitor.series import read, reduce, rollup
 from monitor.series.catalogue import Catalogue
 from monitor.series.columns import cursor, driver
 from monitor.series.source import PostgresSource
-from monitor.series.store import Columns, Line, Query, Reduced, Reduction, Report, SeriesName, Tags
+from monitor.series.store import (
+    Columns,
+    Kind,
+    Latest,
+    LatestQuery,
+    Line,
+    Query,
+    Reduced,
+    Reduction,
+    Report,
+    SeriesName,
+    Tags,
+)
 from monitor.series.write import upsert
 
 _LAST = """
@@ -28,6 +40,24 @@ _LAST = """
     ) h ON true
     WHERE s.agent_id = %s AND coalesce(p.at, h.last_at) IS NOT NULL
     ORDER BY s.metric, s.id
+"""
+
+_LATEST = """
+    SELECT a.external_id, s.metric, s.tags, s.kind, n.at, n.value
+    FROM series s
+    JOIN agents a ON a.tenant_id = s.tenant_id AND a.id = s.agent_id
+    JOIN LATERAL (
+        (SELECT x.at, x.value FROM samples x
+         WHERE x.tenant_id = s.tenant_id AND x.series_id = s.id AND x.at >= %(since)s ORDER BY x.at DESC LIMIT 1)
+        UNION ALL
+        (SELECT x.last_at, x.last FROM rollups_hour x
+         WHERE x.tenant_id = s.tenant_id AND x.series_id = s.id AND x.at >= %(since)s - interval '1 hour'
+         ORDER BY x.at DESC LIMIT 1)
+        ORDER BY 1 DESC LIMIT 1
+    ) n ON n.at >= %(since)s
+    WHERE (cardinality(%(agents)s::text[]) = 0 OR a.external_id = ANY(%(agents)s))
+      AND (cardinality(%(metrics)s::text[]) = 0 OR s.metric = ANY(%(metrics)s))
+    ORDER BY s.metric, s.id LIMIT %(limit)s + 1
 """
 
 
@@ -101,3 +131,31 @@ class PostgresSeriesStore:
                 at, value = rolled, last
             answers.append((metric, tuple(sorted(tags.items())), at.astimezone(UTC), value, unit))
         return answers
+
+    async def latest(self, tenant_id: UUID, query: LatestQuery) -> list[Latest]:
+        """The newest values of a tenant's series."""
+        given = {
+            "since": query.since,
+            "agents": list(query.agents),
+            "metrics": list(query.metrics),
+            "limit": query.limit,
+        }
+        with series_down():
+            async with self._db.tenant(tenant_id) as connection:
+                cur = (await driver(connection)).cursor(binary=True)
+                await cur.execute(_LATEST, given)
+                rows = await cur.fetchall()
+        return within(
+            [
+                Latest(agent, metric, tuple(sorted(tags.items())), Kind(kind), at.astimezone(UTC), value)
+                for agent, metric, tags, kind, at, value in rows
+            ],
+            query.limit,
+        )
+
+
+def within(found: list[Latest], limit: int) -> list[Latest]:
+    """All of them. Raises InvalidInput where there are more than the limit."""
+    if len(found) > limit:
+        raise InvalidInput(f"there are more than {limit:,} series: ask for some agents or metrics", path="limit")
+    return found

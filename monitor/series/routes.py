@@ -1,5 +1,6 @@
 """`GET /api/v1/query`: lines over time. `GET /api/v1/exemplars`: single measurements and their traces."""
 
+import asyncio
 import math
 import re
 from dataclasses import asdict
@@ -7,17 +8,19 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request, Response
 from fastapi import Query as Parameter
 from pydantic import BaseModel
 
 from monitor.errors import InvalidInput
 from monitor.http.deps import Given, Reader
 from monitor.series import exemplars
-from monitor.series.store import Query, Reducer
+from monitor.series.exposition import exposed
+from monitor.series.store import LatestQuery, Query, Reducer
 
 router = APIRouter(prefix="/api/v1", tags=["series"])
 
+LATEST_LIMIT = 10_000
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)([smhd]?)", re.ASCII)
 _SOME_TIME = 'must be RFC 3339, Unix seconds, "now", or relative such as "-24h"'
@@ -117,6 +120,28 @@ async def query(
             for line in lines
         ]
     )
+
+
+@router.get("/metrics/latest", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+async def scrape(
+    request: Request,
+    deps: Given,
+    principal: Reader,
+    agent: Annotated[list[str] | None, Parameter(description="external id, may be repeated")] = None,
+    metric: Annotated[list[str] | None, Parameter(description="may be repeated")] = None,
+    max_age: Annotated[str, Parameter(description="how old a value may be, up to a day")] = "5m",
+) -> Response:
+    """The newest value of every series of the tenant, for Prometheus to scrape: OpenMetrics, or its older text format.
+    More than 10,000 series are refused: ask for some agents or metrics."""
+    age = parse_span(max_age, path="max_age")
+    if not timedelta(0) < age <= timedelta(days=1):
+        raise InvalidInput("must be longer than nothing and at most 1d", path="max_age")
+    wanted = LatestQuery(
+        since=deps.clock() - age, agents=tuple(agent or ()), metrics=tuple(metric or ()), limit=LATEST_LIMIT
+    )
+    found = await deps.series.latest(principal.tenant_id, wanted)
+    content, media = await asyncio.to_thread(exposed, found, request.headers.get("accept", ""))
+    return Response(content, headers={"Content-Type": media})
 
 
 class ExemplarBody(BaseModel):

@@ -98,6 +98,28 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LatestQuery:
+    """Which newest values are asked for: those from `since` on, of these agents (external ids) and metrics, or of all.
+    `limit`: of how many series at most."""
+
+    since: datetime
+    agents: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
+    limit: int
+
+
+class Latest(NamedTuple):
+    """The newest value of a series. `agent` is the external id."""
+
+    agent: str
+    metric: str
+    tags: Tags
+    kind: Kind
+    at: datetime
+    value: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reduction:
     """One shape of reading for rules: the same metric, reducer, window, filter and labels for many agents."""
 
@@ -173,4 +195,8 @@ class SeriesStore(Protocol):
 
     async def last_values(self, tenant_id: UUID, agent_id: UUID) -> list[tuple[str, Tags, datetime, float, str | None]]:
         """Newest (metric, tags, time, value, unit) of every series of one agent, by metric."""
+        ...
+
+    async def latest(self, tenant_id: UUID, query: LatestQuery) -> list[Latest]:
+        """The newest values of a tenant's series, by metric. Raises InvalidInput for more than the limit."""
         ...

@@ -162,6 +162,7 @@ PROBES: dict[str, Probe] = {
     "GET /api/v1/agent-types": _own(),
     # History.
     "GET /api/v1/query": _own(query=lambda f: {"metric": "execution_duration_ms", "reduce": "max", "by": "agent"}),
+    "GET /api/v1/metrics/latest": _own(query=lambda f: {"max_age": "1d"}),
     "GET /api/v1/exemplars": _own(query=lambda f: {"metric": "execution_duration_ms"}),
     # What models cost, what was spent, and how much may be.
     "GET /api/v1/prices": _own(query=lambda f: {"q": f.word}),
