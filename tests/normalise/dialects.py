@@ -336,7 +336,9 @@ def span_id(role: str) -> str:
     return f"{list(PARTS).index(role) + 1:016x}"
 
 
-def conversation(dialect: str, *, start_ns: int = 1_764_000_000_000_000_000) -> list[SpanRecord]:
+def conversation(
+    dialect: str, *, start_ns: int = 1_764_000_000_000_000_000, trace_id: str = TRACE_ID
+) -> list[SpanRecord]:
     """The conversation's spans, children before their parents, as exporters send them."""
     resource = Resource({"service.name": "desk", "service.version": "2.1.0", "deployment.environment.name": "test"})
     scope = Scope(f"test.{dialect}", "1", {})
@@ -349,7 +351,7 @@ def conversation(dialect: str, *, start_ns: int = 1_764_000_000_000_000_000) -> 
             SpanRecord(
                 resource,
                 scope,
-                TRACE_ID,
+                trace_id,
                 span_id(role),
                 None if part.parent is None else span_id(part.parent),
                 NAMES.get(role, role),
