@@ -23,7 +23,8 @@ from monitor.ingest import routes as ingest_routes
 from monitor.ingest import scores as feedback
 from monitor.ingest.entry import hot
 from monitor.ingest.statsd import taking as statsd
-from monitor.runs import deployment_routes, errors_routes, scores_routes, trace_routes, unmapped_routes
+from monitor.runs import deployment_routes, errors_routes, scores_routes, trace_routes, unmapped_routes, workflow_routes
+from monitor.runs import routes as run_routes
 from monitor.schedules import routes as schedules
 from monitor.series import routes as series
 from monitor.settings import Settings
@@ -33,7 +34,7 @@ from monitor.usage import routes as usage
 TAGS: list[dict[str, Any]] = [
     {"name": "ingest", "description": "What agents send: logs, metrics, heartbeats, pings."},
     {"name": "agents", "description": "The fleet: agents, their logs and state."},
-    {"name": "runs", "description": "What agents did: traces, errors, scores, versions."},
+    {"name": "runs", "description": "What agents did: workflows, tasks, tools, traces, errors, scores, versions."},
     {"name": "series", "description": "History of metrics."},
     {"name": "usage", "description": "What models cost, what calls of them came to, and budgets."},
     {"name": "alerts", "description": "Rules, alerts and where messages go."},
@@ -90,6 +91,8 @@ def create_app(deps: Deps, ingest: Ingest, *, closing: Callable[[], Awaitable[No
         agents.router,
         schedules.router,
         series.router,
+        run_routes.router,
+        workflow_routes.router,
         trace_routes.router,
         errors_routes.router,
         scores_routes.router,

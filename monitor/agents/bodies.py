@@ -67,7 +67,10 @@ class AgentChanges(_Settable):
 
 
 class AgentBody(BaseModel):
-    """An agent and what is known of it now. Durations are milliseconds, the heartbeat's interval seconds."""
+    """An agent and what is known of it now. Durations are milliseconds, the heartbeat's interval seconds.
+
+    `total_…`, `average_latency_ms` and `success_rate` (a share of one) are of all tasks that it ever had.
+    """
 
     id: UUID
     external_id: str
@@ -98,6 +101,13 @@ class AgentBody(BaseModel):
     last_duration: int | None
     last_execution_at: datetime | None
     consecutive_failures: int
+    total_tasks: int
+    total_tasks_completed: int
+    total_tasks_failed: int
+    total_tokens_used: int
+    total_cost_usd: float
+    average_latency_ms: float | None
+    success_rate: float | None
 
 
 class StatusBody(BaseModel):
@@ -131,19 +141,6 @@ class LogBody(BaseModel):
     level: str | None
     message: str | None
     details: dict[str, Any] | None
-
-
-class StatsBody(BaseModel):
-    """Executions of one agent in a window. Durations are milliseconds; the rate is a share of one."""
-
-    agent: str
-    window: str
-    executions: int
-    errors: int
-    warnings: int
-    success_rate: float | None
-    average_duration: float | None
-    last_execution_at: datetime | None
 
 
 class LastValueBody(BaseModel):

@@ -1,10 +1,9 @@
 """`/api/v1/agents` and `/api/v1/agent-types`."""
 
 import asyncio
-import re
 import secrets
 from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -20,13 +19,13 @@ from monitor.agents.bodies import (
     LastValueBody,
     LogBody,
     NewAgentBody,
-    StatsBody,
     StatusBody,
 )
+from monitor.agents.counters import NONE, Counters, read_counters
 from monitor.agents.mirror import Reading
 from monitor.agents.presence import get_live
 from monitor.agents.status import state_of
-from monitor.errors import InvalidInput, Unreadable
+from monitor.errors import Unreadable
 from monitor.http.deps import Deps, Given, Reader, Writer
 from monitor.http.outbound import Allowed
 from monitor.http.paging import Cursor, Limit, Page, decode, page
@@ -36,25 +35,17 @@ from monitor.principal import Principal
 
 router = APIRouter(prefix="/api/v1", tags=["agents"])
 
-_WINDOW = re.compile(r"(\d{1,6})([smhd])")
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_LONGEST = timedelta(days=400)
 
-
-def window_of(text: str) -> timedelta:
-    """A span such as `24h`. Raises InvalidInput."""
-    match = _WINDOW.fullmatch(text)
-    span = timedelta(seconds=int(match[1]) * _SECONDS[match[2]]) if match else timedelta(0)
-    if not timedelta(0) < span <= _LONGEST:
-        raise InvalidInput("a span such as 15m, 24h or 7d is expected, 400d at most", path="window")
-    return span
-
-
-def _shown(deps: Deps, row: store.AgentRow) -> AgentBody:
-    values = asdict(row)
+def _shown(deps: Deps, row: store.AgentRow, counters: Counters) -> AgentBody:
+    values = asdict(row) | asdict(counters)
     values.pop("expected")
     token = values.pop("ping_token")
     return AgentBody(**values, ping_url=f"{deps.settings.public_url.rstrip('/')}/ping/{token}")
+
+
+async def _show(deps: Deps, connection: AsyncConnection, principal: Principal, row: store.AgentRow) -> AgentBody:
+    counted = await read_counters(connection, principal.tenant_id, [row.id])
+    return _shown(deps, row, counted.get(row.id, NONE))
 
 
 def _check(deps: Deps, values: dict[str, Any]) -> None:
@@ -100,8 +91,10 @@ async def list_agents(
             agent_type=agent_type,
             search=q,
         )
-    found = page(rows, limit, lambda row: [row.external_id])
-    return Page[AgentBody](items=[_shown(deps, row) for row in found["items"]], next=found["next"])
+        found = page(rows, limit, lambda row: [row.external_id])
+        counted = await read_counters(connection, principal.tenant_id, [row.id for row in found["items"]])
+    items = [_shown(deps, row, counted.get(row.id, NONE)) for row in found["items"]]
+    return Page[AgentBody](items=items, next=found["next"])
 
 
 @router.post("/agents", status_code=201)
@@ -123,14 +116,15 @@ async def create_agent(deps: Given, principal: Writer, body: NewAgentBody) -> Ag
         await deps.audit(
             connection, principal, "agent.created", resource=("agent", str(agent_id)), new=body.model_dump()
         )
-        return _shown(deps, await store.get_agent(connection, principal.tenant_id, agent_id, deps.clock()))
+        row = await store.get_agent(connection, principal.tenant_id, agent_id, deps.clock())
+        return await _show(deps, connection, principal, row)
 
 
 @router.get("/agents/{agent}")
 async def get_agent(deps: Given, principal: Reader, agent: str) -> AgentBody:
     """One agent, by UUID or external id."""
     async with deps.db.tenant(principal.tenant_id) as connection:
-        return _shown(deps, await _find(deps, connection, principal, agent))
+        return await _show(deps, connection, principal, await _find(deps, connection, principal, agent))
 
 
 async def _change(deps: Deps, principal: Principal, agent: str, action: str, values: dict[str, Any]) -> AgentBody:
@@ -148,8 +142,9 @@ async def _change(deps: Deps, principal: Principal, agent: str, action: str, val
             )
         if not values.get("deleted_at"):
             row = await store.get_agent(connection, principal.tenant_id, row.id, deps.clock())
+        shown = await _show(deps, connection, principal, row)
     mirror.forget(deps.live, principal.tenant_id, row)
-    return _shown(deps, row)
+    return shown
 
 
 @router.patch("/agents/{agent}")
@@ -224,16 +219,6 @@ async def list_logs(
     found = page(rows, limit, lambda log: [str(log.id)])
     items = [LogBody(**{**asdict(log), "agent": row.external_id}) for log in found["items"]]
     return Page[LogBody](items=items, next=found["next"])
-
-
-@router.get("/agents/{agent}/stats")
-async def get_stats(deps: Given, principal: Reader, agent: str, window: str = "24h") -> StatsBody:
-    """Executions in a window that ends now."""
-    since = deps.clock() - window_of(window)
-    async with deps.db.tenant(principal.tenant_id) as connection:
-        row = await _find(deps, connection, principal, agent)
-        stats = await store.get_stats(connection, principal.tenant_id, row.id, since)
-    return StatsBody(agent=row.external_id, window=window, **asdict(stats))
 
 
 @router.get("/agents/{agent}/metrics")

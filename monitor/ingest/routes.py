@@ -16,6 +16,7 @@ from monitor.ingest.idempotency import Answered
 from monitor.ingest.influx import routes as influx
 from monitor.ingest.otlp import routes as otlp
 from monitor.ingest.prometheus import routes as prometheus
+from monitor.ingest.runs import routes as runs
 from monitor.ingest.service import NONE_KEPT, Ingest
 
 _JSON = "application/json"
@@ -50,6 +51,7 @@ def router(ingest: Ingest) -> APIRouter:
     otlp.mount(routes, ingest)
     influx.mount(routes, ingest)
     prometheus.mount(routes, ingest)
+    runs.mount(routes, ingest)
     return routes
 
 

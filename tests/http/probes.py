@@ -48,6 +48,11 @@ PARAMETERS: dict[str, Of] = {
     "scope": lambda f: [str(f.ids["budget"])],
     "reservation": lambda f: [str(f.ids["reservation"])],
     "key_id": lambda f: [str(f.spare_key_id)],
+    "workflow": lambda f: [f"{f.word}-workflow", str(f.ids["workflow"])],
+    "execution": lambda f: [str(f.ids["execution"])],
+    "task": lambda f: [f"{f.word}-task", str(f.ids["task"])],
+    "tool": lambda f: [str(f.ids["tool"])],
+    "interaction": lambda f: [str(f.ids["interaction"])],
     "trace_id": lambda f: [f.trace_id],
     "fingerprint": lambda f: [f.fingerprint],
 }
@@ -160,6 +165,34 @@ PROBES: dict[str, Probe] = {
     "GET /api/v1/agents/{agent}/runs": Probe(),
     "POST /api/v1/agents/{agent}/run": Probe(owner=202),
     "GET /api/v1/agent-types": _own(),
+    # Runs: names, like agents, are the sender's own.
+    "POST /api/v1/tasks": Probe(
+        201, 200, body=lambda f: {"agent": f.agent, "task_type": "t", "id": f"{f.word}-task", "description": "changed"}
+    ),
+    "GET /api/v1/tasks": _own(query=lambda f: {"agent": f.agent}),
+    "GET /api/v1/tasks/{task}": Probe(),
+    "PATCH /api/v1/tasks/{task}": Probe(body=lambda f: {"description": "changed"}),
+    "POST /api/v1/workflow-executions": Probe(201, 201, body=lambda f: {"name": "n", "id": f"{f.word}-execution"}),
+    "GET /api/v1/workflow-executions": _own(),
+    "GET /api/v1/workflow-executions/{execution}": Probe(),
+    "PATCH /api/v1/workflow-executions/{execution}": Probe(body=lambda f: {"current_step": "changed"}),
+    "POST /api/v1/tool-executions": Probe(
+        201, 201, body=lambda f: {"agent": f.agent, "tool_name": "t", "task": f"{f.word}-task"}
+    ),
+    "GET /api/v1/tool-executions": _own(query=lambda f: {"task": f"{f.word}-task"}),
+    "GET /api/v1/tool-executions/{tool}": Probe(),
+    "PATCH /api/v1/tool-executions/{tool}": Probe(body=lambda f: {"status": "success"}),
+    "POST /api/v1/interactions": Probe(
+        201, 201, body=lambda f: {"from_agent": f.agent, "to_agent": f.agent, "interaction_type": "review"}
+    ),
+    "GET /api/v1/interactions": _own(query=lambda f: {"execution": str(f.ids["execution"])}),
+    "GET /api/v1/interactions/{interaction}": Probe(),
+    "PATCH /api/v1/interactions/{interaction}": Probe(body=lambda f: {"message": "changed"}),
+    "GET /api/v1/workflows": _own(),
+    "POST /api/v1/workflows": Probe(201, 409, body=lambda f: {"name": "n", "slug": f"{f.word}-workflow"}),
+    "GET /api/v1/workflows/{workflow}": Probe(),
+    "PATCH /api/v1/workflows/{workflow}": Probe(body=lambda f: {"description": "changed"}),
+    "DELETE /api/v1/workflows/{workflow}": Probe(owner=204),
     # History.
     "GET /api/v1/query": _own(query=lambda f: {"metric": "execution_duration_ms", "reduce": "max", "by": "agent"}),
     "GET /api/v1/metrics/latest": _own(query=lambda f: {"max_age": "1d"}),
@@ -249,5 +282,10 @@ PAGED = (
     "GET /api/v1/errors/{fingerprint}/occurrences",
     "GET /api/v1/scores",
     "GET /api/v1/deployments",
+    "GET /api/v1/tasks",
+    "GET /api/v1/workflow-executions",
+    "GET /api/v1/tool-executions",
+    "GET /api/v1/interactions",
+    "GET /api/v1/workflows",
 )
 """Routes that take a cursor."""

@@ -1,0 +1,1 @@
+"""Runs that platforms post themselves: tasks, workflow executions, tool executions, interactions."""
