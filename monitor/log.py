@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import traceback
 from collections.abc import Sequence
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import structlog
 
 FILE_BYTES = 10 << 20
+MESSAGE_LENGTH = 500
 SECRET_WORDS = ("authorization", "password", "secret", "token", "api_key", "cookie")
 
 
@@ -18,6 +20,25 @@ def _redact(_logger: Any, _method: str, event: structlog.typing.EventDict) -> st
         if any(word in name.lower() for word in SECRET_WORDS):
             event[name] = "[redacted]"
     return event
+
+
+def said(error: BaseException) -> str:
+    """An error with its traceback and its causes, without the values that it came about with.
+
+    Only the first line of a message is told: what follows, and all of what PostgreSQL says of a value that it could not
+    read, quotes rows, statements' parameters or bodies.
+    """
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    before = "" if cause is None else f"{said(cause)}\n\nThat led to:\n\n"
+    message = str(error).partition("\n")[0][:MESSAGE_LENGTH]
+    if str(getattr(getattr(error, "orig", error), "sqlstate", None) or "").startswith("22"):
+        message = "a value that PostgreSQL does not take"
+    lines = "".join(traceback.format_tb(error.__traceback__))
+    return f"{before}Traceback (most recent call last):\n{lines}{type(error).__qualname__}: {message}"
+
+
+def _formatted(exc_info: structlog.typing.ExcInfo) -> str:
+    return said(exc_info[1])
 
 
 def configure(*, level: str, as_json: bool, file: Path | None = None) -> None:
@@ -63,10 +84,15 @@ def _formatter(
     shared: Sequence[structlog.typing.Processor], *, as_json: bool, colors: bool
 ) -> structlog.stdlib.ProcessorFormatter:
     """Our own events and the libraries' alike: secrets taken out, exceptions with their traceback."""
-    last: list[structlog.typing.Processor] = [structlog.dev.ConsoleRenderer(colors=colors)]
-    if as_json:
-        last = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    last: structlog.typing.Processor = structlog.processors.JSONRenderer()
+    if not as_json:
+        last = structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback)
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=shared,
-        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _redact, *last],
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            _redact,
+            structlog.processors.ExceptionRenderer(_formatted),
+            last,
+        ],
     )

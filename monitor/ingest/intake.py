@@ -11,6 +11,7 @@ from monitor.ingest.commit import Job
 from monitor.ingest.logs import LogDraft, LogKind, own_series
 from monitor.ingest.payloads import Outcome
 from monitor.ingest.points import PointDraft, Shape
+from monitor.ingest.privacy import Privacy
 from monitor.principal import Principal
 from monitor.series.store import SeriesName, SeriesStore
 from monitor.signals import Touch
@@ -29,9 +30,11 @@ class Intake:
 
     registry: Registry
     series: SeriesStore
+    privacy: Privacy
 
     async def logs(self, principal: Principal, drafts: Sequence[LogDraft], outcome: Outcome, *, now: datetime) -> Job:
         """A job of logs and of the points that executions make."""
+        drafts = await (await self.privacy.of(principal.tenant_id)).logs(drafts)
         refs = await self._agents(principal, {draft.agent for draft in drafts}, now)
         refused = await self._own_series(principal, drafts, refs)
         job = Job(principal.tenant_id, refuse=outcome.lose)

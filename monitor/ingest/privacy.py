@@ -40,7 +40,7 @@ _CONTENT_NAME = re.compile(
     r"(?:^|[._])(?:prompts?|completions?|contents?|messages|inputs?|outputs?)(?:\.\d+)*$"
     r"|(?:^|\.)(?:text|results?|args|arguments|documents|explanation|reasoning|thinking)(?:\.\d+)*$"
     r"|(?:^|[._])(?:tool|function|call)_(?:results?|parameters|arguments)$"
-    r"|(?:^|[._])system_instructions$|(?:^|[._])(?:request|response)[._](?:body|text)$|^(?:input|output)\.value$"
+    r"|(?:^|[._])system_instructions$|(?:^|[._])(?:request|response)[._](?:body|text)$|^body$|^(?:input|output)\.value$"
     r"|^(?:llm\.(?:input_messages|output_messages|prompt_template)|ai\.(?:prompt|response|toolCall))\.",
     re.IGNORECASE,
 )
@@ -55,6 +55,11 @@ _HARMLESS = re.compile(
 def is_content(name: str) -> bool:
     """Whether an attribute of this name holds what people or models said."""
     return _CONTENT_NAME.search(name) is not None and _HARMLESS.search(name) is None
+
+
+def is_said(event: str | None) -> bool:
+    """Whether an event of this name holds in its body what people or models said (`gen_ai.user.message` and such)."""
+    return event is not None and event.startswith("gen_ai.")
 
 
 class Rules(NamedTuple):

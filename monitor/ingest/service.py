@@ -78,7 +78,7 @@ class Ingest:
         self.batcher = Batcher(deps.db, deps.series, self.metrics)
         self.mirror = Mirror(deps.db, deps.live, deps.clock)
         self.privacy = Privacy(deps.db, secret_keys=settings.secret_keys)
-        self._intake = Intake(self.registry, deps.series)
+        self._intake = Intake(self.registry, deps.series, self.privacy)
         self._idempotency = Idempotency(deps.db)
         self._unmapped = Unmapped()
         self.shapes = ShapeBook()

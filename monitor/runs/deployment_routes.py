@@ -2,6 +2,7 @@
 
 from dataclasses import asdict
 from datetime import datetime
+from itertools import zip_longest
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -142,7 +143,7 @@ async def compare(
             connection, principal.tenant_id, row.id, by=by, since=now - span, environment=environment, limit=limit + 1
         )
     metrics = list(Metric) if metric is None else [metric]
-    items = [_side(new, old, metrics, floor) for new, old in zip(found, [*found[1:], None], strict=True)]
+    items = [_side(new, old, metrics, floor) for new, old in zip_longest(found, found[1:])]
     return ComparisonBody(agent=row.external_id, by=by, floor=floor, items=items[:limit])
 
 

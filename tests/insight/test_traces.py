@@ -122,7 +122,8 @@ async def test_sums_follow_what_becomes_of_the_tasks(
     await put(db, tenant.id, tasks=[early, replace(late, status=RunStatus.FAILED)], totals={early.id: total(3, "1")})
     await follow(db, clock)
     (item,) = (await get(api, tenant, "traces"))["items"]
-    assert (item["name"], item["tasks"], item["status"], Decimal(item["cost_usd"])) == ("early", 2, "failed", 1)
+    assert (item["name"], item["tasks"], item["status"]) == ("early", 2, "failed")
+    assert Decimal(item["cost_usd"]) == 1
     assert item["duration_ms"] == 90_051_000
     async with db.tenant(tenant.id) as connection:
         await connection.execute(text("UPDATE tasks SET cost_usd = 2 WHERE id = :id"), {"id": late.id})

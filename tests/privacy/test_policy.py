@@ -98,7 +98,8 @@ def test_contents_that_are_withheld_are_hashed_and_the_rest_is_redacted() -> Non
         "gen_ai.tool.call.result", "gen_ai.retrieval.documents", "gen_ai.retrieval.query.text",
         "gen_ai.evaluation.explanation", "input.value", "output.value", "llm.input_messages.0.message.content",
         "llm.prompts", "traceloop.entity.input", "ai.prompt.messages", "ai.response.text", "prompt", "tool_parameters",
-        "tool_result", "retrieval.documents.0.document.content", "embedding.text", "response_body", "http.request.body",
+        "tool_result", "retrieval.documents.0.document.content", "embedding.text", "response_body",
+        "http.request.body", "body",
     ],
 )  # fmt: skip
 def test_names_of_contents_in_every_dialect(name: str) -> None:
@@ -112,7 +113,7 @@ def test_names_of_contents_in_every_dialect(name: str) -> None:
         "gen_ai.system", "gen_ai.request.model", "gen_ai.usage.prompt_tokens", "gen_ai.output.type",
         "gen_ai.prompt.name", "gen_ai.prompt.0.role", "llm.input_messages.0.message.role", "ai.response.model",
         "ai.response.finishReason", "prompt_length", "prompt.id", "exception.message", "exception.type",
-        "input.mime_type", "db.system", "service.name", "status_text", "url.query", "body",
+        "input.mime_type", "db.system", "service.name", "status_text", "url.query",
         "tool_result_size_bytes_count",
     ],
 )  # fmt: skip

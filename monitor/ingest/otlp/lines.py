@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
+from msgspec.structs import replace
+
 from monitor.agents.live import LogRow
 from monitor.ids import uuid7_named
 from monitor.ingest import values
@@ -11,6 +13,7 @@ from monitor.ingest.labels import text_of
 from monitor.ingest.logs import LogDraft, LogKind
 from monitor.ingest.otlp import records, sender
 from monitor.ingest.payloads import Outcome
+from monitor.ingest.privacy import Policy, is_said
 from monitor.ingest.values import Fault, Warn, Window
 
 LEVELS = ("trace", "debug", "info", "warning", "error", "critical")
@@ -31,6 +34,16 @@ class LineDraft(LogDraft):
         """The row to store."""
         row = super().row(agent_id, received_us)
         return row._replace(id=uuid7_named(self.at_us, f"{self.level}\n{self.message}\n{self.details!r}"))
+
+
+def withheld(record: records.LogRecord, policy: Policy) -> records.LogRecord:
+    """The record without the contents that the tenant does not keep: bodies of events of what was said, and attributes
+    that are contents by their name. What is redacted is redacted with all other logs."""
+    if policy.contents:
+        return record
+    name = record.event_name or record.attributes.get("event.name")
+    body = policy.content(record.body) if type(name) is str and is_said(name) else record.body
+    return replace(record, body=body, attributes=policy.attributes(dict(record.attributes)))
 
 
 def drafts(logs: Iterable[records.LogRecord], window: Window, outcome: Outcome) -> list[LineDraft]:

@@ -14,6 +14,7 @@ from monitor.ingest.otlp.metrics import metrics
 from monitor.ingest.otlp.protocol import LOGS, METRICS, TRACES, Encoding, Signal
 from monitor.ingest.otlp.traces import spans
 from monitor.ingest.payloads import Outcome
+from monitor.ingest.scores import keep_evaluations
 from monitor.ingest.service import THREAD_BYTES, Ingest
 from monitor.ingest.unmapped import Counts
 from monitor.principal import Principal
@@ -53,6 +54,7 @@ class Taking:
         # Each span is one step, in its order.
         steps = Outcome()
         await self.ingest.keep_steps(principal, normalised.steps, steps, unmapped=_unmapped(normalised))
+        await keep_evaluations(self.ingest, principal, normalised.scores)
         outcome.accepted = steps.accepted
         outcome.rejected += [(places[index], error) for index, error in steps.rejected]
         outcome.warnings += [(places[index], text) for index, text in steps.warnings]
@@ -70,15 +72,18 @@ class Taking:
 
     async def _logs(self, principal: Principal, body: bytes, encoding: Encoding, outcome: Outcome) -> None:
         window = self.ingest.window()
+        policy = await self.ingest.privacy.of(principal.tenant_id)
 
         def read() -> tuple[Sequence[lines.LineDraft], Normalised]:
-            made = logs(*protocol.read(LOGS, body, encoding))
-            return lines.drafts(made, window, outcome), steps_of_logs(made)
+            made = list(logs(*protocol.read(LOGS, body, encoding)))
+            kept = (lines.withheld(record, policy) for record in made)
+            return lines.drafts(kept, window, outcome), steps_of_logs(made)
 
         made, normalised = await _apart(body, read)
         await self.ingest.keep_logs(principal, made, outcome)
         # What becomes of an event's step is not told: the record itself is kept.
         await self.ingest.keep_steps(principal, normalised.steps, Outcome(), unmapped=_unmapped(normalised))
+        await keep_evaluations(self.ingest, principal, normalised.scores)
 
 
 def _unmapped(normalised: Normalised) -> dict[str, Counts]:
