@@ -9,7 +9,8 @@ import pytest
 from monitor.ingest.normalise.spans import steps_of_spans
 from monitor.ingest.normalise.tables import CLAUDE_SPANS, EVENTS, SPANS
 from monitor.runs.steps import Facts, Step, StepStatus
-from tests.normalise.dialects import DIALECTS, EXPECTED, PARTS, SECRET, conversation, span_id
+from tests.normalise.dialects import DIALECTS, EXPECTED, PARTS, conversation, span_id
+from tests.normalise.tellings import SECRET
 
 CONTENTS = {"input", "output", "system", "arguments", "result"}
 

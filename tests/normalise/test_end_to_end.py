@@ -20,9 +20,10 @@ from monitor.embedded import EmbeddedPostgres
 from monitor.usage.prices import load_shipped
 from tests.factories import TenantMade, make_tenant
 from tests.normalise import test_claude_code, test_codex
-from tests.normalise.dialects import DIALECTS, MODEL, conversation
+from tests.normalise.dialects import DIALECTS, conversation
 from tests.normalise.openai_stub import openai_stub
 from tests.normalise.spelling import logs, traces
+from tests.normalise.tellings import MODEL
 from tests.stage import ROOT, Stage, until
 
 TASKS = """
