@@ -17,11 +17,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from monitor.db import Database
 from monitor.errors import InvalidInput, NotFound
 from monitor.ids import PLATFORM_TENANT, microseconds, uuid7_named
-from monitor.usage.pricing import ANY, MAX_TEXT, Price, forms
+from monitor.usage.pricing import ANY, MAX_TEXT, PLACES, Price, forms
 from monitor.usage.tables import ModelPrice, PriceChange, PriceSource
 
 AMOUNTS = ("input", "output", "cache_read", "cache_write", "reasoning")
-MAX_PRICE = Decimal(1_000_000)
+MAX_PRICE = Decimal(10_000)
 """US dollars for a million tokens that a price may say at most."""
 
 _PRICE = (
@@ -107,9 +107,10 @@ def _listed(row: Any, path: str) -> Listed:
 
 
 def _amount(value: Any, path: str) -> Decimal:
-    if isinstance(value, bool) or not isinstance(value, int | Decimal) or not 0 <= value <= MAX_PRICE:
-        raise InvalidInput("US dollars for a million tokens are expected", path=path)
-    return Decimal(value)
+    given = Decimal(value) if isinstance(value, int | Decimal) and not isinstance(value, bool) else Decimal("NaN")
+    if not (given.is_finite() and 0 <= given <= MAX_PRICE and given == given.quantize(PLACES)):
+        raise InvalidInput("US dollars for a million tokens are expected, to ten decimal places", path=path)
+    return given
 
 
 def key_of(model: str, path: str = "model") -> str:

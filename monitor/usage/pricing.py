@@ -26,7 +26,7 @@ MILLION = Decimal(1_000_000)
 PLACES = Decimal("0.0000000001")
 """Costs are kept to ten decimal places: a call's is rounded to them, half to even, and sums are exact from there."""
 MAX_COST = Decimal(100_000)
-MAX_TOKENS = 10_000_000_000
+MAX_TOKENS = 100_000_000
 """A call that says it was larger, or less than nothing, says nothing."""
 MAX_TEXT = 200
 """Characters of a model's name, a provider, a user, a workflow or an environment that the ledger keeps."""
