@@ -5,7 +5,6 @@ alone: so nobody counts by what was true a moment ago. Sums by hour and what was
 on `model_calls`; those of tasks and executions that are stored already are set here, in the same transaction.
 """
 
-import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,38 +12,22 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+import psycopg
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from monitor.usage import prices
+from monitor import arrays
+from monitor.usage import columns, prices
 from monitor.usage.model import Call, Total
-from monitor.usage.pricing import Price, cost, find, plain_name, sound
+from monitor.usage.pricing import Price, cost, find, sound
 from monitor.usage.tables import CallSource, CostSource
 
-_COLUMNS: Mapping[str, str] = {
-    "id": "uuid", "agent_id": "uuid", "task_id": "uuid", "execution_id": "uuid", "conversation": "text",
-    "user_ref": "text", "workflow": "text", "model": "text", "model_name": "text", "provider": "text",
-    "operation": "text", "failed": "bool", "error_message": "text", "input_tokens": "bigint", "output_tokens": "bigint",
-    "cache_read_tokens": "bigint", "cache_write_tokens": "bigint", "reasoning_tokens": "bigint", "cost_usd": "numeric",
-    "cost_source": "text", "price_id": "uuid", "reservation_id": "uuid", "started_at": "timestamptz",
-    "completed_at": "timestamptz", "time_to_first_token_ms": "float8", "agent_version": "text", "environment": "text",
-    "source": "text", "trace_id": "text", "span_id": "text", "metadata": "jsonb",
-}  # fmt: skip
-_NAMES = ", ".join(_COLUMNS)
-_CHANGED = [name for name in _COLUMNS if name != "id"]
-_GIVEN = ", ".join(f"CAST(:{name} AS {kind}[])" for name, kind in _COLUMNS.items())
-_UPSERT = text(f"""
-    INSERT INTO model_calls (tenant_id, {_NAMES})
-    SELECT CAST(:tenant_id AS uuid), * FROM unnest({_GIVEN})
-    ON CONFLICT (tenant_id, id) DO UPDATE SET {", ".join(f"{name} = excluded.{name}" for name in _CHANGED)}
-    WHERE ({", ".join(f"model_calls.{name}" for name in _CHANGED)})
-          IS DISTINCT FROM ({", ".join(f"excluded.{name}" for name in _CHANGED)})
-""")
 _WHERE = "id, task_id, execution_id, agent_id, model, started_at"
 _BEFORE = text(f"SELECT {_WHERE} FROM model_calls WHERE tenant_id = :tenant_id AND id = ANY(:ids)")
 _REMOVE = text(f"""
-    DELETE FROM model_calls
-    WHERE tenant_id = :tenant_id AND trace_id = ANY(:traces) AND source = 'trace' AND id <> ALL(:ids)
+    DELETE FROM model_calls c
+    WHERE tenant_id = :tenant_id AND trace_id = ANY(:traces) AND source = 'trace'
+      AND NOT EXISTS (SELECT FROM unnest(CAST(:ids AS uuid[])) AS kept (id) WHERE kept.id = c.id)
     RETURNING {_WHERE}
 """)
 _SHARE = text("SELECT pg_advisory_xact_lock_shared(hashtextextended(:key, 0))")
@@ -146,7 +129,10 @@ async def put_calls(
         before, moved = before + removed, moved + [_place(row) for row in removed]
     if rows:
         source = CallSource.API if trace_ids is None else CallSource.TRACE
-        await connection.execute(_UPSERT, {"tenant_id": tenant_id} | _arrays(priced, source))
+        raw = await connection.get_raw_connection()
+        driver: psycopg.AsyncConnection[Any] = raw.driver_connection  # type: ignore[assignment]
+        arrays.register(driver)
+        await driver.execute(columns.UPSERT, [tenant_id, str(source), *columns.columns(priced)])
     totals = await settle(
         connection,
         tenant_id,
@@ -187,29 +173,6 @@ def _place(row: Any) -> Place:
 def _moved(before: Sequence[Any], calls: Sequence[Call]) -> list[Place]:
     now = {call.id: Place(call.agent_id, call.model, call.started_at) for call in calls}
     return [_place(row) for row in before if now[row.id] != _place(row)]
-
-
-def _arrays(priced: Sequence[Priced], source: CallSource) -> dict[str, list[Any]]:
-    rows = [_row(each, source) for each in priced]
-    return {name: [row[name] for row in rows] for name in _COLUMNS}
-
-
-def _row(priced: Priced, source: CallSource) -> dict[str, Any]:
-    call = priced.call
-    return {
-        "id": call.id, "agent_id": call.agent_id, "task_id": call.task_id, "execution_id": call.execution_id,
-        "conversation": call.conversation, "user_ref": call.user, "workflow": call.workflow, "model": call.model,
-        "model_name": plain_name(call.model) if call.model else None, "provider": call.provider,
-        "operation": call.operation, "failed": call.failed, "error_message": call.error_message,
-        "input_tokens": call.tokens.input, "output_tokens": call.tokens.output,
-        "cache_read_tokens": call.tokens.cache_read, "cache_write_tokens": call.tokens.cache_write,
-        "reasoning_tokens": call.tokens.reasoning, "cost_usd": priced.cost_usd, "cost_source": priced.source,
-        "price_id": None if priced.price is None else priced.price.id, "reservation_id": call.reservation,
-        "started_at": call.started_at, "completed_at": call.completed_at,
-        "time_to_first_token_ms": call.time_to_first_token_ms, "agent_version": call.agent_version,
-        "environment": call.environment, "source": source, "trace_id": call.trace_id, "span_id": call.span_id,
-        "metadata": json.dumps(call.metadata),
-    }  # fmt: skip
 
 
 async def settle(
