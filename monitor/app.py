@@ -44,6 +44,30 @@ TAGS: list[dict[str, Any]] = [
 ]
 
 
+ROUTERS = (
+    agents.router,
+    schedules.router,
+    series.router,
+    run_routes.router,
+    workflow_routes.router,
+    trace_routes.router,
+    errors_routes.router,
+    scores_routes.router,
+    unmapped_routes.router,
+    deployment_routes.router,
+    usage.router,
+    budget_routes.router,
+    verdict_routes.router,
+    alerts.router,
+    identity.router,
+    privacy_routes.router,
+    audit.router,
+    health.router,
+    console.router,
+)
+"""Those that need no more than what every route is made with."""
+
+
 class Application(FastAPI):
     """The framework, and the hot paths around it: its layers cost more than taking a log in does."""
 
@@ -86,29 +110,7 @@ def create_app(deps: Deps, ingest: Ingest, *, closing: Callable[[], Awaitable[No
     problems.install(app)
     taking = ingest_routes.router(ingest)
     app.hot = hot(taking)
-    for router in (
-        taking,
-        agents.router,
-        schedules.router,
-        series.router,
-        run_routes.router,
-        workflow_routes.router,
-        trace_routes.router,
-        errors_routes.router,
-        scores_routes.router,
-        unmapped_routes.router,
-        feedback.router(ingest),
-        deployment_routes.router,
-        usage.router,
-        budget_routes.router,
-        verdict_routes.router,
-        alerts.router,
-        identity.router,
-        privacy_routes.router,
-        audit.router,
-        health.router,
-        console.router,
-    ):
+    for router in (taking, feedback.router(ingest), *ROUTERS):
         app.include_router(router)
     return app
 
