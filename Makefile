@@ -28,9 +28,11 @@ check: $(READY) ## style, format, types and import order
 	$(PY) -m mypy
 	$(VENV)/bin/lint-imports --no-logo
 
-parts: $(READY) ## build InfluxDB and Telegraf for the tests, once, where Go and Rust are
+parts: $(READY) ## build what tests talk to and Debian has not, once, where Go, Rust and Node are
 	@test -n "$$AGENT_MONITOR_TEST_INFLUX_URL" || $(PY) -m tests.tools.influxd || true
 	@$(PY) -m tests.tools.telegraf || true
+	@$(PY) -m tests.tools.telemetrygen || true
+	@$(PY) -m tests.tools.otel_js || true
 
 accept: parts ## the long tests (faults, load, malformed input), then the bench
 	$(PY) -m pytest -m accept $(ARGS)

@@ -1,5 +1,6 @@
 """Messages of the protocol, drawn by Hypothesis: every kind of value, of metric and of omission."""
 
+import time
 from typing import Any
 
 from hypothesis import strategies as st
@@ -18,11 +19,20 @@ from opentelemetry.proto.metrics.v1 import metrics_pb2 as m
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, Status
 
+from monitor.ingest.normalise.tables import EVENTS, SPANS
+
 _texts = st.text(max_size=12)
+KNOWN = sorted({name for table in (SPANS, *EVENTS.values()) for name in table.entries})
+"""Names that dialects know, so that what reads them meets values of every kind."""
+
+_keys = st.one_of(_texts, st.integers(0, len(KNOWN) - 1).map(lambda place: KNOWN[place]))
 _int32 = st.integers(-(2**31), 2**31 - 1)
 _int64 = st.integers(-(2**63), 2**63 - 1)
 _counts = st.one_of(st.integers(0, 50), st.integers(0, 2**63 - 1))
-_times = st.one_of(st.just(0), st.integers(1_700_000_000 * 10**9, 1_700_000_100 * 10**9), st.integers(0, 2**63 - 1))
+# Mostly of the last minutes: others are refused before much becomes of them.
+NOW = time.time_ns()
+_recent = st.integers(NOW - 300 * 10**9, NOW)
+_times = st.one_of(_recent, _recent, _recent, st.just(0), st.integers(0, 2**63 - 1))
 _doubles = st.floats(allow_nan=True, allow_infinity=True)
 _trace_ids = st.one_of(st.binary(min_size=16, max_size=16), st.just(b""), st.just(bytes(16)), st.binary(max_size=20))
 _span_ids = st.one_of(st.binary(min_size=8, max_size=8), st.just(b""), st.just(bytes(8)), st.binary(max_size=10))
@@ -43,7 +53,7 @@ _plain = st.one_of(
 
 
 def _nested(inner: st.SearchStrategy[AnyValue]) -> st.SearchStrategy[AnyValue]:
-    pairs = st.builds(KeyValue, key=_texts, value=inner)
+    pairs = st.builds(KeyValue, key=_keys, value=inner)
     return st.one_of(
         st.builds(AnyValue, array_value=st.builds(ArrayValue, values=_some(inner))),
         st.builds(AnyValue, kvlist_value=st.builds(KeyValueList, values=_some(pairs))),
@@ -51,7 +61,7 @@ def _nested(inner: st.SearchStrategy[AnyValue]) -> st.SearchStrategy[AnyValue]:
 
 
 values = st.recursive(_plain, _nested, max_leaves=5)
-_pairs = _some(st.one_of(st.builds(KeyValue, key=_texts, value=values), st.builds(KeyValue, key=_texts)))
+_pairs = _some(st.one_of(st.builds(KeyValue, key=_keys, value=values), st.builds(KeyValue, key=_keys)))
 _resources = st.one_of(st.none(), st.builds(Resource, attributes=_pairs))
 _scopes = st.one_of(st.none(), st.builds(InstrumentationScope, name=_texts, version=_texts, attributes=_pairs))
 
