@@ -11,7 +11,7 @@ from pathlib import Path
 
 import uvloop
 
-from tests.bench import disk, drain, influx, line, logs, memory, metrics, query, rules
+from tests.bench import disk, drain, influx, line, logs, memory, metrics, query, rules, spans
 from tests.bench.figure import Figure, table
 from tests.bench.machine import ENOUGH, free_share
 from tests.stage import Stage, open_stage, scene
@@ -27,6 +27,7 @@ BENCHES: dict[str, Bench] = {
     "query": query.run,
     "influx": influx.run,
     "drain": drain.run,
+    "spans": spans.run,
 }
 
 

@@ -17,6 +17,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Sp
 from sqlalchemy import text
 
 from monitor import clock as wall
+from monitor.usage.prices import load_shipped
 from tests.bench.client import Connection
 from tests.bench.figure import Figure
 from tests.factories import TenantMade, make_tenant
@@ -200,6 +201,7 @@ async def _theirs(folder: Path, bodies: Sequence[bytes]) -> float:
 async def run(stage: Stage, *, quick: bool) -> list[Figure]:
     """Ours first; then theirs, with as many of the same spans as they store while anybody would wait."""
     bodies = _bodies(40 if quick else 200)
+    await load_shipped(stage.db)
     tenant, warm = await make_tenant(stage.db), await make_tenant(stage.db)
     collector, alerter = await stage.collector().start(), await stage.alerter().start()
     await _ours(stage, collector.url, warm, bodies[:4])
