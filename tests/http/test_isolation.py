@@ -152,6 +152,7 @@ async def test_a_cursor_of_one_tenant_pages_nothing_with_anothers_key(
     if "{agent}" in path:
         # Both have an agent of this name, each with a log.
         path = path.replace("{agent}", "shared-name")
+    path = path.replace("{fingerprint}", one.fingerprint)
     cursors = [str(value) for value in [*two.ids.values(), two.agent_id, two.agent, f"{two.word}-channel"]]
     for cursor in (encode([key]) for key in cursors):
         answer = await client.get(path, params={"limit": 1, "cursor": cursor}, headers=one.tenant.headers)
