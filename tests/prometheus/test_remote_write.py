@@ -217,6 +217,20 @@ async def test_a_counter_with_a_start_begins_at_zero(collector: Collector, clock
     ]  # fmt: skip
 
 
+async def test_exemplars_hold_nothing_that_cannot_be_stored_or_is_withheld(
+    collector: Collector, clock: SettableClock
+) -> None:
+    odd = [
+        ({"trace_id": "a\0b", "span_id": "\0" * 99, "prompt": "secret", "n\0": "\0"}, 1.0, ms(clock)),
+        ({"trace_id": "c" * 65}, 2.0, ms(clock)),
+    ]
+    answer = await write(collector, two(Series({"__name__": "up"}, exemplars=odd)))
+    assert (answer.status_code, written(answer)["exemplars"]) == (400, 1)
+    row = await collector.one("SELECT * FROM exemplars")
+    assert (row["trace_id"], len(row["span_id"])) == ("a\ufffdb", 64)
+    assert row["attributes"]["prompt"]["length"] == 6
+
+
 async def test_exemplars_are_kept_and_counted(collector: Collector, clock: SettableClock) -> None:
     trace = {"trace_id": "a" * 32, "span_id": "b" * 16, "user": "u"}
     series = Series(

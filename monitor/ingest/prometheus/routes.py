@@ -101,7 +101,7 @@ async def _keep(ingest: Ingest, principal: Principal, read: Read) -> dict[Piece,
     for row, piece in enumerate(read.rows):
         kept[piece] += row not in refused
     kept[Piece.EXEMPLARS] = await exemplars.keep(ingest, principal, read.exemplars)
-    read.lost += ["exemplar: not of an agent that this key may speak of"] * (
+    read.lost += ["exemplar: not of an agent that this key may speak of, or too long"] * (
         len(read.exemplars) - kept[Piece.EXEMPLARS]
     )
     ingest.metrics.rows("prometheus", accepted=len(read.rows) - len(refused), rejected=len(refused))
