@@ -97,14 +97,17 @@ class Monitor(_Client):
 
     def flush(self, timeout: float = AT_EXIT) -> bool:
         """Wait until everything queued so far is sent; False when `timeout` seconds did not suffice."""
+        deadline = time.monotonic() + timeout
         self._engine.hurry()
         self._wake()
         with self._changed:
-            return self._changed.wait_for(lambda: self._engine.idle, timeout)
+            done = self._changed.wait_for(lambda: self._engine.idle, timeout)
+        return self._flush_telemetry(deadline - time.monotonic()) and done
 
     def close(self, timeout: float = AT_EXIT) -> None:
         """Flush, for at most `timeout` seconds, and stop. What comes later is not sent."""
         atexit.unregister(self._at_exit)
+        self._flush_telemetry(timeout)
         self._at_exit_within(timeout)
 
     def __enter__(self) -> "Monitor":
@@ -179,11 +182,12 @@ class AsyncMonitor(_Client):
                 while not self._engine.idle:
                     self._progress.clear()
                     await self._progress.wait()
-        return self._engine.idle
+        return await self._flush_telemetry_aside(timeout) and self._engine.idle
 
     async def close(self, timeout: float = AT_EXIT) -> None:
         """Flush, for at most `timeout` seconds, and stop. What comes later is not sent."""
         atexit.unregister(self._at_exit)
+        await self._flush_telemetry_aside(timeout)
         self._engine.close(time.monotonic() + timeout)
         self._wake()
         self._open = False
@@ -192,6 +196,9 @@ class AsyncMonitor(_Client):
             self._task.cancel()
             await asyncio.wait([self._task])
         self._engine.abandon()
+
+    async def _flush_telemetry_aside(self, timeout: float) -> bool:
+        return self._telemetry is None or await asyncio.to_thread(self._flush_telemetry, timeout)
 
     async def __aenter__(self) -> "AsyncMonitor":
         """The client itself."""

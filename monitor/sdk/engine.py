@@ -185,7 +185,7 @@ class Engine:
         limits = self._limits
         while self._rows >= limits.queue_rows or self._bytes + size > limits.queue_bytes:
             # A row gives way to its own kind first: a flood of metrics must not cost the logs.
-            order = (route, Route.METRICS, Route.HEARTBEATS, Route.LOGS)
+            order = (route, Route.METRICS, Route.HEARTBEATS, Route.LOGS, Route.TASKS)
             queue = next((self._queues[kind] for kind in order if self._queues[kind].rows), None)
             if limits.drop is Drop.NEWEST or queue is None:
                 return False

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from monitor.sdk import values
+from monitor.sdk import telemetry, values
 from monitor.sdk.engine import Engine, Limits
 from monitor.sdk.run import Run
 from monitor.sdk.surroundings import Shield, log, now, setting
@@ -41,6 +41,7 @@ class Reporter(ABC):
         self._limits = limits or Limits()
         self._engine = self._new_engine()
         self._open = self._usable()
+        self._telemetry: telemetry.Telemetry | None = None
 
     @property
     def dropped(self) -> int:
@@ -64,10 +65,12 @@ class Reporter(ABC):
         completed_at: datetime | None = None,
         duration: float | None = None,
         agent: str | None = None,
+        id: str | None = None,  # noqa: A002 - as the row has it
     ) -> None:
         """Report one execution (which counts for status, failure and rate rules) or, `kind="line"`, a log line.
 
-        `status` is success, error or warning; `duration` is in milliseconds; `completed_at` defaults to now.
+        `status` is success, error or warning; `duration` is in milliseconds; `completed_at` defaults to now. Logs
+        of the same `id` and time are one.
         """
         with self.shield:
             row = {
@@ -80,6 +83,7 @@ class Reporter(ABC):
                 "started_at": started_at,
                 "completed_at": completed_at or now(),
                 "duration": duration,
+                "id": id,
             }
             self._queue(Route.LOGS, row)
 
@@ -131,8 +135,33 @@ class Reporter(ABC):
             self._wake()
 
     def run(self, name: str, *, task_type: str | None = None, **details: object) -> Run:
-        """A piece of work, as a context (`with` or `async with`): one execution log, error on an exception."""
+        """A piece of work, as a context (`with` or `async with`): an execution log and a task; an exception fails it.
+
+        A run inside another one is a subtask of it, in the same thread or asyncio task and those that it starts.
+        """
         return Run(self, name, task_type=task_type, details=details)
+
+    def task(self, row: Mapping[str, object]) -> None:
+        """Report one task, with the fields of POST /api/v1/tasks; by its `id` it is one, however often it is sent."""
+        with self.shield:
+            self._queue(Route.TASKS, {"agent": self.agent, **row})
+
+    def instrument(self) -> tuple[str, ...]:
+        """Send what OpenTelemetry sees in this process to the collector: traces, metrics and log records.
+
+        Starts the instrumentations of models that are installed (OpenTelemetry's, OpenLLMetry's, OpenInference's), one
+        for each library, and returns their names. Needs `pip install 'agent-monitor[otel]'`; a warning says so where
+        it is missing. What waits is sent at the end of the program, and by `flush` and `close`.
+        """
+        with self.shield:
+            if self._open and self._telemetry is None:
+                self._telemetry = telemetry.instrument(self._url, self._key, self.agent)
+        return () if self._telemetry is None else self._telemetry.instrumented
+
+    def _flush_telemetry(self, seconds: float) -> bool:
+        with self.shield:
+            return self._telemetry is None or self._telemetry.flush(max(0.1, seconds))
+        return False
 
     @abstractmethod
     def _wake(self) -> None:

@@ -14,6 +14,7 @@ class Route(StrEnum):
     LOGS = "logs"
     METRICS = "metrics"
     HEARTBEATS = "heartbeats"
+    TASKS = "tasks"
 
 
 @dataclass(frozen=True, slots=True)

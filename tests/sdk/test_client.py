@@ -42,6 +42,7 @@ def test_a_run_is_one_execution_with_its_metrics(collector: Collector) -> None:
         "pr": 7,
         "tokens": {"input": 1000, "output": 120},
         "model": "claude-opus-4-1",
+        "task_id": collector.rows("tasks")[0]["id"],
     }
     started, completed = (datetime.fromisoformat(log[name]) for name in ("started_at", "completed_at"))
     assert before <= started <= completed
