@@ -1,4 +1,4 @@
-"""Removes rows that have had their time and do not go with a partition: answered requests, log ids, runs, old alerts.
+"""Removes rows that have had their time and do not go with a partition: answered requests, ids, runs, old alerts.
 
 In small batches, each a transaction of its own, so that nobody waits for long. Open alerts are never removed.
 """
@@ -32,6 +32,18 @@ _STATEMENTS = {
     "scheduled_runs": """
         DELETE FROM scheduled_runs WHERE (tenant_id, id) IN (
             SELECT tenant_id, id FROM scheduled_runs WHERE due_at < :before LIMIT :batch)
+    """,
+    "agent_interactions": """
+        DELETE FROM agent_interactions WHERE (tenant_id, id) IN (
+            SELECT tenant_id, id FROM agent_interactions WHERE at < :before LIMIT :batch)
+    """,
+    "workflow_executions": """
+        DELETE FROM workflow_executions WHERE (tenant_id, id) IN (
+            SELECT tenant_id, id FROM workflow_executions WHERE created_at < :before LIMIT :batch)
+    """,
+    "run_names": """
+        DELETE FROM run_names WHERE (tenant_id, kind, external_id) IN (
+            SELECT tenant_id, kind, external_id FROM run_names WHERE id < :before LIMIT :batch)
     """,
     "traces": """
         DELETE FROM traces WHERE (tenant_id, trace_id) IN (
@@ -70,6 +82,9 @@ async def run_once(db: Database, now: datetime, *, raw_retention: timedelta) -> 
         "idempotency_keys": now - IDEMPOTENCY,
         "agent_log_ids": uuid7_floor(now - raw_retention),
         "scheduled_runs": now - raw_retention,
+        "agent_interactions": now - raw_retention,
+        "workflow_executions": now - raw_retention,
+        "run_names": uuid7_floor(now - raw_retention),
         "traces": now - raw_retention,
         "usage_hours": now - USAGE,
         "budget_spending": now - USAGE,

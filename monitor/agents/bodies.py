@@ -1,10 +1,11 @@
 """Bodies of the agents' routes: what may be sent and what is answered."""
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer
 
 from monitor.agents.status import State
 
@@ -26,6 +27,8 @@ def _check_tags(tags: dict[str, str]) -> dict[str, str]:
     return {name: value for name, value in tags.items() if value}
 
 
+# Decimal text: exact, without zeros at its end.
+Money = Annotated[Decimal, PlainSerializer(lambda amount: f"{amount.normalize():f}", return_type=str)]
 Text = Annotated[str, AfterValidator(_no_nul)]
 Tags = Annotated[dict[str, str], AfterValidator(_check_tags)]
 ExternalId = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_no_nul)]
@@ -105,7 +108,7 @@ class AgentBody(BaseModel):
     total_tasks_completed: int
     total_tasks_failed: int
     total_tokens_used: int
-    total_cost_usd: float
+    total_cost_usd: Money
     average_latency_ms: float | None
     success_rate: float | None
 
