@@ -197,6 +197,7 @@ async def list_logs(
     status: str | None = None,
     since: AwareDatetime | None = None,
     contains: Annotated[str | None, Query(max_length=1000)] = None,
+    trace_id: Annotated[str | None, Query(max_length=64)] = None,
 ) -> Page[LogBody]:
     """Logs of one agent, newest first."""
     key = decode(cursor, parts=1)
@@ -215,6 +216,7 @@ async def list_logs(
             status=status,
             since=since,
             contains=contains,
+            trace_id=trace_id,
         )
     found = page(rows, limit, lambda log: [str(log.id)])
     items = [LogBody(**{**asdict(log), "agent": row.external_id}) for log in found["items"]]

@@ -202,8 +202,10 @@ async def list_logs(
     status: str | None = None,
     since: datetime | None = None,
     contains: str | None = None,
+    trace_id: str | None = None,
 ) -> list[LogRow]:
-    """`limit + 1` logs of one agent, newest first, older than the log `before`."""
+    """`limit + 1` logs of one agent, newest first, older than the log `before`. `trace_id`: those whose details say
+    that they were made in it."""
     query = (
         select(*_LOG)
         .where(AgentLog.tenant_id == tenant_id, AgentLog.agent_id == agent_id)
@@ -220,6 +222,8 @@ async def list_logs(
         query = query.where(AgentLog.status == status)
     if contains:
         query = query.where(AgentLog.message.icontains(contains, autoescape=True))
+    if trace_id:
+        query = query.where(AgentLog.details["trace_id"].astext == trace_id)
     rows = (await connection.execute(query)).mappings()
     return [LogRow(**row, at=uuid7_time(row["id"])) for row in rows]
 

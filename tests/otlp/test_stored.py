@@ -80,7 +80,9 @@ async def test_a_log_record_is_a_line_of_its_agent(api: httpx.AsyncClient, clock
     for _ in range(2):
         sent = {"resourceLogs": [{"scopeLogs": [{"logRecords": [record]}]}]}
         assert (await api.post("/v1/logs", json=sent)).status_code == 200
-    (line,) = (await api.get(f"/api/v1/agents/{AGENT}/logs")).json()["items"]
+    logs = f"/api/v1/agents/{AGENT}/logs"
+    assert (await api.get(logs, params={"trace_id": "f" * 32})).json()["items"] == []
+    (line,) = (await api.get(logs, params={"trace_id": TRACE})).json()["items"]
     assert (line["kind"], line["level"], line["status"], line["message"]) == ("line", "error", "error", "it broke")
     assert line["details"]["trace_id"] == TRACE
     assert line["details"]["attributes"]["where"] == "here"
