@@ -37,6 +37,8 @@ PRICE = Decimal("2.50"), Decimal("10")
 PHOENIX_SECONDS = 60.0
 """For so long it is watched, if it is not done before."""
 
+PHOENIX_START_SECONDS = 300.0
+
 _SUMS = text("""
     SELECT (SELECT count(*) FROM spans WHERE tenant_id = :tenant) AS spans, count(*) AS tasks, sum(calls) AS calls,
            sum(tokens_used) AS tokens, sum(cost_usd) AS cost,
@@ -87,7 +89,7 @@ def _trace(number: int, at_ns: int) -> Iterator[Span]:
     yield top
 
 
-def _bodies(requests: int) -> list[bytes]:
+def bodies(requests: int) -> list[bytes]:
     """Whole requests of whole traces."""
     at_ns, made, number = int(wall.now().timestamp() * 1e9) - 120_000_000_000, [], 0
     for _ in range(requests):
@@ -123,21 +125,21 @@ async def _post(url: str, requests: Sequence[bytes]) -> None:
     await asyncio.gather(*(work() for _ in range(CONNECTIONS)))
 
 
-async def _ours(stage: Stage, url: str, tenant: TenantMade, bodies: Sequence[bytes]) -> tuple[float, float]:
+async def _ours(stage: Stage, url: str, tenant: TenantMade, told: Sequence[bytes]) -> tuple[float, float]:
     """Seconds until the last request is answered, and until the last run is there."""
     started = time.perf_counter()
-    await _post(url, [_request(body, tenant.key) for body in bodies])
+    await _post(url, [_request(body, tenant.key) for body in told])
     answered = time.perf_counter() - started
-    spans = len(bodies) * SPANS
+    spans = len(told) * SPANS
 
     async def done() -> bool:
-        return await _is_done(stage, tenant.id, spans)
+        return await is_done(stage, tenant.id, spans)
 
     await until(done, seconds=600, every=0.2)
     return answered, time.perf_counter() - started
 
 
-async def _is_done(stage: Stage, tenant_id: UUID, spans: int) -> bool:
+async def is_done(stage: Stage, tenant_id: UUID, spans: int) -> bool:
     """Whether every span is there and every run is made of it. AssertionError where the sums are wrong then."""
     async with stage.db.tenant(tenant_id) as connection:
         found = (await connection.execute(_SUMS, {"tenant": tenant_id})).one()
@@ -161,6 +163,8 @@ class _Phoenix(Process):
         env = os.environ | {
             "PHOENIX_WORKING_DIR": str(folder), "PHOENIX_HOST": "127.0.0.1", "PHOENIX_PORT": str(self.port),
             "PHOENIX_GRPC_PORT": str(free_port()), "PHOENIX_TELEMETRY_ENABLED": "false",
+            # What it would fetch from elsewhere when it starts, and its assistant, have nothing to do with spans.
+            "PHOENIX_ALLOW_EXTERNAL_RESOURCES": "false", "PHOENIX_DISABLE_AGENT_ASSISTANT": "true",
         }  # fmt: skip
         super().__init__([str(program), "serve"], log=folder / "log", env=env)
 
@@ -173,6 +177,9 @@ class _Phoenix(Process):
             return False
         return status == 200
 
+    async def ready(self, *, seconds: float = PHOENIX_START_SECONDS) -> None:
+        await super().ready(seconds=seconds)
+
     def stored(self) -> int:
         """Rows in its table of spans."""
         with closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)) as reader:
@@ -180,13 +187,13 @@ class _Phoenix(Process):
             return found
 
 
-async def _theirs(folder: Path, bodies: Sequence[bytes]) -> float:
+async def _theirs(folder: Path, told: Sequence[bytes]) -> float:
     """Spans a second that Phoenix commits, until all are there or for as long as it is watched."""
     server = await _Phoenix(await asyncio.to_thread(phoenix.program), folder).start()
     try:
         started = time.perf_counter()
-        sending = asyncio.create_task(_post(f"http://127.0.0.1:{server.port}", [_request(body, "") for body in bodies]))
-        stored, spans = 0, len(bodies) * SPANS
+        sending = asyncio.create_task(_post(f"http://127.0.0.1:{server.port}", [_request(body, "") for body in told]))
+        stored, spans = 0, len(told) * SPANS
         while stored < spans and time.perf_counter() - started < PHOENIX_SECONDS:
             await asyncio.sleep(0.5)
             stored = server.stored()
@@ -200,16 +207,16 @@ async def _theirs(folder: Path, bodies: Sequence[bytes]) -> float:
 
 async def run(stage: Stage, *, quick: bool) -> list[Figure]:
     """Ours first; then theirs, with as many of the same spans as they store while anybody would wait."""
-    bodies = _bodies(40 if quick else 200)
+    told = bodies(40 if quick else 200)
     await load_shipped(stage.db)
     tenant, warm = await make_tenant(stage.db), await make_tenant(stage.db)
     collector, alerter = await stage.collector().start(), await stage.alerter().start()
-    await _ours(stage, collector.url, warm, bodies[:4])
-    answered, seconds = await _ours(stage, collector.url, tenant, bodies)
+    await _ours(stage, collector.url, warm, told[:4])
+    answered, seconds = await _ours(stage, collector.url, tenant, told)
     await alerter.stop()
     await collector.stop()
-    spans = len(bodies) * SPANS
-    theirs = await _theirs(stage.folder / "phoenix", bodies[: 10 if quick else 20])
+    spans = len(told) * SPANS
+    theirs = await _theirs(stage.folder / "phoenix", told[: 10 if quick else 20])
     return [
         Figure("spans as runs with tokens and cost", spans / seconds, "/s", least=5000),
         Figure("spans answered", spans / answered, "/s"),
