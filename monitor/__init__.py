@@ -7,6 +7,7 @@ The way of the data::
                ▼
              batcher               group commit: many requests, one transaction, sent in one go (monitor.pipeline)
                ├─→ agent_logs, agent_live, touched        (monitor.agents)
+               ├─→ spans, touched_traces                  (monitor.runs)
                ├─→ samples in PostgreSQL, or InfluxDB before the commit, or its spool    (monitor.series)
                └─→ Redis, after the commit, where there is one (monitor.agents.mirror)
 
@@ -14,6 +15,7 @@ The way of the data::
                └─→ alert_states, alerts, notifications     one transaction
     tick ── alerts.deliver         claim → render → send (alerts.channels) → mark
     tick ── schedules.runner       plan what is due → claim → call the agent's webhook → mark → its log, as above
+    tick ── ingest.assembler       claim touched traces → read their steps → assemble (monitor.runs) → tables made equal
     tick ── series.drain           the spool into InfluxDB, in order, when it answers again
     tick ── rollups, partitions, retention, self-checks
 
