@@ -38,6 +38,10 @@ _RESERVE = text("""
     SELECT :tenant, :kind, n.name, n.id FROM unnest(CAST(:names AS text[]), CAST(:ids AS uuid[])) AS n (name, id)
     ORDER BY n.name ON CONFLICT DO NOTHING
 """)
+_HOLD = text("""
+    SELECT 1 FROM run_names WHERE tenant_id = :tenant AND kind = :kind AND external_id = ANY (:names)
+    ORDER BY external_id FOR UPDATE
+""")
 _NAMES = text("SELECT id, external_id FROM run_names WHERE tenant_id = :tenant AND id = ANY (:ids)")
 
 
@@ -69,6 +73,12 @@ async def resolve(
         # Another may have been faster: then its ids hold.
         known |= {row.external_id: row.id for row in await connection.execute(_FIND, given | {"names": new})}
     return known
+
+
+async def hold(connection: AsyncConnection, tenant_id: UUID, kind: RunKind, names: Collection[str]) -> None:
+    """Until the end of the transaction nobody else tells of these runs, of which there may be no row yet to hold."""
+    if names:
+        await connection.execute(_HOLD, {"tenant": tenant_id, "kind": kind, "names": list(names)})
 
 
 async def names_of(connection: AsyncConnection, tenant_id: UUID, ids: Collection[UUID]) -> dict[UUID, str]:

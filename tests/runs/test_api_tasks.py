@@ -1,5 +1,6 @@
 """Tasks over HTTP: told of, changed, refused, read; their tokens in the ledger, their ends in the agent's log."""
 
+import asyncio
 from typing import Any
 
 import httpx
@@ -43,7 +44,7 @@ async def test_every_name_that_the_seeds_have_is_taken(api: httpx.AsyncClient) -
     """Three documents, three spellings of the same."""
     first = await told(api, payload={"a": 1}, result={"b": 2}, error="no", status="failed")
     second = await told(api, input_data={"a": 1}, output_data={"b": 2}, error_message="no", status="failed")
-    third = await told(api, input={"a": 1}, output={"b": 2}, error="no", status="failed")
+    third = await told(api, input={"a": 1}, output={"b": 2}, error="no", status="failed", metadata=None)
     for made in (first, second, third):
         assert (made["input"], made["output"], made["error_message"]) == ({"a": 1}, {"b": 2}, "no")
     run = (await api.post("/api/v1/workflow-executions", json={"name": "w", "id": "w-1"})).json()
@@ -65,6 +66,22 @@ async def test_the_same_id_is_the_same_task(api: httpx.AsyncClient, db: Database
     assert len(await rows(db, tenant.id, "tasks")) == 1
     other = await api.post(URL, json={"agent": "yuki-002", "task_type": "x", "id": "t-1"})
     assert (other.status_code, other.json()["code"]) == (409, "conflict")
+
+
+async def test_told_by_many_at_once_it_is_one_task_that_goes_one_way(
+    api: httpx.AsyncClient, db: Database, tenant: TenantMade
+) -> None:
+    """Agents that repeat themselves over several connections, about a run that nobody knew before."""
+    for number in range(3):
+        statuses = ["running", "completed", "running", "completed", "pending", "completed", "running"]
+        bodies = [SHORT | {"id": f"t-{number}", "status": status, "input_tokens": 5} for status in statuses]
+        answers = await asyncio.gather(*(api.post(URL, json=body) for body in bodies))
+        assert sorted(answer.status_code for answer in answers) == [200] * 6 + [201]
+        assert (await api.get(f"{URL}/t-{number}")).json()["status"] == "completed"
+    assert len(await rows(db, tenant.id, "tasks")) == 3
+    assert len(await rows(db, tenant.id, "agent_logs")) == 3
+    agent = (await api.get("/api/v1/agents/akira-001")).json()
+    assert (agent["total_tasks"], agent["total_tasks_completed"], agent["total_tokens_used"]) == (3, 3, 15)
 
 
 async def test_a_task_is_changed_and_not_reopened(api: httpx.AsyncClient, clock: SettableClock) -> None:

@@ -96,7 +96,7 @@ class TimedIn(RunIn):
     completed_at: Time = None
     duration_ms: Duration | None = _also("duration_ms", "duration", "execution_time_ms", "execution_time")
     error_message: Text = _also("error_message", "error")
-    metadata: Object = {}
+    metadata: Object | None = None
 
 
 class TaskIn(TimedIn):

@@ -153,6 +153,8 @@ class Taking:
                     wanted[kind].setdefault(row.given[name], at)
         found = {kind: await names.resolve(connection, tenant_id, kind, given) for kind, given in wanted.items()}
         own = found[self.kind.name]
+        given = [row.given["id"] for row in rows if row.given.get("id") is not None]
+        await names.hold(connection, tenant_id, self.kind.name, given)
         if self.key is not None:
             own = await names.find(connection, tenant_id, self.kind.name, [self.key])
             if self.key not in own:
