@@ -5,13 +5,14 @@ over `words`, newest first within the window that was asked for: a part of a wor
 up to date beside the row, and the index on time bounds what is read.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -195,6 +196,7 @@ async def list_traces(
     return [TraceRow(**row) for row in rows.mappings()]
 
 
+_FIRST, _LAST = f"CAST('{UUID(int=0)}' AS uuid)", f"CAST('{UUID(int=2**128 - 1)}' AS uuid)"
 # Two statements however large the trace is: what it comes to with its runs, and its steps.
 _RUNS = text(f"""
     SELECT {_ROW},
@@ -205,8 +207,8 @@ _RUNS = text(f"""
                 'tokens', t.tokens_used, 'cost_usd', CAST(t.cost_usd AS text), 'duration_ms', t.duration_ms)
                 ORDER BY t.id)
             FROM tasks t JOIN agents a ON a.tenant_id = t.tenant_id AND a.id = t.agent_id
-            WHERE t.tenant_id = :tenant_id AND t.trace_id = :trace_id AND t.id BETWEEN r.first_id AND r.last_id
-           ) AS run_tasks,
+            WHERE t.tenant_id = :tenant_id AND t.trace_id = :trace_id
+              AND t.id BETWEEN coalesce(r.first_id, {_FIRST}) AND coalesce(r.last_id, {_LAST})) AS run_tasks,
            (SELECT jsonb_agg(jsonb_build_object(
                 'id', t.id, 'task_id', t.task_id, 'tool_name', t.tool_name, 'status', t.status,
                 'error_message', t.error_message, 'duration_ms', t.duration_ms) ORDER BY t.id)
@@ -217,7 +219,8 @@ _RUNS = text(f"""
 """)
 _STEPS = text("""
     SELECT s.span_id, s.parent_id, s.id, s.kind, s.name, s.status, s.agent, s.service, s.started_at, s.ended_at,
-           s.facts, s.attributes, s.events, s.links, c.tokens, c.cost_usd
+           CAST(s.facts AS text) AS facts, CAST(s.attributes AS text) AS attributes, CAST(s.events AS text) AS events,
+           CAST(s.links AS text) AS links, c.tokens, c.cost_usd
     FROM spans s
     LEFT JOIN LATERAL (
         SELECT m.input_tokens + m.output_tokens AS tokens, m.cost_usd FROM model_calls m
@@ -228,10 +231,13 @@ _STEPS = text("""
 """)
 
 
+_AS_WRITTEN = frozenset({"facts", "attributes", "events", "links"})
+
+
 @dataclass(frozen=True, slots=True)
 class TracePage:
     """One trace. `trace` is None where nothing of it became a task. Steps and runs are in order of their start; a step
-    and the run that it became share their id."""
+    and the run that it became share their id. What is JSON in a step is encoded already."""
 
     trace: TraceRow | None
     tasks: list[dict[str, Any]]
@@ -240,14 +246,23 @@ class TracePage:
     steps: list[dict[str, Any]]
 
 
+def _step(names: Sequence[str], row: Sequence[Any]) -> dict[str, Any]:
+    # What PostgreSQL wrote as JSON goes out as it is.
+    return {
+        name: msgspec.Raw(value) if value is not None and name in _AS_WRITTEN else value
+        for name, value in zip(names, row, strict=True)
+    }
+
+
 async def get_trace(connection: AsyncConnection, tenant_id: UUID, trace_id: str) -> TracePage:
     """A trace with all that it holds, `STEPS_AT_MOST` steps at most. Raises NotFound."""
     values = {"tenant_id": tenant_id, "trace_id": trace_id}
     found = dict((await connection.execute(_RUNS, values)).mappings().one())
     tasks, tools, executions = (found.pop(name) or [] for name in ("run_tasks", "run_tools", "run_executions"))
-    steps = (await connection.execute(_STEPS, values | {"limit": STEPS_AT_MOST})).mappings()
+    steps = await connection.execute(_STEPS, values | {"limit": STEPS_AT_MOST})
     trace = None if found["trace_id"] is None else TraceRow(**found)
-    page = TracePage(trace, tasks, tools, executions, [dict(step) for step in steps])
+    names = list(steps.keys())
+    page = TracePage(trace, tasks, tools, executions, [_step(names, row) for row in steps])
     if trace is None and not (page.steps or tasks or tools or executions):
         raise NotFound("there is no such trace")
     return page

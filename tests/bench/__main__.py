@@ -11,7 +11,7 @@ from pathlib import Path
 
 import uvloop
 
-from tests.bench import disk, drain, influx, line, logs, memory, metrics, query, rules, spans
+from tests.bench import disk, drain, influx, line, logs, memory, metrics, query, rules, spans, trace
 from tests.bench.figure import Figure, table
 from tests.bench.machine import ENOUGH, free_share
 from tests.stage import Stage, open_stage, scene
@@ -28,6 +28,7 @@ BENCHES: dict[str, Bench] = {
     "influx": influx.run,
     "drain": drain.run,
     "spans": spans.run,
+    "trace": trace.run,
 }
 
 
