@@ -14,13 +14,19 @@ from monitor.errors import ConfigError, NotFound
 from monitor.http.problems import uuid_of
 from monitor.identity import keys, store
 from monitor.identity.store import KeyRow, MemberRow, TenantRow
+from monitor.ids import PLATFORM_TENANT
 from monitor.partitions import Plan
 from monitor.principal import Scope, TenantStatus
 from monitor.series import choice
 from monitor.series.retention import retention_of
 from monitor.settings import Settings
-from monitor.usage.prices import load_shipped
+from monitor.usage import prices
+from monitor.usage.prices import PriceRow
+from monitor.usage.tables import PriceSource
 from sql import migrate as revisions
+
+_ALL = 100_000
+"""More prices than anybody has."""
 
 
 async def migrate(settings: Settings, *, check: bool, wait: float) -> tuple[str | None, str | None]:
@@ -37,9 +43,26 @@ async def migrate(settings: Settings, *, check: bool, wait: float) -> tuple[str 
         if not check:
             await revisions.upgrade(db)
             await partitions.apply(db, clock.now(), retention=retention_of(settings))
-            await load_shipped(db)
+            await prices.load_shipped(db)
             await revisions.wait_for(lambda: choice.prepare(settings), timeout=wait)
         return before, newest
+
+
+async def import_prices(settings: Settings, document: str, *, tenant: str | None) -> int:
+    """Keep prices for everybody, or for one tenant; how many are new or changed. Raises InvalidInput for a fault."""
+    listed = prices.parse(document)
+    async with compose.database(settings) as db, db.owner() as owner:
+        whose = PLATFORM_TENANT if tenant is None else (await _tenant(owner, tenant)).id
+        source = PriceSource.IMPORTED if tenant is None else PriceSource.TENANT
+        changed, _ = await prices.replace_prices(owner, whose, listed, source=source, whole=False)
+    return changed
+
+
+async def list_prices(settings: Settings, *, tenant: str | None, search: str | None) -> list[PriceRow]:
+    """The prices for everybody, and a tenant's own, by model."""
+    async with compose.database(settings) as db, db.owner() as owner:
+        whose = PLATFORM_TENANT if tenant is None else (await _tenant(owner, tenant)).id
+        return list(await prices.list_prices(owner, whose, limit=_ALL, search=search))
 
 
 def _login_urls(settings: Settings) -> dict[str, str]:
