@@ -206,7 +206,7 @@ def _pairs(one: Any, symbols: Sequence[str] | None) -> list[tuple[str, str]]:
     if symbols is None:
         return [(label.name, label.value) for label in one.labels]
     refs = list(one.labels_refs)
-    if len(refs) % 2 or any(ref >= len(symbols) for ref in refs):
+    if len(refs) % 2 or max(refs, default=-1) >= len(symbols):
         raise Fault("labels_refs: pairs of indexes of symbols are expected")
     texts: Iterable[str] = [symbols[ref] for ref in refs]
     given = iter(texts)
