@@ -11,13 +11,18 @@ The way of the data::
                ├─→ samples in PostgreSQL, or InfluxDB before the commit, or its spool    (monitor.series)
                └─→ Redis, after the commit, where there is one (monitor.agents.mirror)
 
+    agent ── POST, PATCH /api/v1/tasks, workflow-executions, tool-executions, interactions
+               │  monitor.ingest.runs    names → what is known → what changes, in one transaction
+               ├─→ tasks, workflow_executions, tool_executions, agent_interactions   (monitor.runs.store)
+               └─→ model_calls, and the task's end in agent_logs, by the way of logs (monitor.usage)
+
     tick ── alerts.evaluate        take what was touched or is due → read set-based → judge → step → decide
                └─→ alert_states, alerts, notifications     one transaction
     tick ── alerts.deliver         claim → render → send (alerts.channels) → mark
     tick ── schedules.runner       plan what is due → claim → call the agent's webhook → mark → its log, as above
     tick ── ingest.assembler       claim touched traces → read their steps → assemble (monitor.runs) → tables made equal
     tick ── series.drain           the spool into InfluxDB, in order, when it answers again
-    tick ── rollups, partitions, retention, self-checks
+    tick ── rollups, counters, partitions, retention, self-checks
 
 Import order, top imports down, never up (enforced by import-linter, see pyproject.toml)::
 
