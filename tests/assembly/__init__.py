@@ -1,0 +1,1 @@
+"""Steps kept, assembled and read back; the pure assembly; the job that does it."""

@@ -36,7 +36,8 @@ async def result(chain: Chain, tenant_id: object) -> dict[str, list[str]]:
     return found | {"agents": [row["external_id"] for row in agents]}
 
 
-async def run(chain: Chain, ways: int, *, seed: int) -> None:
+async def run(chain: Chain, ways: int, *, seed: int) -> list[int]:
+    """The ways that come to another result than all steps in order at one time."""
     steps = corpus.corpus(chain.now_us)
     expected_tenant = await make_tenant(chain.db)
     await chain.keep(steps, principal=expected_tenant.principal)
@@ -56,16 +57,15 @@ async def run(chain: Chain, ways: int, *, seed: int) -> None:
         "workflow_executions": 8, "tasks": 56, "tool_executions": 28, "agent_interactions": 8, "model_calls": 64,
         "agent_logs": 40, "agents": 16, "agent_log_ids": 40, "spans": 172,
     }  # fmt: skip
-    for number, tenant in enumerate(tenants):
-        assert await result(chain, tenant.id) == expected, f"way {number} of seed {seed}"
     async with chain.db.owner() as owner:
         assert (await owner.exec_driver_sql("SELECT count(*) FROM touched_traces")).scalar() == 0
+    return [number for number, tenant in enumerate(tenants) if await result(chain, tenant.id) != expected]
 
 
 async def test_ten_ways_come_to_one_result(chain: Chain) -> None:
-    await run(chain, 10, seed=1)
+    assert await run(chain, 10, seed=1) == []
 
 
 @pytest.mark.accept
 async def test_two_hundred_ways_come_to_one_result(chain: Chain) -> None:
-    await run(chain, 200, seed=2)
+    assert await run(chain, 200, seed=2) == []
