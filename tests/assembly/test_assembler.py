@@ -14,6 +14,7 @@ from monitor.ingest import assembler as job
 from monitor.ingest.assembler import Assembler
 from monitor.ingest.payloads import Outcome
 from monitor.principal import Principal
+from monitor.runs import assembly
 from monitor.runs.assembly import Assembled
 from monitor.runs.steps import Step
 from monitor.runs.tree import Trace
@@ -31,7 +32,7 @@ def told(chain: Chain, number: int, shape: Any = corpus.conversation) -> list[St
 
 def poisonous(monkeypatch: pytest.MonkeyPatch, trace_id: str) -> None:
     """From now on one trace cannot be assembled."""
-    true = job.assemble
+    true = assembly.assemble
 
     def assemble(trace: Trace, agents: Any) -> Assembled:
         if any(node.step.trace_id == trace_id for node in trace.nodes):
