@@ -21,7 +21,7 @@ _INTEGER = re.compile(r"-?[0-9]{1,400}")
 _UNSIGNED = re.compile(r"[0-9]{1,400}")
 _FLOAT = re.compile(r"-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 # A whole line: its head up to the first space that is not escaped, then the rest, with texts over several lines.
-_EXTENT = re.compile(r'(?:[^ \n]|(?<=\\) )*+(?:="(?:[^"\\]|\\.)*+"|[^\n])*+', re.DOTALL)
+_EXTENT = re.compile(r'(?:[^ \n]|(?<=\\) )*+(?:(?<!\\)="(?:[^"\\]|\\.)*+"|[^\n])*+', re.DOTALL)
 _ESCAPED = re.compile(r"\\([,= ])")
 _ESCAPED_MEASUREMENT = re.compile(r"\\([, ])")
 _ESCAPED_STRING = re.compile(r'\\(["\\])')
