@@ -2,7 +2,7 @@
 
 The way of the data::
 
-    agent ── POST /api/v1/logs|metrics|heartbeats, /ping/{token}
+    agent ── POST /api/v1/logs|metrics|heartbeats, /ping/{token}; OpenTelemetry, line protocol, remote write; StatsD
                │  monitor.ingest   authenticate → decode → validate row by row
                ▼
              batcher               group commit: many requests, one transaction, sent in one go (monitor.pipeline)
@@ -22,7 +22,7 @@ The way of the data::
     tick ── schedules.runner       plan what is due → claim → call the agent's webhook → mark → its log, as above
     tick ── ingest.assembler       claim touched traces → read their steps → assemble (monitor.runs) → tables made equal
     tick ── series.drain           the spool into InfluxDB, in order, when it answers again
-    tick ── rollups, counters, partitions, retention, self-checks
+    tick ── rollups, counters, sums of usage, calls priced anew (monitor.usage.repricing), partitions, retention, self-checks
 
 Import order, top imports down, never up (enforced by import-linter, see pyproject.toml)::
 
