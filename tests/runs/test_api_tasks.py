@@ -146,6 +146,15 @@ async def test_times_in_the_wrong_order_are_refused(api: httpx.AsyncClient, cloc
     assert answer.json()["path"] == "completed_at"
 
 
+async def test_a_refused_time_leaves_nothing_behind(api: httpx.AsyncClient, db: Database, tenant: TenantMade) -> None:
+    """Neither an agent nor an id of that time, which no partition would take later."""
+    for given in (10, 99_999_999_999):
+        await told(api, 422, id="t-1", started_at=given)
+    assert await rows(db, tenant.id, "run_names") == []
+    assert await rows(db, tenant.id, "agents") == []
+    assert (await told(api, id="t-1"))["external_id"] == "t-1"
+
+
 @pytest.mark.parametrize(("body", "status"), [(b"{", 400), (b"7", 422), (b'"x"', 422), (b"\xff", 400)])
 async def test_what_cannot_be_read(api: httpx.AsyncClient, body: bytes, status: int) -> None:
     assert (await api.post(URL, content=body)).status_code == status

@@ -11,11 +11,14 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from monitor import partitions
+from monitor import partitions, upkeep
 from monitor.agents.counters import NONE, Counters, fold, read_counters
 from monitor.db import Database
 from monitor.runs.model import RunStatus, Source, Task
+from monitor.settings import Settings
+from tests.conftest import SettableClock
 from tests.factories import make_agent, make_tenant
+from tests.http.collector import make_deps
 from tests.runs.makers import put, rows, task, total, trace
 
 WRITERS = 16
@@ -161,3 +164,13 @@ async def test_counters_outlive_partitions_and_go_with_their_agent(db: Database)
     assert await rows(db, tenant.id, "agent_counts") == []
     assert await counted(db, tenant.id, agent_id) == NONE
     assert (await counted(db, tenant.id, other_id)).total_tasks == 1
+
+
+async def test_every_alerter_folds(db: Database, clock: SettableClock) -> None:
+    deps = make_deps(db, clock, Settings())
+    jobs = {job.name: job for job in upkeep.jobs_of(deps)}
+    tenant = await make_tenant(db)
+    await put(db, tenant.id, tasks=[task(await make_agent(db, tenant.id))])
+    await jobs["counters"].run(clock())
+    assert await rows(db, tenant.id, "agent_counts") == []
+    await deps.series.close()

@@ -91,6 +91,7 @@ class Taking:
 
     async def take(self, rows: Sequence[Row]) -> dict[UUID, dict[str, Any]]:
         """Write the good rows; returns them as they are stored, by id. The others have their fault."""
+        rows = [row for row in rows if self._is_timely(row)]
         await self._find_agents(rows)
         policy = await self.ingest.privacy.of(self.principal.tenant_id)
         for row in rows:
@@ -113,6 +114,14 @@ class Taking:
         if self.kind is TASK:
             await self._log(kept, stored)
         return stored
+
+    def _is_timely(self, row: Row) -> bool:
+        """Checked before anything is set aside for it: ids carry these times."""
+        try:
+            building.check_times(row.given, self.ingest.window())
+        except InvalidInput as fault:
+            row.fault = fault
+        return row.fault is None
 
     async def _find_agents(self, rows: Sequence[Row]) -> None:
         """The agents that rows name, by external id or by UUID; unknown names are registered."""
@@ -200,7 +209,6 @@ class Taking:
             raise Forbidden("this key is bound to another agent")
 
     def _said(self, row: Row, flows: Mapping[str, tuple[UUID, str]]) -> Said:
-        building.check_times(row.given, self.ingest.window())
         if self.key is not None and "id" in row.given:
             raise InvalidInput("a run keeps its own", path="id")
         values = {name: value for name, value in row.given.items() if name not in ("id", "duration_ms", "workflow")}
