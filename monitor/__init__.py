@@ -22,7 +22,7 @@ The way of the data::
     tick ── schedules.runner       plan what is due → claim → call the agent's webhook → mark → its log, as above
     tick ── ingest.assembler       claim touched traces → read their steps → assemble (monitor.runs) → tables made equal
     tick ── series.drain           the spool into InfluxDB, in order, when it answers again
-    tick ── rollups, counters, sums of usage, calls priced anew (monitor.usage.repricing), partitions, retention, self-checks
+    tick ── rollups, counters, sums of usage, new prices, partitions, retention, self-checks
 
 Import order, top imports down, never up (enforced by import-linter, see pyproject.toml)::
 

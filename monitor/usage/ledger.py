@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from monitor import arrays
 from monitor.usage import columns, prices
 from monitor.usage.model import Call, Total
-from monitor.usage.pricing import Price, cost, find, sound
+from monitor.usage.pricing import Price, cost, ranked, sound, valid
 from monitor.usage.tables import CallSource, CostSource
 
 _WHERE = "id, task_id, execution_id, agent_id, model, started_at"
@@ -155,14 +155,15 @@ async def own_lock(connection: AsyncConnection, tenant_id: UUID) -> None:
 async def _price(connection: AsyncConnection, tenant_id: UUID, calls: Sequence[Call]) -> list[Priced]:
     models = {call.model for call in calls if call.given_cost is None and call.model}
     known = await prices.for_models(connection, tenant_id, models) if models else []
-    return [price_of(call, known) for call in calls]
+    by_model = {model: ranked(known, model) for model in models}
+    return [price_of(call, by_model) for call in calls]
 
 
-def price_of(call: Call, known: Sequence[Price]) -> Priced:
-    """A call with its cost: the given one, else by the price of its model at its time."""
+def price_of(call: Call, by_model: Mapping[str, Sequence[Price]]) -> Priced:
+    """A call with its cost: the given one, else by the price of its model at its time. Prices are ranked, by model."""
     if call.given_cost is not None:
         return Priced(call, call.given_cost)
-    price = find(known, call.model, call.started_at) if call.model else None
+    price = valid(by_model[call.model], call.started_at) if call.model else None
     return Priced(call, None if price is None else cost(call.tokens, price), price)
 
 

@@ -18,6 +18,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Decimal
+from functools import lru_cache
 from uuid import UUID
 
 from monitor.usage.model import Call, Tokens
@@ -31,6 +32,7 @@ MAX_TOKENS = 100_000_000
 MAX_TEXT = 200
 """Characters of a model's name, a provider, a user, a workflow or an environment that the ledger keeps."""
 ANY = "*"
+_COUNTS = ("input", "output", "cache_read", "cache_write", "reasoning")
 
 # Who serves a model, in the names that OpenRouter, LiteLLM, Vertex AI and the vendors' own interfaces use.
 _SERVED_BY = frozenset((
@@ -66,7 +68,8 @@ class Price:
     own: bool = False
 
 
-def forms(model: str) -> list[str]:
+@lru_cache(maxsize=10_000)
+def forms(model: str) -> tuple[str, ...]:
     """The names under which a model is looked up, the one that says most first."""
     name = model.strip().lower()
     found = [name]
@@ -78,7 +81,7 @@ def forms(model: str) -> list[str]:
         while (shorter := _RELEASE.sub("", form)) != form and shorter:
             form = shorter
             found.append(form)
-    return list(dict.fromkeys(found))
+    return tuple(dict.fromkeys(found))
 
 
 def _without_prefix(name: str) -> str:
@@ -95,28 +98,28 @@ def plain_name(model: str) -> str:
     return forms(model)[-1]
 
 
+def ranked(prices: Iterable[Price], model: str) -> list[Price]:
+    """The prices that may be a model's, the one that holds before others first, whatever the time."""
+    names = {name: rank for rank, name in enumerate(forms(model))}
+    found: list[tuple[bool, int, float, Price]] = []
+    for price in prices:
+        rank = names.get(price.model)
+        if rank is None and is_of(price.model, model):
+            # After every name, the longest first.
+            rank = len(names) + MAX_TEXT - len(price.model)
+        if rank is not None:
+            found.append((not price.own, rank, -price.valid_from.timestamp(), price))
+    return [price for *_, price in sorted(found, key=lambda each: each[:3])]
+
+
+def valid(prices: Sequence[Price], at: datetime) -> Price | None:
+    """The first of ranked prices that held at a time."""
+    return next((price for price in prices if price.valid_from <= at), None)
+
+
 def find(prices: Iterable[Price], model: str, at: datetime) -> Price | None:
     """The price of a call of `model` that began at `at`, or None where nobody knows it."""
-    names = forms(model)
-    valid = [price for price in prices if price.valid_from <= at]
-    for own in (True, False):
-        found = _best([price for price in valid if price.own is own], names)
-        if found is not None:
-            return found
-    return None
-
-
-def _best(prices: Sequence[Price], names: Sequence[str]) -> Price | None:
-    for name in names:
-        exact = [price for price in prices if price.model == name]
-        if exact:
-            return max(exact, key=lambda price: price.valid_from)
-    begun = [
-        price
-        for price in prices
-        if price.model.endswith(ANY) and any(name.startswith(price.model[:-1]) for name in names)
-    ]
-    return max(begun, key=lambda price: (len(price.model), price.valid_from), default=None)
+    return valid(ranked(prices, model), at)
 
 
 def is_of(pattern: str, model: str) -> bool:
@@ -150,10 +153,11 @@ def rounded(amount: Decimal) -> Decimal:
 
 def sound(call: Call) -> Call:
     """The call as the ledger can hold it: texts cut; counts and a cost that cannot be are left out and kept aside."""
-    names = ("input", "output", "cache_read", "cache_write", "reasoning")
-    counts = {name: getattr(call.tokens, name) for name in names}
-    refused = {name: str(count) for name, count in counts.items() if not 0 <= count <= MAX_TOKENS}
+    counts = {name: getattr(call.tokens, name) for name in _COUNTS}
     given = call.given_cost
+    if given is None and _fits(call) and all(0 <= count <= MAX_TOKENS for count in counts.values()):
+        return call
+    refused = {name: str(count) for name, count in counts.items() if not 0 <= count <= MAX_TOKENS}
     if given is not None and not (given.is_finite() and 0 <= given <= MAX_COST):
         refused["cost"] = str(given)
         given = None
@@ -168,6 +172,11 @@ def sound(call: Call) -> Call:
         workflow=_cut(call.workflow),
         environment=_cut(call.environment),
     )
+
+
+def _fits(call: Call) -> bool:
+    texts = (call.model, call.provider, call.user, call.workflow, call.environment)
+    return all(text is None or (0 < len(text) <= MAX_TEXT and "\x00" not in text) for text in texts)
 
 
 def _cut(text: str | None) -> str | None:

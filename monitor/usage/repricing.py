@@ -16,7 +16,7 @@ from monitor.db import Database
 from monitor.ids import PLATFORM_TENANT, uuid7_floor
 from monitor.usage import ledger, prices
 from monitor.usage.model import Call, Tokens
-from monitor.usage.pricing import is_of
+from monitor.usage.pricing import is_of, ranked
 
 BATCH = 2_000
 """Calls that one transaction looks at."""
@@ -96,7 +96,8 @@ async def _step(connection: AsyncConnection, change: _Change) -> int:
 
 async def _price(connection: AsyncConnection, tenant_id: UUID, rows: Sequence[Any], models: Sequence[str]) -> int:
     known = await prices.for_models(connection, tenant_id, models)
-    priced = [ledger.price_of(_call(row), known) for row in rows]
+    by_model = {model: ranked(known, model) for model in models}
+    priced = [ledger.price_of(_call(row), by_model) for row in rows]
     news = [
         (row, each)
         for row, each in zip(rows, priced, strict=True)

@@ -8,6 +8,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Query
+from pydantic import AfterValidator
 
 from monitor.errors import InvalidInput, NotFound, Unreadable
 from monitor.http.deps import Given, Reader, Writer
@@ -16,7 +17,7 @@ from monitor.http.problems import uuid_of
 from monitor.ids import uuid7
 from monitor.series.routes import parse_time
 from monitor.usage import hours, prices
-from monitor.usage.bodies import MatchBody, NewPriceBody, PriceBody, UnpricedBody, UsageBody, plain
+from monitor.usage.bodies import MatchBody, NewPriceBody, PriceBody, UnpricedBody, UsageBody, no_nul, plain
 from monitor.usage.hours import Label, Step
 from monitor.usage.prices import Listed, key_of
 from monitor.usage.pricing import find, forms
@@ -24,6 +25,7 @@ from monitor.usage.tables import PriceSource
 
 router = APIRouter(prefix="/api/v1", tags=["usage"])
 
+NoNul = AfterValidator(lambda text: text if text is None else no_nul(text))
 LONGEST = timedelta(days=400)
 MOST_ROWS = 10_000
 UNPRICED = 1_000
@@ -35,7 +37,7 @@ async def list_prices(
     principal: Reader,
     limit: Limit = 100,
     cursor: Cursor = None,
-    q: Annotated[str | None, Query(max_length=200, description="part of the model's name")] = None,
+    q: Annotated[str | None, Query(max_length=200, description="part of the model's name"), NoNul] = None,
 ) -> Page[PriceBody]:
     """What models cost, by model: the tenant's own prices and those for everybody."""
     after = _after(decode(cursor, parts=2))
@@ -64,7 +66,7 @@ async def create_price(deps: Given, principal: Writer, body: NewPriceBody) -> Pr
 async def match_price(
     deps: Given,
     principal: Reader,
-    model: Annotated[str, Query(min_length=1, max_length=1000)],
+    model: Annotated[str, Query(min_length=1, max_length=1000), NoNul],
     at: str = "now",
 ) -> MatchBody:
     """Which price the calls of a model have that begin at a time."""
@@ -73,7 +75,7 @@ async def match_price(
         known = await prices.for_models(connection, principal.tenant_id, [model])
         found = find(known, model, when)
         row = None if found is None else await prices.get_price(connection, principal.tenant_id, found.id)
-    return MatchBody(model=model, names=forms(model), price=None if row is None else PriceBody(**asdict(row)))
+    return MatchBody(model=model, names=list(forms(model)), price=None if row is None else PriceBody(**asdict(row)))
 
 
 @router.get("/prices/unpriced")

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from monitor.db import Database
+from monitor.http.paging import encode
 from monitor.ids import PLATFORM_TENANT, uuid7
 from monitor.usage import prices, repricing
 from monitor.usage.model import Tokens
@@ -54,6 +55,16 @@ WRONG = (
 async def test_a_price_that_cannot_be_is_refused(api: httpx.AsyncClient) -> None:
     answers = [(await api.post("/api/v1/prices", json=NEW | wrong)).status_code for wrong in WRONG]
     assert answers == [422] * len(WRONG)
+
+
+async def test_questions_about_prices_that_cannot_be_are_refused(api: httpx.AsyncClient) -> None:
+    cursors = ("x", encode(["m", "no-id"]), encode(["m\x00", str(PLATFORM_TENANT)]))
+    asked = ({"q": "a\x00"}, *({"cursor": cursor} for cursor in cursors))
+    answers = [(await api.get("/api/v1/prices", params=query)).status_code for query in asked]
+    assert answers == [422, 400, 400, 400]
+    asked_match = ({"model": "a\x00"}, {"model": ""}, {"model": "m", "at": "soon"})
+    answers = [(await api.get("/api/v1/prices/match", params=query)).status_code for query in asked_match]
+    assert answers == [422] * 3
 
 
 async def test_prices_are_paged(api: httpx.AsyncClient, db: Database) -> None:
