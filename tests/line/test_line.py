@@ -218,7 +218,7 @@ def test_long_fuzzing_neither_crashes_nor_grows() -> None:
     tracemalloc.start()
     try:
         # Heads that are never seen again: what is remembered of them has an end.
-        for number in range(60):
+        for number in range(40):
             read(reader, "\n".join(f"m,host=h{number}x{n} value=1 {NOW}000" for n in range(2000)).encode())
         grown, _ = tracemalloc.get_traced_memory()
     finally:
