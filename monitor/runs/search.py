@@ -5,9 +5,9 @@ over `words`, newest first within the window that was asked for: a part of a wor
 up to date beside the row, and the index on time bounds what is read.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -17,6 +17,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.errors import NotFound
+from monitor.ids import uuid7_floor, uuid7_time
 
 STEPS_AT_MOST = 10_000
 """Steps of one trace that its page shows."""
@@ -196,73 +197,76 @@ async def list_traces(
     return [TraceRow(**row) for row in rows.mappings()]
 
 
-_FIRST, _LAST = f"CAST('{UUID(int=0)}' AS uuid)", f"CAST('{UUID(int=2**128 - 1)}' AS uuid)"
-# Two statements however large the trace is: what it comes to with its runs, and its steps.
-_RUNS = text(f"""
-    SELECT {_ROW},
-           (SELECT jsonb_agg(jsonb_build_object(
-                'id', t.id, 'agent', a.external_id, 'parent_task_id', t.parent_task_id,
-                'execution_id', t.execution_id, 'task_type', t.task_type, 'description', t.description,
-                'status', t.status, 'error_message', t.error_message, 'error_fingerprint', t.error_fingerprint,
-                'tokens', t.tokens_used, 'cost_usd', CAST(t.cost_usd AS text), 'duration_ms', t.duration_ms)
-                ORDER BY t.id)
-            FROM tasks t JOIN agents a ON a.tenant_id = t.tenant_id AND a.id = t.agent_id
-            WHERE t.tenant_id = :tenant_id AND t.trace_id = :trace_id
-              AND t.id BETWEEN coalesce(r.first_id, {_FIRST}) AND coalesce(r.last_id, {_LAST})) AS run_tasks,
-           (SELECT jsonb_agg(jsonb_build_object(
-                'id', t.id, 'task_id', t.task_id, 'tool_name', t.tool_name, 'status', t.status,
-                'error_message', t.error_message, 'duration_ms', t.duration_ms) ORDER BY t.id)
-            FROM tool_executions t WHERE t.tenant_id = :tenant_id AND t.trace_id = :trace_id) AS run_tools,
-           (SELECT jsonb_agg(jsonb_build_object('id', e.id, 'name', e.name, 'status', e.status) ORDER BY e.id)
-            FROM workflow_executions e WHERE e.tenant_id = :tenant_id AND e.trace_id = :trace_id) AS run_executions
-    FROM (SELECT 1) one LEFT JOIN traces r ON r.tenant_id = :tenant_id AND r.trace_id = :trace_id
+# Two statements however large the trace is: when it was, and then everything in it, as JSON, from the few partitions of
+# that time.
+_KNOWN = text(f"SELECT {_ROW}, r.first_id, r.last_id FROM traces r WHERE r.tenant_id = :tenant_id AND r.trace_id = :id")
+_OF = "{0}.tenant_id = :tenant_id AND {0}.trace_id = :id AND {0}.id BETWEEN CAST(:low AS uuid) AND CAST(:high AS uuid)"
+_PAGE = text(f"""
+    SELECT steps.errors, steps.found, CAST(steps.shown AS text) AS steps, CAST(tasks.shown AS text) AS tasks,
+           CAST(tools.shown AS text) AS tools, CAST(executions.shown AS text) AS executions
+    FROM (
+        SELECT count(*) AS found, count(*) FILTER (WHERE s.status = 'error') AS errors,
+               json_agg(json_build_object(
+                   'span_id', s.span_id, 'parent_id', s.parent_id, 'id', s.id, 'kind', s.kind, 'name', s.name,
+                   'status', s.status, 'agent', s.agent, 'service', s.service, 'started_at', s.started_at,
+                   'ended_at', s.ended_at, 'facts', s.facts, 'attributes', s.attributes, 'events', s.events,
+                   'links', s.links, 'tokens', m.input_tokens + m.output_tokens,
+                   'cost_usd', CAST(m.cost_usd AS text)) ORDER BY s.id) AS shown
+        FROM (SELECT * FROM spans s WHERE {_OF.format("s")} ORDER BY s.id LIMIT :limit) s
+        LEFT JOIN (SELECT * FROM model_calls m WHERE {_OF.format("m")}) m ON m.id = s.id
+    ) steps, (
+        SELECT json_agg(json_build_object(
+                   'id', t.id, 'agent', a.external_id, 'parent_task_id', t.parent_task_id,
+                   'execution_id', t.execution_id, 'task_type', t.task_type, 'description', t.description,
+                   'status', t.status, 'error_message', t.error_message, 'error_fingerprint', t.error_fingerprint,
+                   'tokens', t.tokens_used, 'cost_usd', CAST(t.cost_usd AS text), 'duration_ms', t.duration_ms)
+                   ORDER BY t.id) AS shown
+        FROM tasks t JOIN agents a ON a.tenant_id = t.tenant_id AND a.id = t.agent_id
+        WHERE {_OF.format("t")}
+    ) tasks, (
+        SELECT json_agg(json_build_object(
+                   'id', t.id, 'task_id', t.task_id, 'tool_name', t.tool_name, 'status', t.status,
+                   'error_message', t.error_message, 'duration_ms', t.duration_ms) ORDER BY t.id) AS shown
+        FROM tool_executions t WHERE {_OF.format("t")}
+    ) tools, (
+        SELECT json_agg(json_build_object('id', e.id, 'name', e.name, 'status', e.status) ORDER BY e.id) AS shown
+        FROM workflow_executions e WHERE e.tenant_id = :tenant_id AND e.trace_id = :id
+    ) executions
 """)
-_STEPS = text("""
-    SELECT s.span_id, s.parent_id, s.id, s.kind, s.name, s.status, s.agent, s.service, s.started_at, s.ended_at,
-           CAST(s.facts AS text) AS facts, CAST(s.attributes AS text) AS attributes, CAST(s.events AS text) AS events,
-           CAST(s.links AS text) AS links, c.tokens, c.cost_usd
-    FROM spans s
-    LEFT JOIN LATERAL (
-        SELECT m.input_tokens + m.output_tokens AS tokens, m.cost_usd FROM model_calls m
-        WHERE m.tenant_id = s.tenant_id AND m.id = s.id
-    ) c ON s.kind IN ('call', 'agent')
-    WHERE s.tenant_id = :tenant_id AND s.trace_id = :trace_id
-    ORDER BY s.id LIMIT :limit
-""")
-
-
-_AS_WRITTEN = frozenset({"facts", "attributes", "events", "links"})
+AROUND = timedelta(days=1)
+"""How long before the first and after the last task of a trace its other steps are looked for."""
+_EVER = (UUID(int=0), UUID(int=2**128 - 1))
+_NONE = msgspec.Raw(b"[]")
 
 
 @dataclass(frozen=True, slots=True)
 class TracePage:
-    """One trace. `trace` is None where nothing of it became a task. Steps and runs are in order of their start; a step
-    and the run that it became share their id. What is JSON in a step is encoded already."""
+    """One trace. `trace` is None where nothing of it became a task. Steps and runs are arrays of JSON, in order of
+    their start; a step and the run that it became share their id. `errors`: steps that failed; `cut`: there may be more.
+    """
 
     trace: TraceRow | None
-    tasks: list[dict[str, Any]]
-    tools: list[dict[str, Any]]
-    executions: list[dict[str, Any]]
-    steps: list[dict[str, Any]]
-
-
-def _step(names: Sequence[str], row: Sequence[Any]) -> dict[str, Any]:
-    # What PostgreSQL wrote as JSON goes out as it is.
-    return {
-        name: msgspec.Raw(value) if value is not None and name in _AS_WRITTEN else value
-        for name, value in zip(names, row, strict=True)
-    }
+    errors: int
+    cut: bool
+    tasks: msgspec.Raw
+    tools: msgspec.Raw
+    executions: msgspec.Raw
+    steps: msgspec.Raw
 
 
 async def get_trace(connection: AsyncConnection, tenant_id: UUID, trace_id: str) -> TracePage:
     """A trace with all that it holds, `STEPS_AT_MOST` steps at most. Raises NotFound."""
-    values = {"tenant_id": tenant_id, "trace_id": trace_id}
-    found = dict((await connection.execute(_RUNS, values)).mappings().one())
-    tasks, tools, executions = (found.pop(name) or [] for name in ("run_tasks", "run_tools", "run_executions"))
-    steps = await connection.execute(_STEPS, values | {"limit": STEPS_AT_MOST})
-    trace = None if found["trace_id"] is None else TraceRow(**found)
-    names = list(steps.keys())
-    page = TracePage(trace, tasks, tools, executions, [_step(names, row) for row in steps])
-    if trace is None and not (page.steps or tasks or tools or executions):
+    values: dict[str, Any] = {"tenant_id": tenant_id, "id": trace_id}
+    found = (await connection.execute(_KNOWN, values)).mappings().one_or_none()
+    low, high, trace = *_EVER, None
+    if found is not None:
+        given = dict(found)
+        first, last = uuid7_time(given.pop("first_id")), uuid7_time(given.pop("last_id"))
+        trace = TraceRow(**given)
+        low, high = uuid7_floor(first - AROUND), uuid7_floor(max(last, trace.ended_at or last) + AROUND)
+    values |= {"low": low, "high": high, "limit": STEPS_AT_MOST}
+    row = (await connection.execute(_PAGE, values)).one()
+    if trace is None and not (row.steps or row.tasks or row.tools or row.executions):
         raise NotFound("there is no such trace")
-    return page
+    shown = [msgspec.Raw(one) if one else _NONE for one in (row.tasks, row.tools, row.executions, row.steps)]
+    return TracePage(trace, row.errors, row.found == STEPS_AT_MOST, *shown)

@@ -172,6 +172,17 @@ async def test_a_page_has_the_steps_and_what_they_became(
     assert [made["id"] for made in found["executions"]] == [str(run.id)]
 
 
+async def test_a_page_that_does_not_show_every_step_says_so(
+    api: httpx.AsyncClient, db: Database, tenant: TenantMade, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = trace()
+    for number in range(3):
+        await span(db, tenant.id, one, number)
+    monkeypatch.setattr(search, "STEPS_AT_MOST", 2)
+    found = await get(api, tenant, f"traces/{one}")
+    assert (found["cut"], [step["span_id"][-1] for step in found["steps"]]) == (True, ["0", "1"])
+
+
 async def test_a_page_takes_two_statements(db: Database, tenant: TenantMade, three: list[str]) -> None:
     statements: list[str] = []
     engine = db._engines[Role.APP].sync_engine
