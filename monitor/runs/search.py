@@ -242,7 +242,8 @@ _NONE = msgspec.Raw(b"[]")
 @dataclass(frozen=True, slots=True)
 class TracePage:
     """One trace. `trace` is None where nothing of it became a task. Steps and runs are arrays of JSON, in order of
-    their start; a step and the run that it became share their id. `errors`: steps that failed; `cut`: there may be more.
+    their start; a step and the run that it became share their id. `errors`: steps that failed. `cut`: there may be
+    more.
     """
 
     trace: TraceRow | None

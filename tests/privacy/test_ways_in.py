@@ -102,6 +102,7 @@ async def send_everything(api: httpx.AsyncClient, db: Database, clock: SettableC
         "details": {"to": [MAIL]},
         "cc": MAIL,
     }
+    run = {"agent": "akira-001", "task_type": "mail", "status": "failed", "error_message": f"no {MAIL}", "input": MAIL}
     feedback = {"agent": "akira-001", "thumbs": True, "comment": f"thanks, {MAIL}", "given_by": MAIL}
     answers = [
         await api.post("/v1/traces", json=spans(clock), headers=tenant.headers),
@@ -110,8 +111,10 @@ async def send_everything(api: httpx.AsyncClient, db: Database, clock: SettableC
         await api.post("/api/v1/logs", json=[native] * 600, headers=tenant.headers),
         await api.post(f"/ping/{token}/fail", content=f"died of {MAIL}"),
         await api.post("/api/v1/feedback", json=feedback, headers=tenant.headers),
+        await api.post("/api/v1/tasks", json=run, headers=tenant.headers),
+        await api.post("/api/v2/write", content=f'mail,agent=akira-001 said="to {MAIL}"', headers=tenant.headers),
     ]
-    assert [answer.status_code for answer in answers] == [200, 200, 202, 202, 200, 201]
+    assert [answer.status_code for answer in answers] == [200, 200, 202, 202, 200, 201, 201, 204]
 
 
 def stored(rows: dict[str, list[str]]) -> str:
