@@ -8,15 +8,18 @@ import pytest
 from google.protobuf.message import Message
 from hypothesis import HealthCheck, given, settings
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 
 from monitor.errors import TooLarge, Unreadable
-from monitor.ingest.otlp import protocol, records
+from monitor.ingest.otlp import forms, protocol, reading, records
 from monitor.ingest.otlp.logs import logs
 from monitor.ingest.otlp.metrics import metrics
 from monitor.ingest.otlp.protocol import LOGS, METRICS, TRACES, Encoding, Signal
 from monitor.ingest.otlp.traces import spans
 from monitor.ingest.payloads import Outcome
 from tests.otlp import strategies
+from tests.otlp.requests import traces
 from tests.otlp.spelling import otlp_json
 
 NS = 1_700_000_000_000_000_000
@@ -173,14 +176,16 @@ def test_json_that_is_not_a_request_is_unreadable(body: bytes) -> None:
         _decoded(TRACES, body, Encoding.JSON)
 
 
-def test_values_of_protobuf_that_are_nested_too_deeply_are_unreadable() -> None:
-    def field(number: int, content: bytes) -> bytes:
-        size, length = [], len(content)
-        while length > 127:
-            size.append(length & 127 | 128)
-            length >>= 7
-        return bytes([number << 3 | 2, *size, length]) + content
+def field(number: int, content: bytes) -> bytes:
+    """A field of bytes, as protobuf writes it."""
+    size, length = [], len(content)
+    while length > 127:
+        size.append(length & 127 | 128)
+        length >>= 7
+    return bytes([number << 3 | 2, *size, length]) + content
 
+
+def test_values_of_protobuf_that_are_nested_too_deeply_are_unreadable() -> None:
     def nested(depth: int) -> bytes:
         value = field(1, b"x")
         for _ in range(depth):
@@ -203,6 +208,65 @@ def test_protobuf_that_is_cut_off_is_unreadable() -> None:
         _decoded(METRICS, body[:-1], Encoding.PROTOBUF)
 
 
+SPAN = traces(1).resource_spans[0].scope_spans[0].spans[0].SerializeToString()
+
+
+def test_outer_messages_of_protobuf_may_come_in_pieces_and_with_fields_that_are_not_known() -> None:
+    named = Resource(attributes=[KeyValue(key="a", value=AnyValue(string_value="1"))]).SerializeToString()
+    more = Resource(attributes=[KeyValue(key="b", value=AnyValue(int_value=2))]).SerializeToString()
+    # A number, four bytes, eight bytes, and text, in fields 15 to 18.
+    unknown = b"\x78\x96\x01" + b"\x85\x01abcd" + b"\x89\x01abcdefgh" + b"\x92\x01\x04text"
+    part = unknown + field(2, SPAN) + field(1, b"\x0a\x01s")
+    group = field(1, named) + unknown + field(2, part) + field(1, more)
+    kept, _ = _decoded(TRACES, unknown + field(1, group) * 2, Encoding.PROTOBUF)
+    assert [(span.scope.name, span.resource.attributes) for span in kept] == [("s", {"a": "1", "b": 2})] * 2
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"\x0a",
+        b"\x0a\x05abc",
+        b"\x0a\x80",
+        b"\x0a" + b"\xff" * 10,
+        b"\x00\x01",
+        b"\x02\x00",
+        b"\x0b\x0c",
+        b"\x0f",
+        b"\x15abc",
+        field(1, field(2, b"\x12\x09")),
+        field(1, field(2, field(2, SPAN[:-1]))),
+        field(1, field(1, b"\x0a")),
+        field(1, field(2, field(1, b"\xff"))),
+        field(1, field(2, field(2, field(5, b"\xff")))),
+    ],
+)
+def test_damaged_protobuf_is_unreadable(body: bytes) -> None:
+    with pytest.raises(Unreadable):
+        _decoded(TRACES, body, Encoding.PROTOBUF)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"\x0a\x00" * 10,
+        field(1, b"\x12\x00" * 10),
+        field(1, field(2, b"\x12\x00" * 10)),
+        field(1, field(1, b"\x0a\x00" * 10)),
+        field(1, field(2, field(2, SPAN + b"\x4a\x00" * 10))),
+        field(1, field(2, field(2, SPAN + b"\x5a\x00" * 10))),
+        field(1, field(2, field(2, SPAN + field(9, field(2, field(5, b"\x0a\x00" * 10)))))),
+        field(1, field(2, field(2, SPAN + b" " * 1000))),
+    ],
+)
+def test_what_would_take_many_times_its_size_is_too_large(body: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "PIECES_LIMIT", 9)
+    monkeypatch.setattr(reading, "PIECE_BYTES", 1000)
+    monkeypatch.setattr(forms, "VALUES_LIMIT", 9)
+    with pytest.raises(TooLarge):
+        _decoded(TRACES, body, Encoding.PROTOBUF)
+
+
 def test_an_absent_field_and_null_are_the_same() -> None:
     (made,), _ = _read(_span(startTimeUnixNano=NS, name=None, kind=None, attributes=None, status=None, events=None))
     assert made.name == ""
@@ -211,6 +275,6 @@ def test_an_absent_field_and_null_are_the_same() -> None:
 
 
 def test_more_objects_than_the_limit_are_not_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(protocol, "OBJECTS_LIMIT", 3)
+    monkeypatch.setattr(reading, "OBJECTS_LIMIT", 3)
     with pytest.raises(TooLarge):
         _decoded(TRACES, b'{"resourceSpans": [{}, {}, {}]}', Encoding.JSON)

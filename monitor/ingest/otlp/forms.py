@@ -10,10 +10,12 @@ import math
 import re
 from typing import Any, Protocol
 
-from monitor.errors import Unreadable
+from monitor.errors import TooLarge, Unreadable
 
 # As deep as protobuf's own limit of 100 nested messages lets values be, nearly.
 DEPTH_LIMIT = 30
+VALUES_LIMIT = 2_000_000
+"""What has attributes, attributes and elements of lists, in one request in protobuf."""
 _ID = re.compile(r"[0-9a-fA-F]*", re.ASCII)
 _KINDS = ("gauge", "sum", "histogram", "exponential_histogram", "summary")
 
@@ -68,9 +70,13 @@ def _base64(given: bytes) -> str:
 
 
 class ProtobufForm:
-    """Messages of the protobuf package."""
+    """Messages of the protobuf package, of one request: their values are counted."""
+
+    def __init__(self) -> None:
+        self._left = VALUES_LIMIT
 
     def attributes(self, given: Any, depth: int = DEPTH_LIMIT) -> dict[str, Any]:
+        self._count(1 + len(given))
         made: dict[str, Any] = {}
         for pair in given:
             key = pair.key
@@ -98,10 +104,16 @@ class ProtobufForm:
             return _base64(given.bytes_value)
         _check(depth)
         if field == "array_value":
+            self._count(len(given.array_value.values))
             return [self.value(item, depth - 1) for item in given.array_value.values]
         if field == "kvlist_value":
             return self.attributes(given.kvlist_value.values, depth - 1)
         return None
+
+    def _count(self, values: int) -> None:
+        self._left -= values
+        if self._left < 0:
+            raise TooLarge(f"more than {VALUES_LIMIT} values in one request")
 
     def trace_id(self, given: bytes) -> str | None:
         return given.hex() if len(given) == 16 and any(given) else None
@@ -184,7 +196,3 @@ def _bytes(given: str) -> bytes:
         )
     except (binascii.Error, ValueError):
         raise Unreadable("a bytesValue is not base64") from None
-
-
-PROTOBUF = ProtobufForm()
-JSON = JsonForm()

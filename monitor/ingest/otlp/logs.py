@@ -3,22 +3,16 @@
 from typing import Any
 
 from monitor.ingest.otlp.forms import Form, text
+from monitor.ingest.otlp.reading import Records
 from monitor.ingest.otlp.records import LogRecord, Resource, Scope
-from monitor.ingest.otlp.traces import resource_of, scope_of
 
 
-def logs(request: Any, form: Form) -> list[LogRecord]:
-    """All records of an ExportLogsServiceRequest, in its order.
+def logs(given: Records, form: Form) -> list[LogRecord]:
+    """All log records of a request, in its order.
 
     As the protocol wants it, one with an id that is not valid belongs to no trace.
     """
-    kept: list[LogRecord] = []
-    for group in request.resource_logs or ():
-        resource = resource_of(group.resource, form)
-        for part in group.scope_logs or ():
-            scope = scope_of(part.scope, form)
-            kept.extend(_log(resource, scope, given, form) for given in part.log_records or ())
-    return kept
+    return [_log(resource, scope, record, form) for resource, scope, record in given]
 
 
 def _log(resource: Resource, scope: Scope, given: Any, form: Form) -> LogRecord:

@@ -1,8 +1,10 @@
 """Metrics of a request as records. Pure."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from monitor.ingest.otlp.forms import Form, text
+from monitor.ingest.otlp.reading import Records
 from monitor.ingest.otlp.records import (
     Buckets,
     Exemplar,
@@ -20,24 +22,17 @@ from monitor.ingest.otlp.records import (
     SummaryPoint,
     Temporality,
 )
-from monitor.ingest.otlp.traces import resource_of, scope_of
 
 _TEMPORALITIES = {temporality.value: temporality for temporality in Temporality}
 _NO_RECORDED_VALUE = 1
 
 
-def metrics(request: Any, form: Form) -> list[MetricRecord]:
-    """All metrics of an ExportMetricsServiceRequest, in its order. One without data of a known kind says nothing."""
-    kept: list[MetricRecord] = []
-    for group in request.resource_metrics or ():
-        resource = resource_of(group.resource, form)
-        for part in group.scope_metrics or ():
-            scope = scope_of(part.scope, form)
-            for given in part.metrics or ():
-                made = _metric(resource, scope, given, form)
-                if made is not None:
-                    kept.append(made)
-    return kept
+def metrics(given: Records, form: Form) -> Iterator[MetricRecord]:
+    """All metrics of a request, in its order. One without data of a known kind says nothing."""
+    for resource, scope, metric in given:
+        made = _metric(resource, scope, metric, form)
+        if made is not None:
+            yield made
 
 
 def _metric(resource: Resource, scope: Scope, given: Any, form: Form) -> MetricRecord | None:

@@ -10,26 +10,21 @@ from enum import StrEnum
 from typing import Any
 
 import msgspec
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import Message
 from google.rpc.code_pb2 import Code
 from google.rpc.status_pb2 import Status
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest, ExportLogsServiceResponse
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
-    ExportMetricsServiceRequest,
-    ExportMetricsServiceResponse,
-)
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
-    ExportTraceServiceRequest,
-    ExportTraceServiceResponse,
-)
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
+from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from monitor.errors import TooLarge, Unreadable
-from monitor.ingest.otlp import messages
-from monitor.ingest.otlp.forms import JSON, PROTOBUF, Form
+from monitor.ingest.otlp import messages, reading
+from monitor.ingest.otlp.forms import Form
+from monitor.ingest.otlp.reading import Names, Records
 from monitor.ingest.payloads import Outcome
 
-# More JSON objects than this are refused before they are made: each takes a hundred bytes, and two to write.
-OBJECTS_LIMIT = 2_000_000
 _NAMED = 5
 _MESSAGE_LIMIT = 1000
 
@@ -56,15 +51,19 @@ class Encoding(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """One of traces, metrics, logs. `noun` is one of what it holds, `rejected` the field that counts those refused."""
+    """One of traces, metrics, logs. `noun` is one of what it holds, `rejected` the field that counts those refused.
+
+    `record` is the protobuf message of one, `response` that of an answer; `json` reads a request in JSON.
+    """
 
     name: str
     service: str
     noun: str
     rejected: str
-    request: Callable[[], Message]
+    record: Callable[[], Message]
     response: Callable[..., Message]
-    json: Any
+    json: msgspec.json.Decoder[Any]
+    names: Names
 
     @property
     def path(self) -> str:
@@ -77,46 +76,39 @@ TRACES = Signal(
     "opentelemetry.proto.collector.trace.v1.TraceService",
     "span",
     "rejected_spans",
-    ExportTraceServiceRequest,
+    Span,
     ExportTraceServiceResponse,
     messages.TRACES,
+    Names("resource_spans", "scope_spans", "spans"),
 )
 METRICS = Signal(
     "metrics",
     "opentelemetry.proto.collector.metrics.v1.MetricsService",
     "data point",
     "rejected_data_points",
-    ExportMetricsServiceRequest,
+    Metric,
     ExportMetricsServiceResponse,
     messages.METRICS,
+    Names("resource_metrics", "scope_metrics", "metrics"),
 )
 LOGS = Signal(
     "logs",
     "opentelemetry.proto.collector.logs.v1.LogsService",
     "log record",
     "rejected_log_records",
-    ExportLogsServiceRequest,
+    LogRecord,
     ExportLogsServiceResponse,
     messages.LOGS,
+    Names("resource_logs", "scope_logs", "log_records"),
 )
 SIGNALS = (TRACES, METRICS, LOGS)
 
 
-def read(signal: Signal, body: bytes, encoding: Encoding) -> tuple[Any, Form]:
-    """A request's message and how to ask it. Raises Unreadable, TooLarge."""
+def read(signal: Signal, body: bytes, encoding: Encoding) -> tuple[Records, Form]:
+    """A request's records and how to ask them. Raises Unreadable and TooLarge, now or while records are taken."""
     if encoding is Encoding.PROTOBUF:
-        message = signal.request()
-        try:
-            message.ParseFromString(body)
-        except DecodeError as fault:
-            raise Unreadable(f"the body is not a protobuf message of {signal.name}: {fault}") from None
-        return message, PROTOBUF
-    if body.count(b"{") > OBJECTS_LIMIT:
-        raise TooLarge(f"more than {OBJECTS_LIMIT} objects in one request")
-    try:
-        return signal.json.decode(body), JSON
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
-        raise Unreadable(f"the body is not JSON of {signal.name}: {fault}") from None
+        return reading.from_protobuf(signal.record, body)
+    return reading.from_json(signal.json, signal.names, body)
 
 
 def success(signal: Signal, outcome: Outcome, encoding: Encoding) -> bytes:

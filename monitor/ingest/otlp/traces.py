@@ -3,6 +3,7 @@
 from typing import Any
 
 from monitor.ingest.otlp.forms import Form, text
+from monitor.ingest.otlp.reading import Records
 from monitor.ingest.otlp.records import Resource, Scope, SpanEvent, SpanKind, SpanLink, SpanRecord, StatusCode
 from monitor.ingest.payloads import Outcome
 from monitor.ingest.values import Fault
@@ -11,32 +12,14 @@ _KINDS = {kind.value: kind for kind in SpanKind}
 _CODES = {code.value: code for code in StatusCode}
 
 
-def resource_of(given: Any, form: Form) -> Resource:
-    """A resource, empty where there is none."""
-    return Resource({} if given is None else form.attributes(given.attributes))
-
-
-def scope_of(given: Any, form: Form) -> Scope:
-    """A scope, empty where there is none."""
-    if given is None:
-        return Scope("", "", {})
-    return Scope(text(given.name), text(given.version), form.attributes(given.attributes))
-
-
-def spans(request: Any, form: Form, outcome: Outcome) -> dict[int, SpanRecord]:
-    """The spans of an ExportTraceServiceRequest by their place in it; those without valid ids go into `outcome`."""
+def spans(given: Records, form: Form, outcome: Outcome) -> dict[int, SpanRecord]:
+    """The spans of a request by their place in it; those without valid ids go into `outcome`."""
     kept: dict[int, SpanRecord] = {}
-    index = 0
-    for group in request.resource_spans or ():
-        resource = resource_of(group.resource, form)
-        for part in group.scope_spans or ():
-            scope = scope_of(part.scope, form)
-            for given in part.spans or ():
-                try:
-                    kept[index] = _span(resource, scope, given, form)
-                except Fault as fault:
-                    outcome.reject(index, str(fault))
-                index += 1
+    for index, (resource, scope, span) in enumerate(given):
+        try:
+            kept[index] = _span(resource, scope, span, form)
+        except Fault as fault:
+            outcome.reject(index, str(fault))
     return kept
 
 
