@@ -282,6 +282,7 @@ PAGED = (
     "GET /api/v1/errors/{fingerprint}/occurrences",
     "GET /api/v1/scores",
     "GET /api/v1/deployments",
+    "GET /api/v1/unmapped",
     "GET /api/v1/tasks",
     "GET /api/v1/workflow-executions",
     "GET /api/v1/tool-executions",
