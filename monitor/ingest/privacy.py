@@ -39,7 +39,8 @@ _NAMES = ("user", "conversation")
 _CONTENT_NAME = re.compile(
     r"(?:^|[._])(?:prompts?|completions?|contents?|messages|inputs?|outputs?)(?:\.\d+)*$"
     r"|(?:^|\.)(?:text|results?|args|arguments|documents|explanation|reasoning|thinking)(?:\.\d+)*$"
-    r"|(?:^|[._])(?:tool|function|call)_(?:results?|parameters|arguments)$"
+    r"|(?:^|[._])(?:tool|function|call)_(?:results?|responses?|parameters|arguments)$"
+    r"|^responses?$|(?:^|[._])(?:bash|full)_command$"
     r"|(?:^|[._])system_instructions$|(?:^|[._])(?:request|response)[._](?:body|text)$|^body$|^(?:input|output)\.value$"
     r"|^(?:llm\.(?:input_messages|output_messages|prompt_template)|ai\.(?:prompt|response|toolCall))\.",
     re.IGNORECASE,

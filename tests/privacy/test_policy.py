@@ -98,6 +98,7 @@ def test_contents_that_are_withheld_are_hashed_and_the_rest_is_redacted() -> Non
         "gen_ai.tool.call.result", "gen_ai.retrieval.documents", "gen_ai.retrieval.query.text",
         "gen_ai.evaluation.explanation", "input.value", "output.value", "llm.input_messages.0.message.content",
         "llm.prompts", "traceloop.entity.input", "ai.prompt.messages", "ai.response.text", "prompt", "tool_parameters",
+        "response", "tool_response", "bash_command", "full_command",
         "tool_result", "retrieval.documents.0.document.content", "embedding.text", "response_body",
         "http.request.body", "body",
     ],
