@@ -26,6 +26,7 @@ from monitor.ids import from_microseconds
 from monitor.ingest.logs import LogDraft, LogKind
 from monitor.ingest.payloads import Outcome
 from monitor.ingest.service import Ingest
+from monitor.ingest.spending import keep_spending
 from monitor.principal import Principal, Scope, TenantStatus
 from monitor.runs import touched
 from monitor.runs.assembly import Assembled, Finished, assemble
@@ -129,7 +130,7 @@ class Assembler:
             known = [await _known(connection, one) for one in made]
             await asyncio.gather(*(self._log_finished(*one) for one in zip(made, known, strict=True)))
             for one in made:
-                later += await _write(connection, one, now)
+                later += await self._write(connection, one, now)
             await touched.add(connection, later)
         self._traces.inc(len(told))
         self._steps.inc(sum(len(one.steps) for one in told.values()))
@@ -170,10 +171,30 @@ class Assembler:
             # What is older than any log that is kept has none.
             if str(run.task_id) not in known and run.ended_us >= window.oldest_us:
                 drafts.append(_draft(len(drafts), run))
-        principal = Principal(made.tenant_id, TenantStatus.ACTIVE, frozenset({Scope.INGEST}))
-        await self._ingest.keep_logs(principal, drafts, outcome)
+        await self._ingest.keep_logs(_principal(made.tenant_id), drafts, outcome)
         for index, error in outcome.rejected:
             _log.warning("the execution of a task was refused", task=str(drafts[index].external_id), error=error)
+
+    async def _write(self, connection: AsyncConnection, made: Made, now: datetime) -> list[Errand]:
+        """Make the tables equal to what a tenant's traces say; returns what is to be done later."""
+        trace_ids = list(made.traces)
+        runs = [one.runs for one in made.assembled.values()]
+        calls = [call for one in runs for call in one.calls]
+        tasks = [task.id for one in runs for task in one.tasks]
+        executions = [execution.id for one in runs for execution in one.executions]
+        posted = await put_calls(
+            connection, made.tenant_id, calls, trace_ids=trace_ids, tasks=tasks, executions=executions
+        )
+        totals = {**posted.tasks, **posted.executions}
+        starts = [node.step.started_us for trace in made.traces.values() for node in trace.nodes]
+        within = (from_microseconds(min(starts)), from_microseconds(max(starts))) if starts else None
+        await keep_spending(self._ingest, _principal(made.tenant_id), posted)
+        await put_runs(connection, made.tenant_id, runs, trace_ids=trace_ids, within=within, totals=totals)
+        return [
+            errand
+            for trace_id, trace in made.traces.items()
+            for errand in _next((made.tenant_id, trace_id), trace, made.assembled[trace_id], now)
+        ]
 
     async def _put_aside(self, key: Key, fault: BaseException, now: datetime) -> None:
         """Leave a trace that cannot be assembled alone for a while, ever longer."""
@@ -230,23 +251,8 @@ async def _known(connection: AsyncConnection, made: Made) -> Collection[str]:
     return frozenset((await connection.execute(_LOGGED, given)).scalars())
 
 
-async def _write(connection: AsyncConnection, made: Made, now: datetime) -> list[Errand]:
-    """Make the tables equal to what a tenant's traces say; returns what is to be done later."""
-    trace_ids = list(made.traces)
-    runs = [one.runs for one in made.assembled.values()]
-    calls = [call for one in runs for call in one.calls]
-    tasks = [task.id for one in runs for task in one.tasks]
-    executions = [execution.id for one in runs for execution in one.executions]
-    posted = await put_calls(connection, made.tenant_id, calls, trace_ids=trace_ids, tasks=tasks, executions=executions)
-    totals = {**posted.tasks, **posted.executions}
-    starts = [node.step.started_us for trace in made.traces.values() for node in trace.nodes]
-    within = (from_microseconds(min(starts)), from_microseconds(max(starts))) if starts else None
-    await put_runs(connection, made.tenant_id, runs, trace_ids=trace_ids, within=within, totals=totals)
-    return [
-        errand
-        for trace_id, trace in made.traces.items()
-        for errand in _next((made.tenant_id, trace_id), trace, made.assembled[trace_id], now)
-    ]
+def _principal(tenant_id: UUID) -> Principal:
+    return Principal(tenant_id, TenantStatus.ACTIVE, frozenset({Scope.INGEST}))
 
 
 def _draft(index: int, run: Finished) -> LogDraft:

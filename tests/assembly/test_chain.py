@@ -178,3 +178,31 @@ async def test_agents_are_seen_when_their_steps_come(chain: Chain) -> None:
 async def test_statuses_are_kept(chain: Chain) -> None:
     await chain.keep([replace(step, status=StepStatus.OK) for step in told(chain, corpus.conversation)])
     assert {row["status"] for row in await chain.rows("SELECT status FROM spans")} == {"ok"}
+
+
+_SPENT = """
+    SELECT a.external_id AS agent, s.metric, s.unit, s.kind, sum(p.value) AS total
+    FROM samples p JOIN series s ON s.id = p.series_id JOIN agents a ON a.id = s.agent_id
+    WHERE s.metric IN ('tokens', 'cost_usd') GROUP BY 1, 2, 3, 4 ORDER BY 1, 2
+"""
+
+
+async def test_calls_are_points_that_rules_can_sum(chain: Chain) -> None:
+    steps = told(chain)
+    await chain.keep(steps[:5])
+    await chain.assemble()
+    await chain.keep(steps)
+    await chain.assemble()
+    points = await chain.rows(_SPENT)
+    assert {(row["agent"], row["total"]) for row in points if row["metric"] == "tokens"} == {
+        ("researcher", 15.0), ("writer", 100.0), ("critic", 10.0),
+    }  # fmt: skip
+    ledger = await chain.rows(
+        "SELECT a.external_id AS agent, sum(c.cost_usd) AS total FROM model_calls c JOIN agents a ON a.id = c.agent_id "
+        "WHERE c.cost_usd IS NOT NULL GROUP BY 1"
+    )
+    costs = {row["agent"]: float(row["total"]) for row in ledger}
+    assert {row["agent"]: row["total"] for row in points if row["metric"] == "cost_usd"} == costs
+    assert {(row["metric"], row["unit"], row["kind"]) for row in points} <= {
+        ("tokens", "tokens", "delta"), ("cost_usd", "USD", "delta"),
+    }  # fmt: skip

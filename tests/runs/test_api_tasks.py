@@ -217,6 +217,10 @@ async def test_tokens_and_cost_become_one_line_of_the_ledger(
     assert (agent["total_tokens_used"], agent["total_cost_usd"], agent["total_tasks_completed"]) == (1100, "0.0123", 1)
     sums = await told(api, tokens_used=50, cost_usd="0.5")
     assert (sums["input_tokens"], sums["tokens_used"], sums["cost_usd"]) == (50, 50, "0.5")
+    points = await rows(db, tenant.id, "samples JOIN series ON series.id = samples.series_id")
+    spent = {(row["metric"], row["tags"].get("model")): row["value"] for row in points}
+    assert spent["cost_usd", "claude-opus-4-1"] == 0.0123
+    assert (spent["tokens", "claude-opus-4-1"], spent["tokens", None], spent["cost_usd", None]) == (1100, 50, 0.5)
 
 
 async def test_a_task_that_ended_is_an_execution_of_its_agent_once(

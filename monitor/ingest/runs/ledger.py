@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from monitor.usage.ledger import put_calls
+from monitor.usage.ledger import Posted, put_calls
 from monitor.usage.model import Call, Tokens
 
 _BEFORE = text("""
@@ -41,12 +41,12 @@ async def calls_before(connection: AsyncConnection, tenant_id: UUID, ids: Collec
     }
 
 
-async def post_calls(connection: AsyncConnection, tenant_id: UUID, calls: Sequence[Call]) -> None:
+async def post_calls(connection: AsyncConnection, tenant_id: UUID, calls: Sequence[Call]) -> Posted:
     """Keep them; the tasks and executions that are stored get their totals."""
     executions = {call.execution_id for call in calls if call.execution_id is not None}
     found = await connection.execute(_WORKFLOWS, {"tenant": tenant_id, "ids": list(executions)})
     called = {row.id: row.name for row in found}
-    await put_calls(
+    return await put_calls(
         connection,
         tenant_id,
         [replace(call, workflow=called.get(call.execution_id) if call.execution_id else None) for call in calls],

@@ -28,12 +28,13 @@ from monitor.ingest.runs.bodies import ExecutionIn, InteractionIn, TaskIn, ToolI
 from monitor.ingest.runs.building import Run, Said
 from monitor.ingest.runs.ledger import calls_before, post_calls
 from monitor.ingest.service import Ingest
+from monitor.ingest.spending import keep_spending
 from monitor.principal import Principal
 from monitor.runs import names, reading, store
 from monitor.runs.model import Execution, Interaction, Runs, RunStatus, Source, Task, ToolExecution
 from monitor.runs.names import RunKind
 from monitor.runs.tables import Workflow
-from monitor.usage.ledger import share_lock
+from monitor.usage.ledger import Posted, share_lock
 from monitor.usage.model import Call
 
 
@@ -107,11 +108,11 @@ class Taking:
             runs = _runs_of([row.run for row in kept if row.run is not None])
             await store.put_runs(connection, tenant_id, [runs], source=Source.API)
             calls = {row.call.id: row.call for row in kept if row.call is not None}
-            if calls:
-                await post_calls(connection, tenant_id, list(calls.values()))
+            posted = await post_calls(connection, tenant_id, list(calls.values())) if calls else Posted()
             ids = [row.run.id for row in kept if row.run is not None]
             stored = await reading.get_runs(connection, tenant_id, self.kind.name, ids)
         if self.kind is TASK:
+            await keep_spending(self.ingest, self.principal, posted)
             await self._log(kept, stored)
         return stored
 
