@@ -85,8 +85,10 @@ _LOCK = """
     SELECT id FROM workflow_executions WHERE tenant_id = %s AND (id = ANY (%s) OR trace_id = ANY (%s))
     ORDER BY id FOR NO KEY UPDATE
 """
+# Not `id <> ALL (…)`: where that is planned for any array, each row is compared with all of it.
 _GONE = """
-    DELETE FROM {table} WHERE tenant_id = %s AND trace_id = ANY (%s) AND source = 'trace' AND id <> ALL (%s)
+    DELETE FROM {table} r WHERE tenant_id = %s AND trace_id = ANY (%s) AND source = 'trace'
+    AND NOT EXISTS (SELECT FROM unnest(%s::uuid[]) AS kept (id) WHERE kept.id = r.id)
     AND id BETWEEN %s AND %s {returning}
 """
 _COUNT = """
