@@ -8,6 +8,7 @@ import asyncio
 import hashlib
 import secrets
 import string
+import time
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -79,7 +80,7 @@ class Authenticator:
         """The principal of an API key. Raises Unauthenticated."""
         hashed = digest(key)
         known = self._known.get(hashed)
-        elapsed = asyncio.get_running_loop().time()
+        elapsed = time.monotonic()
         if known is None or elapsed - known.read_at > CACHE_SECONDS:
             # One look-up for all requests that wait for it: a busy key has many of them in flight.
             looking = self._looking.get(hashed)

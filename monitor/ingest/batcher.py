@@ -6,6 +6,7 @@ everybody is told to come again, and the next batch finds a new connection by it
 """
 
 import asyncio
+import sys
 import time
 from collections import deque
 from typing import Any
@@ -26,6 +27,8 @@ from monitor.series.store import SeriesStore
 # on two cores 50,000 points/s in the place of 70,000, and no more logs.
 WRITERS = 1
 BATCH_WEIGHT = 20_000
+# So many requests are not parted.
+TOGETHER = 16
 QUEUE_WEIGHT = 400_000
 # Connections that a pool kept from before a restart of the database fail one by one.
 ATTEMPTS = 25
@@ -57,6 +60,8 @@ class Batcher:
 
     async def start(self) -> None:
         """Start the writers. They connect when there is something to write."""
+        # Once: asking for the running loop is a system call (getpid) each time, as dear as decoding a log.
+        self._loop = asyncio.get_running_loop()
         self._tasks = [asyncio.create_task(self._supervise()) for _ in range(self._writers)]
 
     async def close(self) -> None:
@@ -77,6 +82,7 @@ class Batcher:
             raise Unavailable("the collector is shutting down")
         if self._queued + weight > QUEUE_WEIGHT and self._queue:
             raise Full("too many rows wait to be stored")
+        job.done = self._loop.create_future()
         self._queue.append((weight, job))
         self._queued += weight
         self._ready.set()
@@ -120,7 +126,7 @@ class Batcher:
 
     async def _serve(self, connection: Connection, pipeline: Pipeline) -> None:
         """Commit batch after batch on one connection. Raises DatabaseDown when it is lost."""
-        used = time.monotonic()
+        used, batch = time.monotonic(), list[Job]()
         while await self._some():
             # After a rest, see whether the connection still works before a batch is risked on it.
             if time.monotonic() - used > REST:
@@ -128,14 +134,18 @@ class Batcher:
             used = time.monotonic()
             # Let those who arrived in the same turn of the loop come along.
             await asyncio.sleep(0)
-            batch = self._take()
+            # Those who were answered last are about to come again. Half of all is taken, so that this process reads the
+            # other half while the database writes: with all in one batch each would wait for the other in turn.
+            batch = self._take(most=max(TOGETHER, (len(batch) + len(self._queue) + 1) // 2))
             if batch:
                 await self._settle(connection, pipeline, batch)
 
-    def _take(self, *, everything: bool = False) -> list[Job]:
+    def _take(self, *, most: int = sys.maxsize, everything: bool = False) -> list[Job]:
         batch: list[Job] = []
         total = 0
-        while self._queue and (everything or not batch or total + self._queue[0][0] <= BATCH_WEIGHT):
+        while (
+            self._queue and len(batch) < most and (everything or not batch or total + self._queue[0][0] <= BATCH_WEIGHT)
+        ):
             weight, job = self._queue.popleft()
             total += weight
             batch.append(job)

@@ -76,7 +76,7 @@ class JobPoints:
 
 @dataclass(slots=True, eq=False)
 class Job:
-    """What one request wants to be written, and the future that is done when it is.
+    """What one request wants to be written; `done` is made when it is submitted, and done when it is committed.
 
     `seen`: microseconds of receipt, for agents with neither logs nor heartbeats here. `touches`: news for the
     alerter, by agent, as bits of `Touch`: plain integers, since an IntFlag costs a microsecond each time. `refuse` is
@@ -93,7 +93,7 @@ class Job:
     touches: dict[UUID, int] = field(default_factory=dict)
     stamp: Stamp | None = None
     refuse: Callable[[int, str], None] = lambda _row, _error: None
-    done: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    done: asyncio.Future[None] = field(init=False)
 
     @property
     def weight(self) -> int:
@@ -118,7 +118,6 @@ class Job:
         for place in gone:
             self.refuse(self.points.rows[place], refused[self.points.series_ids[place]])
         self.points = self.points.at(kept)
-        self.done = asyncio.get_running_loop().create_future()
         return bool(gone)
 
 

@@ -9,6 +9,7 @@ import asyncio
 import functools
 import hashlib
 import re
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -220,7 +221,7 @@ class Privacy:
     async def of(self, tenant_id: UUID) -> Policy:
         """A tenant's policy. Raises DatabaseDown where it is not known: nothing is stored without it."""
         known = self._known.get(tenant_id)
-        elapsed = asyncio.get_running_loop().time()
+        elapsed = time.monotonic()
         if known is not None and elapsed - known[0] <= CACHE_SECONDS:
             return known[2]
         looking = self._looking.get(tenant_id)
