@@ -6,7 +6,6 @@ everybody is told to come again, and the next batch finds a new connection by it
 """
 
 import asyncio
-import sys
 import time
 from collections import deque
 from typing import Any
@@ -27,8 +26,8 @@ from monitor.series.store import SeriesStore
 # on two cores 50,000 points/s in the place of 70,000, and no more logs.
 WRITERS = 1
 BATCH_WEIGHT = 20_000
-# So many requests are not parted.
-TOGETHER = 16
+# So much is not parted: about what a commit costs whatever is in it.
+TOGETHER = 200
 QUEUE_WEIGHT = 400_000
 # Connections that a pool kept from before a restart of the database fail one by one.
 ATTEMPTS = 25
@@ -126,7 +125,7 @@ class Batcher:
 
     async def _serve(self, connection: Connection, pipeline: Pipeline) -> None:
         """Commit batch after batch on one connection. Raises DatabaseDown when it is lost."""
-        used, batch = time.monotonic(), list[Job]()
+        used, answered = time.monotonic(), 0
         while await self._some():
             # After a rest, see whether the connection still works before a batch is risked on it.
             if time.monotonic() - used > REST:
@@ -136,16 +135,16 @@ class Batcher:
             await asyncio.sleep(0)
             # Those who were answered last are about to come again. Half of all is taken, so that this process reads the
             # other half while the database writes: with all in one batch each would wait for the other in turn.
-            batch = self._take(most=max(TOGETHER, (len(batch) + len(self._queue) + 1) // 2))
+            batch = self._take(max(TOGETHER, (answered + self._queued) // 2))
+            answered = sum(job.weight for job in batch)
             if batch:
                 await self._settle(connection, pipeline, batch)
 
-    def _take(self, *, most: int = sys.maxsize, everything: bool = False) -> list[Job]:
+    def _take(self, most: int = BATCH_WEIGHT, *, everything: bool = False) -> list[Job]:
+        """Jobs of at most BATCH_WEIGHT, and not many more than `most`."""
         batch: list[Job] = []
         total = 0
-        while (
-            self._queue and len(batch) < most and (everything or not batch or total + self._queue[0][0] <= BATCH_WEIGHT)
-        ):
+        while self._queue and (everything or not batch or (total < most and total + self._queue[0][0] <= BATCH_WEIGHT)):
             weight, job = self._queue.popleft()
             total += weight
             batch.append(job)
