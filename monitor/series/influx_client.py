@@ -23,7 +23,7 @@ from monitor.series.columns import Float, Int
 
 WRITE_TIMEOUT = 5.0
 QUERY_TIMEOUT = 30.0
-REQUEST_BYTES = 900_000
+REQUEST_BYTES = 250_000
 CONNECTIONS = 20
 _LARGE = 200_000
 _MICROSECONDS: Any = "us"  # typed as a class of constants that it is not
@@ -122,20 +122,24 @@ class Influx:
             await client.close()
 
     async def write(self, bucket: str, lines: bytes) -> None:
-        """Write line protocol with times in microseconds; large bodies in several requests.
+        """Write line protocol with times in microseconds; large bodies in several requests, all at once. No two lines
+        may be of one series and time: which of them would win is open.
 
         Raises SeriesDown when it may succeed later; some of it may be written then. Raises Refusal when some of it
         never will: what can be written is written, unless the message is of lines that could not be read.
         """
-        refusals: list[str] = []
-        for part in _parts(lines):
-            try:
-                async with answering(WRITE_TIMEOUT):
-                    await self.client.write_api().write(bucket, self.org, part, write_precision=_MICROSECONDS)
-            except Refusal as fault:
-                refusals.append(fault.message)
+        # All are waited for: none may still be on its way when the caller goes on.
+        done = await asyncio.gather(*(self._write(bucket, part) for part in _parts(lines)), return_exceptions=True)
+        refusals = [fault.message for fault in done if isinstance(fault, Refusal)]
+        for fault in done:
+            if isinstance(fault, BaseException) and not isinstance(fault, Refusal):
+                raise fault
         if refusals:
             raise Refusal("; ".join(refusals))
+
+    async def _write(self, bucket: str, part: bytes) -> None:
+        async with answering(WRITE_TIMEOUT):
+            await self.client.write_api().write(bucket, self.org, part, write_precision=_MICROSECONDS)
 
     async def query(self, flux: str, **params: object) -> dict[str, Frame]:
         """The results of a query by the names of their `yield`. Results without rows are absent.
