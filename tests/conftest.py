@@ -1,6 +1,7 @@
 """Fixtures shared by all: a fresh database for each test, a settable clock. Servers: tests/servers/fixtures.py."""
 
 import gc
+import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -12,6 +13,10 @@ import pytest
 
 from monitor.db import Database, Role
 from monitor.embedded import EmbeddedPostgres
+
+# When a process that speaks gRPC forks, gRPC starts its threads anew in the child, which breaks what is about to become
+# another program there: servers that are started as another user, which needs a fork, said nothing and did not start.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
 pytest_plugins = ("tests.parts", "tests.servers.fixtures")
 
