@@ -10,6 +10,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from hypothesis import settings
 
 from monitor.db import Database, Role
 from monitor.embedded import EmbeddedPostgres
@@ -19,6 +20,13 @@ from monitor.embedded import EmbeddedPostgres
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
 pytest_plugins = ("tests.parts", "tests.servers.fixtures")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The suite says the same of the same code at every run; the long tests look for what nobody has seen yet."""
+    settings.register_profile("suite", derandomize=True)
+    if "not accept" in config.option.markexpr:
+        settings.load_profile("suite")
 
 
 def pytest_sessionfinish() -> None:

@@ -266,13 +266,8 @@ def _plain(name: str) -> str:
 
 
 def _fullness(step: Step) -> tuple[Any, ...]:
-    """Of two steps with one span id, which start at different times, the greater is kept."""
+    """Of two steps with one span id the greater is kept: the fuller one, and where none is fuller always the same."""
     ended = step.ended_us
-    return (
-        ended is not None,
-        ended or 0,
-        len(step.facts),
-        step.started_us,
-        step.name,
-        repr(sorted(step.facts.items())),
-    )
+    told = (step.kind, step.status, step.parent_id or "", step.agent or "", step.service or "")
+    rest = (sorted(step.facts.items()), sorted(step.attributes.items()), step.events, step.links)
+    return (ended is not None, ended or 0, len(step.facts), step.started_us, step.name, told, repr(rest))

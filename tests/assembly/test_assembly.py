@@ -269,6 +269,19 @@ def steps_of_one_trace(draw: st.DrawFn) -> list[Step]:
     return made
 
 
+def test_of_two_equally_full_tellings_the_order_does_not_choose() -> None:
+    first = told(corpus.conversation)[0]
+    others = [
+        replace(first, kind=StepKind.WORKFLOW),
+        replace(first, status=StepStatus.ERROR),
+        replace(first, agent="another"),
+        replace(first, service="another", agent=None),
+        replace(first, parent_id="e" * 16),
+    ]
+    for other in others:
+        assert canonical(made([first, other])) == canonical(made([other, first]))
+
+
 @settings(max_examples=400, deadline=None)
 @given(steps_of_one_trace(), st.randoms(use_true_random=False), st.sets(st.sampled_from(SPANS)))
 def test_any_tangle_comes_to_one_result(steps: list[Step], rng: random.Random, fresh: set[str]) -> None:
