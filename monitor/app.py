@@ -1,7 +1,6 @@
 """The collector's application: every slice's routes, errors as answers, start and stop."""
 
 import contextlib
-import gc
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from types import MappingProxyType
@@ -11,6 +10,7 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from alerts import routes as alerts
+from monitor import garbage
 from monitor.agents import routes as agents
 from monitor.audit import routes as audit
 from monitor.console import routes as console
@@ -88,7 +88,7 @@ def create_app(deps: Deps, ingest: Ingest, *, closing: Callable[[], Awaitable[No
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         try:
             await ingest.start()
-            _settle_garbage()
+            garbage.settle()
             async with _grpc(deps.settings, app.hot), statsd.taking(ingest):
                 yield
         finally:
@@ -136,17 +136,6 @@ def create_health_app(deps: Deps) -> FastAPI:
     problems.install(app)
     app.include_router(health.router)
     return app
-
-
-def _settle_garbage() -> None:
-    """Keep the collector of reference cycles off what lives as long as the process, and off the hot path.
-
-    A batch makes thousands of tuples and no cycles: with the defaults it sets off collections that walk the whole
-    program, some of them for a tenth of a second.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(100_000, 20, 50)
 
 
 def _version() -> str:

@@ -24,7 +24,7 @@ from alerts.deliver import Deliverer
 from alerts.evaluate import Evaluator
 from alerts.meters import Meters
 from alerts.scheduler import Alerter, Job
-from monitor import clock, log, upkeep
+from monitor import clock, garbage, log, upkeep
 from monitor.app import create_app, create_health_app
 from monitor.audit.store import Recorder
 from monitor.db import Database, Role, shares
@@ -185,6 +185,7 @@ async def alerting(deps: Deps, *, collector: Ingest | None = None) -> AsyncItera
         jobs.append(Job("assembly", ASSEMBLY_EVERY, assembler.run_once))
         alerter = Alerter(evaluator, deliverer, interval=interval, clock=deps.clock, meters=meters, jobs=jobs)
         await alerter.start()
+        garbage.settle()
         try:
             yield
         finally:

@@ -39,6 +39,8 @@ TRACES_AT_ONCE = 500
 """Traces in one transaction."""
 STEPS_AT_ONCE = 20_000
 """Steps in one transaction, unless one trace has more."""
+BATCHES = 2
+"""At the same time, where there is more to do than one holds: while one waits for the database, the other is made."""
 PATIENCE = timedelta(seconds=60)
 """How long a step waits for the parent that would say whose it is."""
 REST = timedelta(milliseconds=1)
@@ -85,14 +87,17 @@ class Assembler:
 
     async def run_once(self, now: datetime) -> int:
         """Assemble what was touched until nothing is left, or for a while; returns how many traces it was."""
-        loop, total = asyncio.get_running_loop(), 0
+        loop, total, batches = asyncio.get_running_loop(), 0, 1
         end = loop.time() + TURN
         while True:
-            count = await self._some(now)
-            total += count
-            if not count or loop.time() >= end:
+            done = await asyncio.gather(*(self._some(now) for _ in range(batches)), return_exceptions=True)
+            for one in done:
+                if isinstance(one, BaseException):
+                    raise one
+                total += one
+            if not any(done) or loop.time() >= end:
                 break
-            now = self._clock()
+            now, batches = self._clock(), BATCHES
         async with self._db.alerter() as connection:
             since = await touched.waiting_since(connection)
         self._lag.set(0 if since is None else max(0.0, (self._clock() - since).total_seconds()))

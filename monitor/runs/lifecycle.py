@@ -5,10 +5,11 @@ status any more. A run that ended goes on only as a new attempt, which is a grea
 """
 
 from collections.abc import Mapping
-from dataclasses import fields, replace
 from datetime import datetime
 from enum import Enum, auto
 from typing import Any, TypeVar
+
+from msgspec.structs import fields, replace
 
 from monitor.errors import Conflict, InvalidInput
 from monitor.runs.model import Execution, RunStatus, Task, ToolExecution, ToolStatus

@@ -1,10 +1,12 @@
 """Runs as the service holds them: what assembly makes of traces, what the API takes, what the store writes. Pure."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
+
+import msgspec
 
 from monitor.usage.model import Call
 
@@ -44,8 +46,7 @@ class Source(StrEnum):
     TRACE = "trace"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Execution:
+class Execution(msgspec.Struct, frozen=True, kw_only=True):
     """One run of a workflow. `workflow_id` is None where nobody defined the workflow that `name` calls it."""
 
     id: UUID
@@ -66,11 +67,10 @@ class Execution:
     completed_at: datetime | None = None
     trace_id: str | None = None
     span_id: str | None = None
-    metadata: dict[str, Any] = field(default_factory=dict)
+    metadata: dict[str, Any] = {}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
+class Task(msgspec.Struct, frozen=True, kw_only=True):
     """One piece of an agent's work. Its tokens and cost are the sums of its own calls, not of its subtasks'."""
 
     id: UUID
@@ -96,11 +96,10 @@ class Task:
     completed_at: datetime | None = None
     trace_id: str | None = None
     span_id: str | None = None
-    metadata: dict[str, Any] = field(default_factory=dict)
+    metadata: dict[str, Any] = {}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToolExecution:
+class ToolExecution(msgspec.Struct, frozen=True, kw_only=True):
     """One call of a tool, MCP included."""
 
     id: UUID
@@ -122,11 +121,10 @@ class ToolExecution:
     completed_at: datetime | None = None
     trace_id: str | None = None
     span_id: str | None = None
-    metadata: dict[str, Any] = field(default_factory=dict)
+    metadata: dict[str, Any] = {}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Interaction:
+class Interaction(msgspec.Struct, frozen=True, kw_only=True):
     """One agent handing over to another, working with it, reviewing or answering it."""
 
     id: UUID

@@ -4,9 +4,10 @@ A dialect turns spans and events into steps (monitor.ingest.normalise), a trace'
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, TypedDict
+
+import msgspec
 
 
 class StepKind(StrEnum):
@@ -81,8 +82,7 @@ class StepStatus(StrEnum):
     ERROR = "error"
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(msgspec.Struct, frozen=True):
     """One span, or an event that stands for one. Times are microseconds since the epoch.
 
     `trace_id` has 32 hex digits, `span_id` and `parent_id` 16; (trace_id, span_id) names a step. `agent` is the
@@ -101,6 +101,6 @@ class Step:
     agent: str | None
     service: str | None
     facts: Facts
-    attributes: dict[str, Any] = field(default_factory=dict)
+    attributes: dict[str, Any] = {}
     events: Sequence[dict[str, Any]] = ()
     links: Sequence[dict[str, Any]] = ()

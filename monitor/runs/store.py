@@ -200,6 +200,7 @@ class _Gone:
     async def remove(self, kind: type[Any], kept: Sequence[Any], returning: str | None = None) -> list[Any]:
         """Take away what is not among `kept`; of each row that goes, the column `returning`."""
         statement = _GONE.format(table=TABLES[kind], returning=f"RETURNING {returning}" if returning else "")
-        given = [self.writing.tenant_id, self.trace_ids, [row.id for row in kept], *self.bounds]
+        kept_ids = arrays.uuids([row.id for row in kept])
+        given = [self.writing.tenant_id, self.trace_ids, kept_ids, *self.bounds]
         removed = await self.writing.driver.execute(statement, given)
         return await removed.fetchall() if returning else []

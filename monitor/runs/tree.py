@@ -7,8 +7,9 @@ where no name of an agent is known it waits, since its parent mostly ends, and i
 
 import re
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from monitor.runs.steps import Facts, Step, StepKind, StepStatus
 

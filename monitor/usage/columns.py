@@ -3,14 +3,16 @@
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from decimal import Decimal
+from operator import attrgetter
 from typing import Any, NamedTuple, Protocol
+from uuid import UUID
 
 import msgspec
 
 from monitor import arrays
 from monitor.ids import microseconds
 from monitor.usage.model import Call
-from monitor.usage.pricing import Price, plain_name
+from monitor.usage.pricing import plain_name
 
 
 class Line(Protocol):
@@ -25,7 +27,7 @@ class Line(Protocol):
         """None while nobody knows the price."""
 
     @property
-    def price(self) -> Price | None:
+    def price_id(self) -> UUID | None:
         """By which the cost was reckoned."""
 
     @property
@@ -45,51 +47,67 @@ def _times(values: Sequence[datetime | None]) -> arrays.Times:
     return arrays.times_or_null([None if at is None else microseconds(at) for at in values])
 
 
-def _texts(values: Sequence[Any]) -> arrays.Texts:
+def _strings(values: Sequence[Any]) -> arrays.Texts:
     return arrays.texts([None if value is None else str(value) for value in values])
 
 
-_UUID, _TEXT, _INT = _Form("uuid", arrays.uuids_or_null), _Form("text", _texts), _Form("bigint", arrays.int8s_or_null)
-_TIME = _Form("timestamptz", _times)
-_NUMERIC, _FLOAT, _FLAG = (
-    _Form("text", _texts, "::numeric"),
-    _Form("text", _texts, "::float8"),
-    _Form("text", _texts, "::bool"),
-)
-_JSON = _Form("jsonb", lambda values: arrays.jsonbs([msgspec.json.encode(value) for value in values]))
+def _names(models: Sequence[str | None]) -> arrays.Texts:
+    """Of models the names without who serves them."""
+    named = {model: plain_name(model) if model else None for model in set(models)}
+    return arrays.texts([named[model] for model in models])
 
-_COLUMNS: dict[str, tuple[_Form, Callable[[Line], Any]]] = {
-    "id": (_UUID, lambda line: line.call.id),
-    "agent_id": (_UUID, lambda line: line.call.agent_id),
-    "task_id": (_UUID, lambda line: line.call.task_id),
-    "execution_id": (_UUID, lambda line: line.call.execution_id),
-    "conversation": (_TEXT, lambda line: line.call.conversation),
-    "user_ref": (_TEXT, lambda line: line.call.user),
-    "workflow": (_TEXT, lambda line: line.call.workflow),
-    "model": (_TEXT, lambda line: line.call.model),
-    "model_name": (_TEXT, lambda line: plain_name(line.call.model) if line.call.model else None),
-    "provider": (_TEXT, lambda line: line.call.provider),
-    "operation": (_TEXT, lambda line: line.call.operation),
-    "failed": (_FLAG, lambda line: line.call.failed),
-    "error_message": (_TEXT, lambda line: line.call.error_message),
-    "input_tokens": (_INT, lambda line: line.call.tokens.input),
-    "output_tokens": (_INT, lambda line: line.call.tokens.output),
-    "cache_read_tokens": (_INT, lambda line: line.call.tokens.cache_read),
-    "cache_write_tokens": (_INT, lambda line: line.call.tokens.cache_write),
-    "reasoning_tokens": (_INT, lambda line: line.call.tokens.reasoning),
-    "cost_usd": (_NUMERIC, lambda line: line.cost_usd),
-    "cost_source": (_TEXT, lambda line: line.source),
-    "price_id": (_UUID, lambda line: None if line.price is None else line.price.id),
-    "reservation_id": (_UUID, lambda line: line.call.reservation),
-    "started_at": (_TIME, lambda line: line.call.started_at),
-    "completed_at": (_TIME, lambda line: line.call.completed_at),
-    "time_to_first_token_ms": (_FLOAT, lambda line: line.call.time_to_first_token_ms),
-    "agent_version": (_TEXT, lambda line: line.call.agent_version),
-    "environment": (_TEXT, lambda line: line.call.environment),
-    "trace_id": (_TEXT, lambda line: line.call.trace_id),
-    "span_id": (_TEXT, lambda line: line.call.span_id),
-    "metadata": (_JSON, lambda line: line.call.metadata),
+
+def _jsons(values: Sequence[Any]) -> arrays.Jsonbs:
+    return arrays.jsonbs([msgspec.json.encode(value) if value else b"{}" for value in values])
+
+
+_UUID, _TEXT, _INT = (
+    _Form("uuid", arrays.uuids_or_null),
+    _Form("text", arrays.texts),
+    _Form("bigint", arrays.int8s_or_null),
+)
+
+_NUMERIC, _FLOAT, _FLAG = (
+    _Form("text", _strings, "::numeric"),
+    _Form("text", _strings, "::float8"),
+    _Form("text", _strings, "::bool"),
+)
+_JSON, _NAME = _Form("jsonb", _jsons), _Form("text", _names)
+
+_COLUMNS: dict[str, tuple[_Form, str]] = {
+    "id": (_UUID, "call.id"),
+    "agent_id": (_UUID, "call.agent_id"),
+    "task_id": (_UUID, "call.task_id"),
+    "execution_id": (_UUID, "call.execution_id"),
+    "conversation": (_TEXT, "call.conversation"),
+    "user_ref": (_TEXT, "call.user"),
+    "workflow": (_TEXT, "call.workflow"),
+    "model": (_TEXT, "call.model"),
+    "model_name": (_NAME, "call.model"),
+    "provider": (_TEXT, "call.provider"),
+    "operation": (_TEXT, "call.operation"),
+    "failed": (_FLAG, "call.failed"),
+    "error_message": (_TEXT, "call.error_message"),
+    "input_tokens": (_INT, "call.tokens.input"),
+    "output_tokens": (_INT, "call.tokens.output"),
+    "cache_read_tokens": (_INT, "call.tokens.cache_read"),
+    "cache_write_tokens": (_INT, "call.tokens.cache_write"),
+    "reasoning_tokens": (_INT, "call.tokens.reasoning"),
+    "cost_usd": (_NUMERIC, "cost_usd"),
+    "cost_source": (_TEXT, "source"),
+    "price_id": (_UUID, "price_id"),
+    "reservation_id": (_UUID, "call.reservation"),
+    "started_at": (_TIME, "call.started_at"),
+    "completed_at": (_TIME, "call.completed_at"),
+    "time_to_first_token_ms": (_FLOAT, "call.time_to_first_token_ms"),
+    "agent_version": (_TEXT, "call.agent_version"),
+    "environment": (_TEXT, "call.environment"),
+    "trace_id": (_TEXT, "call.trace_id"),
+    "span_id": (_TEXT, "call.span_id"),
+    "metadata": (_JSON, "call.metadata"),
 }
+"""Each column's form, and where a line has its value."""
+_VALUES = attrgetter(*(where for _, where in _COLUMNS.values()))
 _CHANGED = ["source", *(name for name in _COLUMNS if name != "id")]
 UPSERT = f"""
     INSERT INTO model_calls (tenant_id, source, {", ".join(_COLUMNS)})
@@ -104,4 +122,5 @@ UPSERT = f"""
 
 def columns(lines: Sequence[Line]) -> list[arrays.Array]:
     """The lines, column by column."""
-    return [form.make([of(line) for line in lines]) for form, of in _COLUMNS.values()]
+    told = zip(*map(_VALUES, lines), strict=True)
+    return [form.make(values) for (form, _), values in zip(_COLUMNS.values(), told, strict=True)]

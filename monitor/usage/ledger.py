@@ -6,12 +6,12 @@ on `model_calls`; those of tasks and executions that are stored already are set 
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import psycopg
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -59,8 +59,7 @@ _SET_EXECUTIONS = text(f"""
 """)
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(msgspec.Struct, frozen=True):
     """Where a call stood in the series of its agent."""
 
     agent_id: UUID
@@ -68,8 +67,7 @@ class Place:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Priced:
+class Priced(msgspec.Struct, frozen=True):
     """A call as it stands in the ledger. `cost_usd` is None while nobody knows the price."""
 
     call: Call
@@ -83,17 +81,21 @@ class Priced:
             return None
         return CostSource.GIVEN if self.price is None else CostSource.PRICED
 
+    @property
+    def price_id(self) -> UUID | None:
+        """By which price."""
+        return None if self.price is None else self.price.id
 
-@dataclass(frozen=True, slots=True)
-class Posted:
+
+class Posted(msgspec.Struct, frozen=True):
     """What came of calls that were put into the ledger.
 
     `tasks` and `executions`: totals of all whose calls came, changed or went, and of those asked for.
     `gone`: where calls stood that are no longer, or no longer there.
     """
 
-    tasks: Mapping[UUID, Total] = field(default_factory=dict)
-    executions: Mapping[UUID, Total] = field(default_factory=dict)
+    tasks: Mapping[UUID, Total] = {}
+    executions: Mapping[UUID, Total] = {}
     calls: tuple[Priced, ...] = ()
     gone: tuple[Place, ...] = ()
 
@@ -116,11 +118,14 @@ async def put_calls(
     transaction goes by their ids, so that nobody waits for somebody who waits for them.
     """
     await share_lock(connection, tenant_id)
+    raw = await connection.get_raw_connection()
+    driver: psycopg.AsyncConnection[Any] = raw.driver_connection  # type: ignore[assignment]
+    arrays.register(driver)
     rows = sorted({call.id: sound(call) for call in calls}.values(), key=lambda call: call.id)
     priced = await _price(connection, tenant_id, rows)
-    ids = [call.id for call in rows]
+    ids = arrays.uuids([call.id for call in rows])
     before: list[Any] = []
-    if ids:
+    if rows:
         before += await connection.execute(_BEFORE, {"tenant_id": tenant_id, "ids": ids})
     moved = _moved(before, rows)
     if trace_ids:
@@ -129,9 +134,6 @@ async def put_calls(
         before, moved = before + removed, moved + [_place(row) for row in removed]
     if rows:
         source = CallSource.API if trace_ids is None else CallSource.TRACE
-        raw = await connection.get_raw_connection()
-        driver: psycopg.AsyncConnection[Any] = raw.driver_connection  # type: ignore[assignment]
-        arrays.register(driver)
         await driver.execute(columns.UPSERT, [tenant_id, str(source), *columns.columns(priced)])
     totals = await settle(
         connection,

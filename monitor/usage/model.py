@@ -1,14 +1,14 @@
 """A call of a model, and what it read and wrote: the line of the ledger. Pure."""
 
-from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+import msgspec
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tokens:
+
+class Tokens(msgspec.Struct, frozen=True, kw_only=True):
     """What a model read and wrote. The cached ones are parts of `input`, `reasoning` is a part of `output`."""
 
     input: int = 0
@@ -23,8 +23,7 @@ class Tokens:
         return self.input + self.output
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
+class Call(msgspec.Struct, frozen=True, kw_only=True):
     """One call of a model: a line of the ledger. `given_cost`: what the sender says that it cost, in US dollars.
 
     `workflow`: the name of the workflow whose execution it is part of; `reservation`: what it spends of a budget was
@@ -53,11 +52,10 @@ class Call:
     environment: str | None = None
     trace_id: str | None = None
     span_id: str | None = None
-    metadata: dict[str, Any] = field(default_factory=dict)
+    metadata: dict[str, Any] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Total:
+class Total(msgspec.Struct, frozen=True):
     """What the calls of one task, or of one execution, come to. The cost is that of the calls whose price is known."""
 
     calls: int = 0

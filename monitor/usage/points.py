@@ -2,18 +2,18 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
+
+import msgspec
 
 from monitor.usage.ledger import Place, Posted
 
 COST, TOKENS = "cost_usd", "tokens"
 
 
-@dataclass(frozen=True, slots=True)
-class UsagePoint:
+class UsagePoint(msgspec.Struct, frozen=True):
     """One point of a series whose points are summed (the kind `delta`). The tag `model` is left out where it is None.
 
     `metric` is `cost_usd` (unit USD) or `tokens` (unit tokens).

@@ -15,11 +15,13 @@ was valid when the call began.
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 from functools import lru_cache
 from uuid import UUID
+
+from msgspec.structs import astuple, replace
 
 from monitor.usage.model import Call, Tokens
 
@@ -32,7 +34,6 @@ MAX_TOKENS = 100_000_000
 MAX_TEXT = 200
 """Characters of a model's name, a provider, a user, a workflow or an environment that the ledger keeps."""
 ANY = "*"
-_COUNTS = ("input", "output", "cache_read", "cache_write", "reasoning")
 
 # Who serves a model, in the names that OpenRouter, LiteLLM, Vertex AI and the vendors' own interfaces use.
 _SERVED_BY = frozenset((
@@ -143,7 +144,7 @@ def cost(tokens: Tokens, price: Price) -> Decimal:
         (said, price.output),
         (tokens.reasoning, price.output if price.reasoning is None else price.reasoning),
     )
-    return rounded(sum((count * each for count, each in parts), Decimal(0)) / MILLION)
+    return rounded(sum((count * each for count, each in parts if count), Decimal(0)) / MILLION)
 
 
 def rounded(amount: Decimal) -> Decimal:
@@ -153,10 +154,10 @@ def rounded(amount: Decimal) -> Decimal:
 
 def sound(call: Call) -> Call:
     """The call as the ledger can hold it: texts cut; counts and a cost that cannot be are left out and kept aside."""
-    counts = {name: getattr(call.tokens, name) for name in _COUNTS}
-    given = call.given_cost
-    if given is None and _fits(call) and all(0 <= count <= MAX_TOKENS for count in counts.values()):
+    counted, given = astuple(call.tokens), call.given_cost
+    if given is None and _fits(call) and min(counted) >= 0 and max(counted) <= MAX_TOKENS:
         return call
+    counts = dict(zip(call.tokens.__struct_fields__, counted, strict=True))
     refused = {name: str(count) for name, count in counts.items() if not 0 <= count <= MAX_TOKENS}
     if given is not None and not (given.is_finite() and 0 <= given <= MAX_COST):
         refused["cost"] = str(given)

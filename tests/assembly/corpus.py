@@ -1,8 +1,9 @@
 """Traces as agents of several dialects send them: what every test of assembly is fed with."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from monitor.ingest.normalise.spans import steps_of_spans
 from monitor.ingest.otlp.records import Resource, Scope, SpanEvent, SpanKind, SpanRecord, StatusCode
@@ -211,4 +212,4 @@ def corpus(now_us: int) -> list[Step]:
 def partial(step: Step) -> Step:
     """The same step as it may be told while it goes on: no end, fewer facts."""
     facts = {name: value for name, value in step.facts.items() if name in ("tool", "operation", "model", "workflow")}
-    return replace(step, ended_us=None, facts=facts)  # type: ignore[arg-type]
+    return replace(step, ended_us=None, facts=facts)

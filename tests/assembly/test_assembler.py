@@ -1,11 +1,11 @@
 """The job: traces that cannot be assembled, traces that never end, tenants and assemblers beside each other."""
 
 import asyncio
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from prometheus_client import CollectorRegistry
 from sqlalchemy import text
 

@@ -1,7 +1,6 @@
 """Runs from the steps of one trace: who did what, what it took, and that no order of steps changes it."""
 
 import random
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid5
@@ -9,6 +8,7 @@ from uuid import UUID, uuid5
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from monitor.runs.assembly import Assembled, assemble
 from monitor.runs.model import InteractionType, RunStatus, ToolStatus
@@ -207,7 +207,7 @@ def test_steps_of_refused_agents_come_to_nothing_and_others_stay() -> None:
 
 def test_tokens_cost_and_times_out_of_bounds_are_brought_into_them() -> None:
     def told_by(**facts: Any) -> Step:
-        return replace(told(corpus.conversation)[1], parent_id=None, facts=facts)  # type: ignore[arg-type]
+        return replace(told(corpus.conversation)[1], parent_id=None, facts=facts)
 
     call = made([told_by(input_tokens=10, output_tokens=2, cache_read_tokens=8, cache_write_tokens=7)]).runs.calls[0]
     assert (call.tokens.cache_read, call.tokens.cache_write) == (8, 2)

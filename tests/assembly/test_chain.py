@@ -1,7 +1,6 @@
 """Steps through the real chain: kept, assembled, and the tables made equal to what the trace says."""
 
-from dataclasses import replace
-
+from msgspec.structs import replace
 from sqlalchemy import text
 
 from monitor.principal import Principal, Scope, TenantStatus

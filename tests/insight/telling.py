@@ -1,10 +1,10 @@
 """Runs, logs and news of them, in few words."""
 
-from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 import httpx
+from msgspec.structs import replace
 from sqlalchemy import text
 
 from monitor.db import Database

@@ -1,11 +1,11 @@
 """Errors from every way in, in groups that stay right whatever is told again, late, or not any more."""
 
 import asyncio
-from dataclasses import replace
 from uuid import UUID
 
 import httpx
 import pytest
+from msgspec.structs import replace
 
 from monitor.db import Database
 from monitor.ids import uuid7

@@ -1,12 +1,12 @@
 """Traces as lists that can be searched, and as pages with everything in them."""
 
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 import httpx
 import pytest
+from msgspec.structs import replace
 from sqlalchemy import event, text
 
 from monitor.db import Database, Role

@@ -1,10 +1,10 @@
 """The same conversation in five dialects is the same steps."""
 
 import json
-from dataclasses import asdict
 from typing import Any
 
 import pytest
+from msgspec.structs import asdict
 
 from monitor.ingest.normalise.spans import steps_of_spans
 from monitor.ingest.normalise.tables import CLAUDE_SPANS, EVENTS, SPANS

@@ -1,6 +1,5 @@
 """Which status follows which, and what becomes of the times."""
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -8,6 +7,7 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from monitor.errors import Conflict, InvalidInput
 from monitor.ids import uuid7

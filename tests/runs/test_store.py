@@ -1,11 +1,11 @@
 """Writing runs: a batch in a few statements, the same again, what is no longer so, sums of executions."""
 
 import asyncio
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from monitor.db import Database
 from monitor.runs.model import InteractionType, RunStatus, Source, ToolStatus

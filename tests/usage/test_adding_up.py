@@ -1,7 +1,6 @@
 """Whatever happens to the ledger, every level says the same: calls, tasks, executions, hours, budgets."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from random import Random
@@ -9,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from msgspec.structs import replace
 
 from monitor.db import Database
 from monitor.ids import uuid7

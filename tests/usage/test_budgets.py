@@ -1,13 +1,13 @@
 """Budgets by HTTP: what they say, what they keep, and when they begin anew."""
 
 import asyncio
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 import httpx
+from msgspec.structs import replace
 
 from monitor import partitions
 from monitor.db import Database

@@ -1,11 +1,11 @@
 """The ledger: what is put in is kept once, priced exactly, and adds up at every level."""
 
-from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from uuid import UUID
 
 import pytest
+from msgspec.structs import replace
 
 from monitor.db import Database
 from monitor.usage.model import Tokens, Total

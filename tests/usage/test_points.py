@@ -1,7 +1,8 @@
 """Calls as points: once each, and nothing is left where a call no longer is."""
 
-from dataclasses import replace
 from decimal import Decimal
+
+from msgspec.structs import replace
 
 from monitor.usage.model import Tokens
 from monitor.usage.points import UsagePoint, points_of

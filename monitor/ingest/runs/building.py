@@ -1,11 +1,13 @@
 """From what is said of a run to the run: the first time, and as a change of what is known of it. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
+
+from msgspec.structs import fields, replace
 
 from monitor.errors import Conflict, InvalidInput
 from monitor.ids import microseconds

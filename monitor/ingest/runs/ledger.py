@@ -1,9 +1,9 @@
 """What posted tasks say of tokens and cost, as lines of the ledger: one a task, by the task's own id."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import replace
 from uuid import UUID
 
+from msgspec.structs import replace
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
