@@ -61,12 +61,8 @@ def _jsons(values: Sequence[Any]) -> arrays.Jsonbs:
     return arrays.jsonbs([msgspec.json.encode(value) if value else b"{}" for value in values])
 
 
-_UUID, _TEXT, _INT = (
-    _Form("uuid", arrays.uuids_or_null),
-    _Form("text", arrays.texts),
-    _Form("bigint", arrays.int8s_or_null),
-)
-
+_UUID, _INT = _Form("uuid", arrays.uuids_or_null), _Form("bigint", arrays.int8s_or_null)
+_TEXT, _TIME = _Form("text", arrays.texts), _Form("timestamptz", _times)
 _NUMERIC, _FLOAT, _FLAG = (
     _Form("text", _strings, "::numeric"),
     _Form("text", _strings, "::float8"),
