@@ -1,8 +1,9 @@
 """From checked rows to a job: agents found, series found, every row that is not kept named."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import itemgetter
 
 from monitor.agents.registry import AgentRef, Registry, Resolved
 from monitor.ids import microseconds
@@ -20,6 +21,8 @@ from monitor.signals import Touch
 SEEN_US = 1_000_000
 _RUN, _LINE, _METRIC = int(Touch.EXECUTION | Touch.METRIC), int(Touch.LINE), int(Touch.METRIC)
 _BEAT = int(Touch.HEARTBEAT)
+
+_shape_of = itemgetter(PointDraft._fields.index("shape"))
 
 Refs = dict[str, Resolved]
 
@@ -84,7 +87,7 @@ class Intake:
         self, principal: Principal, drafts: Sequence[PointDraft], outcome: Outcome, *, now: datetime
     ) -> Job:
         """A job of points."""
-        refs = await self._agents(principal, {draft.shape.agent for draft in drafts}, now)
+        refs = await self._agents(principal, {shape.agent for shape in _shapes(drafts)}, now)
         job = Job(principal.tenant_id, refuse=outcome.withdraw)
         await self._points(job, drafts, refs, outcome)
         outcome.accepted = len(job.points.rows)
@@ -116,40 +119,37 @@ class Intake:
         """Add points to a job, and tell the alerter of their agents. Those that are not kept are named."""
         if not drafts:
             return
-        refused: dict[int, str] = {}
+        shapes, refused = _shapes(drafts), dict[Shape, str]()
         # Again, since shapes are shared: meanwhile another request may have found another agent of that name.
-        while unknown := {
-            id(shape): shape
-            for _, shape, _, _ in drafts
-            if shape.ref is not refs[shape.agent] and id(shape) not in refused
-        }:
-            refused |= await self._find(job, list(unknown.values()), refs)
+        while unknown := [shape for shape in shapes if shape.ref is not refs[shape.agent]]:
+            refused |= await self._find(job, unknown, refs)
+            shapes -= refused.keys()
         if refused:
             for draft in drafts:
-                if id(draft.shape) in refused:
-                    outcome.reject(draft.row, refused[id(draft.shape)])
-            drafts = [draft for draft in drafts if id(draft.shape) not in refused]
+                if draft.shape in refused:
+                    outcome.reject(draft.row, refused[draft.shape])
+            drafts = [draft for draft in drafts if draft.shape not in refused]
         job.points.extend(drafts)
-        for agent in {shape.agent for _, shape, _, _ in drafts}:
+        for agent in {shape.agent for shape in shapes}:
             ref = refs[agent]
             if isinstance(ref, AgentRef):
                 job.touch(ref.id, _METRIC)
 
-    async def _find(self, job: Job, shapes: Sequence[Shape], refs: Refs) -> dict[int, str]:
-        """Make the series of shapes known to them; those that are refused, by identity."""
-        refused: dict[int, str] = {}
+    async def _find(self, job: Job, shapes: Sequence[Shape], refs: Refs) -> dict[Shape, str]:
+        """Make the series of shapes known to them; returns those that are refused."""
+        refused: dict[Shape, str] = {}
         wanted: list[tuple[Shape, AgentRef]] = []
         for shape in shapes:
             ref = refs[shape.agent]
             if isinstance(ref, str):
-                refused[id(shape)] = ref
+                refused[shape] = ref
             else:
                 wanted.append((shape, ref))
         names = [SeriesName(ref.id, shape.metric, shape.tags, shape.kind, shape.unit) for shape, ref in wanted]
         found = await self.series.resolve(job.tenant_id, names) if names else []
         for (shape, ref), series in zip(wanted, found, strict=True):
             if isinstance(series, str):
-                refused[id(shape)] = series
+                refused[shape] = series
             else:
                 shape.ref, shape.series_id = ref, series
         return refused
@@ -163,3 +163,8 @@ class Intake:
             elif isinstance(ref, str):
                 refs[name] = f"agent: {ref}"
         return refs
+
+
+def _shapes(drafts: Iterable[PointDraft]) -> set[Shape]:
+    """Each once: a request has many points of one series."""
+    return set(map(_shape_of, drafts))

@@ -8,6 +8,7 @@ import math
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
@@ -90,6 +91,8 @@ def time_us(value: object, field: str) -> int:
     return seconds * 1_000_000 if type(seconds) is int else round(seconds * 1e6)
 
 
+# Points of one message mostly carry the same few times.
+@lru_cache(maxsize=4096)
 def _rfc3339(value: str, field: str) -> int:
     if _SHAPE.fullmatch(value) is None:
         if _NAIVE.fullmatch(value) is not None:

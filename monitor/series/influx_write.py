@@ -8,9 +8,11 @@ import asyncio
 import re
 import time
 from collections.abc import Mapping
+from itertools import chain, compress, repeat
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import numpy as np
 import structlog
 
@@ -38,6 +40,7 @@ _EXPIRED = "points beyond retention policy"
 _ON_MEASUREMENT = re.compile(r'on measurement "((?:\\.|[^"\\])*)" is type')
 _ON_SERIES = re.compile(r"_id=(\d+)")
 _MEASUREMENT = re.compile(rb"(?:\\.|[^,\\])*")
+_encode = msgspec.json.Encoder().encode
 _log = structlog.get_logger(__name__)
 
 MARK = Statement(
@@ -130,8 +133,14 @@ async def post(influx: Influx, catalogue: Catalogue, tenant_id: UUID, points: Co
 
 def lines_of(keys: Mapping[int, bytes], series: list[int], at: list[int], values: list[float]) -> bytes:
     """Points as line protocol; those of series without a key are passed over."""
-    rows = zip(series, at, values, strict=True)
-    return b"\n".join([b"%b value=%r %d" % (keys[one], value, time_us) for one, time_us, value in rows if one in keys])
+    if not keys.keys() >= set(series):
+        known = [one in keys for one in series]
+        series, at, values = [*compress(series, known)], [*compress(at, known)], [*compress(values, known)]
+    # As JSON writes them, which is three times as fast as formatting each.
+    numbers, times = (_encode(column)[1:-1].split(b",") for column in (values, at))
+    heads = {one: key + b" value=" for one, key in keys.items()}
+    rows = zip(map(heads.__getitem__, series), numbers, repeat(b" "), times, repeat(b"\n"))  # two never end
+    return b"".join(chain.from_iterable(rows))[:-1]
 
 
 def _meant(message: str, keys: Mapping[int, bytes]) -> list[int]:
