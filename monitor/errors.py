@@ -10,6 +10,7 @@
       Forbidden 403           a valid key that may not do this
       NotFound 404
       Conflict 409
+      Gone 410                it was there, and has expired or was used
       TooLarge 413
       UnsupportedMedia 415
       RateLimited 429         with Retry-After
@@ -95,6 +96,13 @@ class Conflict(MonitorError):
 
     code = "conflict"
     status = 409
+
+
+class Gone(MonitorError):
+    """It was valid once: it has expired, or could be used only once and was."""
+
+    code = "gone"
+    status = 410
 
 
 class TooLarge(MonitorError):

@@ -160,6 +160,12 @@ class Settings:
     )
     mail_from: str = _setting(str, "Agent Monitor <agent-monitor@localhost>", "sender of email")
     slack_bot_token: str | None = _setting(str, None, "bot token of the Slack app")
+    slack_app_token: str | None = _setting(
+        str, None, "app-level token of the Slack app: with it the alerter hears buttons by Socket Mode"
+    )
+    slack_signing_secret: str | None = _setting(
+        str, None, "signing secret of the Slack app: with it the collector hears buttons at /slack/actions"
+    )
     slack_api_url: str = _setting(_HTTP, "https://slack.com/api/", "base address of Slack's Web API")
     webhook_secret: str | None = _setting(str, None, "signs outgoing webhooks that have no secret of their own")
     webhook_allow: tuple[str, ...] = _setting(

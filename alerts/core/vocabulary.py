@@ -42,6 +42,7 @@ class Reason(StrEnum):
     REPEAT = "REPEAT"
     ESCALATED = "ESCALATED"
     RESOLVED = "RESOLVED"
+    RESPONDED = "RESPONDED"
     TEST = "TEST"
 
 
@@ -51,6 +52,14 @@ class AlertStatus(StrEnum):
     OPEN = "open"
     ACKNOWLEDGED = "acknowledged"
     RESOLVED = "resolved"
+
+
+class Action(StrEnum):
+    """What a person may do about an alert from where they were told of it."""
+
+    ACKNOWLEDGE = "acknowledge"
+    SNOOZE = "snooze"
+    RESOLVE = "resolve"
 
 
 class NoData(StrEnum):

@@ -22,6 +22,7 @@ _TITLES = {
     404: "Not found",
     405: "Not a method of this address",
     409: "Conflict",
+    410: "Gone",
     413: "Too large",
     415: "Unsupported media type",
     422: "A value is wrong",
