@@ -139,6 +139,8 @@ class Alert(TenantMixin, Timestamps, Base):
     acknowledged_at: Mapped[datetime | None]
     acknowledged_by: Mapped[str | None]
     acknowledged_until: Mapped[datetime | None]
+    snoozed_until: Mapped[datetime | None]
+    snoozed_by: Mapped[str | None]
     resolved_at: Mapped[datetime | None]
     reason: Mapped[str | None]
     last_notified_at: Mapped[datetime | None]

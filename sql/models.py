@@ -1,5 +1,6 @@
 """Every table of the product, imported in one place: what Alembic and the schema tests compare with."""
 
+import alerts.muting_tables
 import alerts.tables
 import monitor.agents.tables
 import monitor.audit.tables
@@ -25,6 +26,7 @@ MODULES = (
     monitor.runs.insight_tables,
     monitor.audit.tables,
     alerts.tables,
+    alerts.muting_tables,
 )
 
 metadata = Base.metadata

@@ -613,6 +613,8 @@ CREATE TABLE public.alerts (
     details jsonb DEFAULT '{}'::jsonb NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    snoozed_until timestamp with time zone,
+    snoozed_by text,
     CONSTRAINT alerts_resolved_check CHECK (((status = 'resolved'::text) = (resolved_at IS NOT NULL))),
     CONSTRAINT alerts_severity_check CHECK ((severity = ANY (ARRAY['info'::text, 'warning'::text, 'critical'::text]))),
     CONSTRAINT alerts_status_check CHECK ((status = ANY (ARRAY['open'::text, 'acknowledged'::text, 'resolved'::text])))
@@ -1234,6 +1236,22 @@ ALTER TABLE ONLY public.idempotency_keys FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.idempotency_keys OWNER TO agent_monitor_owner;
 
+CREATE TABLE public.inhibitions (
+    tenant_id uuid NOT NULL,
+    id uuid NOT NULL,
+    name text NOT NULL,
+    source jsonb NOT NULL,
+    target jsonb NOT NULL,
+    equal jsonb DEFAULT '[]'::jsonb NOT NULL,
+    created_by text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE ONLY public.inhibitions FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.inhibitions OWNER TO agent_monitor_owner;
+
 CREATE TABLE public.leases (
     name text NOT NULL,
     holder text NOT NULL,
@@ -1545,6 +1563,24 @@ ALTER TABLE public.series ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     NO MAXVALUE
     CACHE 1
 );
+
+CREATE TABLE public.silences (
+    tenant_id uuid NOT NULL,
+    id uuid NOT NULL,
+    matchers jsonb NOT NULL,
+    starts_at timestamp with time zone NOT NULL,
+    ends_at timestamp with time zone NOT NULL,
+    comment text NOT NULL,
+    created_by text NOT NULL,
+    expired_by text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT silences_period_check CHECK ((starts_at <= ends_at))
+);
+
+ALTER TABLE ONLY public.silences FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.silences OWNER TO agent_monitor_owner;
 
 CREATE TABLE public.spans (
     tenant_id uuid NOT NULL,
@@ -1973,6 +2009,12 @@ ALTER TABLE ONLY public.exemplars
 ALTER TABLE ONLY public.idempotency_keys
     ADD CONSTRAINT idempotency_keys_pkey PRIMARY KEY (tenant_id, key);
 
+ALTER TABLE ONLY public.inhibitions
+    ADD CONSTRAINT inhibitions_pkey PRIMARY KEY (tenant_id, id);
+
+ALTER TABLE ONLY public.inhibitions
+    ADD CONSTRAINT inhibitions_tenant_id_name_key UNIQUE (tenant_id, name);
+
 ALTER TABLE ONLY public.leases
     ADD CONSTRAINT leases_pkey PRIMARY KEY (name);
 
@@ -2041,6 +2083,9 @@ ALTER TABLE ONLY public.series
 
 ALTER TABLE ONLY public.series
     ADD CONSTRAINT series_tenant_id_agent_id_metric_tags_hash_key UNIQUE (tenant_id, agent_id, metric, tags_hash);
+
+ALTER TABLE ONLY public.silences
+    ADD CONSTRAINT silences_pkey PRIMARY KEY (tenant_id, id);
 
 ALTER TABLE ONLY public.spans
     ADD CONSTRAINT spans_pkey PRIMARY KEY (tenant_id, id);
@@ -2191,6 +2236,8 @@ CREATE INDEX scores_tenant_id_trace_id_idx ON ONLY public.scores USING btree (te
 
 CREATE INDEX series_tenant_id_metric_idx ON public.series USING btree (tenant_id, metric);
 
+CREATE INDEX silences_tenant_id_ends_at_idx ON public.silences USING btree (tenant_id, ends_at);
+
 CREATE INDEX spans_tenant_id_trace_id_idx ON ONLY public.spans USING btree (tenant_id, trace_id);
 
 CREATE INDEX spool_id_idx ON public.spool USING btree (id);
@@ -2271,11 +2318,15 @@ CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.channels FOR EACH ROW WHEN
 
 CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.deployments FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
 
+CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.inhibitions FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
+
 CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.memberships FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
 
 CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.model_prices FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
 
 CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.notifications FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
+
+CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.silences FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
 
 CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.tasks FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
 
@@ -2416,6 +2467,9 @@ ALTER TABLE ONLY public.deployments
 ALTER TABLE ONLY public.error_groups
     ADD CONSTRAINT error_groups_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.inhibitions
+    ADD CONSTRAINT inhibitions_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.memberships
     ADD CONSTRAINT memberships_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
 
@@ -2454,6 +2508,9 @@ ALTER TABLE ONLY public.series
 
 ALTER TABLE ONLY public.series
     ADD CONSTRAINT series_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.silences
+    ADD CONSTRAINT silences_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
 
 ALTER TABLE public.tasks
     ADD CONSTRAINT tasks_tenant_id_agent_id_fkey FOREIGN KEY (tenant_id, agent_id) REFERENCES public.agents(tenant_id, id) ON DELETE CASCADE;
@@ -2548,6 +2605,8 @@ CREATE POLICY alerter ON public.error_groups TO agent_monitor_alerter USING (tru
 
 CREATE POLICY alerter ON public.error_occurrences TO agent_monitor_alerter USING (true) WITH CHECK (true);
 
+CREATE POLICY alerter ON public.inhibitions TO agent_monitor_alerter USING (true) WITH CHECK (true);
+
 CREATE POLICY alerter ON public.model_calls TO agent_monitor_alerter USING (true) WITH CHECK (true);
 
 CREATE POLICY alerter ON public.model_prices TO agent_monitor_alerter USING (true) WITH CHECK (true);
@@ -2577,6 +2636,8 @@ CREATE POLICY alerter ON public.scheduled_runs TO agent_monitor_alerter USING (t
 CREATE POLICY alerter ON public.scores TO agent_monitor_alerter USING (true) WITH CHECK (true);
 
 CREATE POLICY alerter ON public.series TO agent_monitor_alerter USING (true) WITH CHECK (true);
+
+CREATE POLICY alerter ON public.silences TO agent_monitor_alerter USING (true) WITH CHECK (true);
 
 CREATE POLICY alerter ON public.spans TO agent_monitor_alerter USING (true) WITH CHECK (true);
 
@@ -2629,6 +2690,8 @@ ALTER TABLE public.error_occurrences ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.exemplars ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.idempotency_keys ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.inhibitions ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.memberships ENABLE ROW LEVEL SECURITY;
 
@@ -2692,6 +2755,8 @@ CREATE POLICY owner ON public.exemplars TO agent_monitor_owner USING (true) WITH
 
 CREATE POLICY owner ON public.idempotency_keys TO agent_monitor_owner USING (true) WITH CHECK (true);
 
+CREATE POLICY owner ON public.inhibitions TO agent_monitor_owner USING (true) WITH CHECK (true);
+
 CREATE POLICY owner ON public.memberships TO agent_monitor_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner ON public.model_calls TO agent_monitor_owner USING (true) WITH CHECK (true);
@@ -2727,6 +2792,8 @@ CREATE POLICY owner ON public.scores TO agent_monitor_owner USING (true) WITH CH
 CREATE POLICY owner ON public.series TO agent_monitor_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner ON public.series_copies TO agent_monitor_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY owner ON public.silences TO agent_monitor_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner ON public.spans TO agent_monitor_owner USING (true) WITH CHECK (true);
 
@@ -2783,6 +2850,8 @@ ALTER TABLE public.series ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.series_copies ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY shipped ON public.model_prices FOR SELECT TO agent_monitor_app USING ((tenant_id = '00000000-0000-7000-8000-000000000000'::uuid));
+
+ALTER TABLE public.silences ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.spans ENABLE ROW LEVEL SECURITY;
 
@@ -2842,6 +2911,8 @@ CREATE POLICY tenant ON public.exemplars TO agent_monitor_app USING ((tenant_id 
 
 CREATE POLICY tenant ON public.idempotency_keys TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
+CREATE POLICY tenant ON public.inhibitions TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
+
 CREATE POLICY tenant ON public.memberships TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
 CREATE POLICY tenant ON public.model_calls TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
@@ -2877,6 +2948,8 @@ CREATE POLICY tenant ON public.scores TO agent_monitor_app USING ((tenant_id = (
 CREATE POLICY tenant ON public.series TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
 CREATE POLICY tenant ON public.series_copies TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
+
+CREATE POLICY tenant ON public.silences TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
 CREATE POLICY tenant ON public.spans TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
@@ -3071,6 +3144,9 @@ GRANT SELECT,INSERT ON TABLE public.exemplars TO agent_monitor_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.idempotency_keys TO agent_monitor_app;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.inhibitions TO agent_monitor_app;
+GRANT SELECT ON TABLE public.inhibitions TO agent_monitor_alerter;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.leases TO agent_monitor_alerter;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.memberships TO agent_monitor_app;
@@ -3114,6 +3190,9 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.scores TO agent_monitor_app;
 GRANT SELECT ON TABLE public.scores TO agent_monitor_alerter;
 
 GRANT SELECT ON TABLE public.series_copies TO agent_monitor_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.silences TO agent_monitor_app;
+GRANT SELECT ON TABLE public.silences TO agent_monitor_alerter;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.spans TO agent_monitor_app;
 GRANT SELECT ON TABLE public.spans TO agent_monitor_alerter;
