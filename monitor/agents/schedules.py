@@ -20,6 +20,7 @@ from zoneinfo import ZoneInfo
 from apscheduler.triggers.cron import CronTrigger
 
 from monitor.errors import InvalidInput
+from monitor.zones import instants, zone_of
 
 MOST = 200
 """Characters of an expression."""
@@ -77,7 +78,7 @@ class Schedule:
 
     def _instants(self, wall: datetime) -> Iterator[datetime]:
         """The times that a wall time stands for: none or one where the clocks skip it, one or both where it repeats."""
-        first, second = (wall.replace(tzinfo=self.zone, fold=fold).astimezone(UTC) for fold in (0, 1))
+        first, second = instants(wall, self.zone)
         if first > second:  # skipped: the offset before the change puts it as much later
             if not self._hourly:
                 yield first
@@ -97,7 +98,7 @@ def parse(cron: str, timezone: str = "UTC", *, now: datetime) -> Schedule:
 
     Raises InvalidInput with the path `schedule` or `timezone`; also for one that is never due.
     """
-    zone = _zone(timezone)
+    zone = zone_of(timezone, path="timezone")
     found = _parse(cron, zone)
     years = f"{now.year}-{now.year + _YEARS}"
     soon = Schedule(cron, zone, _trigger(cron, year=years), found._hourly)
@@ -109,7 +110,7 @@ def parse(cron: str, timezone: str = "UTC", *, now: datetime) -> Schedule:
 @lru_cache(maxsize=10_000)
 def stored(cron: str, timezone: str) -> Schedule:
     """A schedule that was checked when it was set."""
-    return _parse(cron, _zone(timezone))
+    return _parse(cron, zone_of(timezone, path="timezone"))
 
 
 def _parse(cron: str, zone: ZoneInfo) -> Schedule:
@@ -118,15 +119,6 @@ def _parse(cron: str, zone: ZoneInfo) -> Schedule:
 
 def _every_hour(cron: str) -> bool:
     return cron.split()[1] == "*"
-
-
-def _zone(name: str) -> ZoneInfo:
-    try:
-        if not 0 < len(name) <= 64 or not name.isascii():
-            raise ValueError
-        return ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        raise InvalidInput("an IANA time zone such as Europe/Berlin is expected", path="timezone") from None
 
 
 def _trigger(cron: str, *, year: str | None = None) -> Any:

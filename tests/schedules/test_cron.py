@@ -119,6 +119,14 @@ def test_a_zone_that_is_none_is_refused_by_its_path(zone: str) -> None:
         # New York, 8 March and 1 November 2026.
         ("30 2 * * *", "America/New_York", "2026-03-07 02:30", ["08 03:30 -0400", "09 02:30 -0400"]),
         ("30 1 * * *", "America/New_York", "2026-10-31 01:30", ["01 01:30 -0400", "02 01:30 -0500"]),
+        (
+            "30 * * * *", "America/New_York", "2026-03-08 00:31",
+            ["08 01:30 -0500", "08 03:30 -0400", "08 04:30 -0400"],
+        ),
+        (
+            "30 * * * *", "America/New_York", "2026-11-01 00:31",
+            ["01 01:30 -0400", "01 01:30 -0500", "01 02:30 -0500"],
+        ),
         # Lord Howe puts its clocks forward by half an hour, on 4 October 2026.
         ("15 2 * * *", "Australia/Lord_Howe", "2026-10-03 02:15", ["04 02:45 +1100", "05 02:15 +1100"]),
         ("0 9 * * *", "Asia/Kolkata", "2026-03-28 09:00", ["29 09:00 +0530"]),

@@ -1,0 +1,1 @@
+"""The calendar: events, on-call shifts and maintenance windows, once or again and again."""

@@ -1,0 +1,1 @@
+"""The calendar: occurrences, rotations, and what is served of them."""
