@@ -37,9 +37,9 @@ AFTER_A_FAULT = timedelta(minutes=5)
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """What one pass did. `leader` False: another alerter holds the lease. `more`: there is more that is due."""
+    """What one pass did. `shards`: how many it looked at; other alerters have the others. `more`: more is due."""
 
-    leader: bool = True
+    shards: int = leases.SHARDS
     evaluated: int = 0
     fired: int = 0
     resolved: int = 0
@@ -51,6 +51,7 @@ class Pass:
 class _Work:
     """What the first transaction leaves to the second."""
 
+    shards: frozenset[int]
     news: News
     due: list[DueTarget]
     rules: dict[RuleKey, LoadedRule]
@@ -58,7 +59,7 @@ class _Work:
 
 
 class Evaluator:
-    """Judges rules. Any number may run against one database: the lease lets one of them work."""
+    """Judges rules. Any number may run against one database: each has a share of the tenants, by leases."""
 
     def __init__(
         self,
@@ -70,7 +71,7 @@ class Evaluator:
         public_url: str,
         meters: Meters,
     ) -> None:
-        """`holder` names this process in the lease, `interval` is the distance between two passes."""
+        """`holder` names this process in the leases, `interval` is the distance between two passes."""
         self._db = db
         self._sources = Sources(db, series)
         self._holder = holder
@@ -86,8 +87,8 @@ class Evaluator:
         started = time.perf_counter()
         work = await self._collect(now)
         if work is None:
-            return Pass(leader=False)
-        done = Pass(queued=work.queued)
+            return Pass(shards=0)
+        done = Pass(shards=len(work.shards), queued=work.queued)
         if work.due:
             facts = await self._sources.read(self._wanted(work), now=now, guard=self._guard)
             done = await self._save(work, facts, now)
@@ -108,14 +109,15 @@ class Evaluator:
         """The first transaction: news becomes due targets. A crash after it loses nothing, they stay due."""
         async with self._db.alerter() as connection:
             lasts = self._lease_lasts
-            if not await leases.take(connection, LEASE, holder=self._holder, now=now, lasts=lasts):
+            shards = await leases.take(connection, LEASE, holder=self._holder, now=now, lasts=lasts)
+            if not shards:
                 return None
-            news = await targets.take_news(connection)
-            dropped = await targets.refresh(connection, news, now=now)
+            news = await targets.take_news(connection, shards)
+            dropped = await targets.refresh(connection, news, shards, now=now)
             queued = await close_targets(connection, dropped, now=now, public_url=self._public_url)
             await targets.wake(connection, news, now=now)
-            due = await targets.list_due(connection, now=now, at_most=TARGETS_AT_MOST)
-            return _Work(news, due, await self._cache.load(connection, due), queued)
+            due = await targets.list_due(connection, shards, now=now, at_most=TARGETS_AT_MOST)
+            return _Work(shards, news, due, await self._cache.load(connection, due), queued)
 
     def _wanted(self, work: _Work) -> dict[Leaf, list[Agent]]:
         wanted: dict[Leaf, list[Agent]] = defaultdict(list)
@@ -128,7 +130,7 @@ class Evaluator:
         """The second transaction: judge against locked states, and save all that follows, or nothing."""
         faults: dict[RuleKey, str | None] = {}
         async with self._db.alerter() as connection:
-            await leases.fence(connection, LEASE, holder=self._holder)
+            await leases.fence(connection, LEASE, work.shards, holder=self._holder)
             valid = await rules.lock(connection, list(work.rules.values()))
             due = [one for one in work.due if (one.key.tenant_id, one.key.config_id) in valid]
             states = await store.lock_states(connection, [one.key for one in due])
@@ -149,6 +151,7 @@ class Evaluator:
                     public_url=self._public_url,
                 )
         return Pass(
+            shards=len(work.shards),
             evaluated=len(due),
             fired=plan.fired,
             resolved=plan.resolved,

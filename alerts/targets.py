@@ -1,6 +1,6 @@
 """Rules resolved to agents, and which of them are due: what a tick has to look at, and nothing else."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from alerts.core.due import Touched
 from alerts.core.vocabulary import CloseReason
+from alerts.leases import IN_SHARDS, given
 
 NEWS_AT_MOST = 20_000
 """Rows of `touched` that one tick takes; after a long stop the next ticks take the rest."""
@@ -21,8 +22,9 @@ empty as a rule: it cannot know how few they are, and would read every rule in e
 News = dict[tuple[UUID, UUID], Touched]
 """What was touched, by (tenant, agent)."""
 
-_TAKE_NEWS = text("""
-    DELETE FROM touched WHERE ctid = ANY (ARRAY(SELECT ctid FROM touched LIMIT :at_most))
+_OURS = IN_SHARDS.format(tenant_id="tenant_id")
+_TAKE_NEWS = text(f"""
+    DELETE FROM touched WHERE ctid = ANY (ARRAY(SELECT ctid FROM touched WHERE {_OURS} LIMIT :at_most))
     RETURNING tenant_id, agent_ids, kinds
 """)
 # Not `deleted_at IS NULL`: while the tables are young the planner would take the partial index on status for it,
@@ -36,10 +38,10 @@ _SELECTED = """
 _LIVE_RULE = "c.enabled AND c.deleted_at IS NULL"
 _CHANGED = "unnest(CAST(:tenants AS uuid[]), CAST(:ids AS uuid[])) AS changed (tenant_id, id)"
 _NEW = "SELECT c.tenant_id, c.id, a.id, c.reads, CAST(:now AS timestamptz), CAST(:now AS timestamptz)"
-_CHANGED_RULES = text("""
+_CHANGED_RULES = text(f"""
     UPDATE alert_configs SET targets_version = version
     WHERE (tenant_id, id) IN (
-        SELECT tenant_id, id FROM alert_configs WHERE targets_version <> version
+        SELECT tenant_id, id FROM alert_configs WHERE targets_version <> version AND {_OURS}
         ORDER BY tenant_id, id LIMIT :at_most FOR NO KEY UPDATE SKIP LOCKED)
     RETURNING tenant_id, id
 """)
@@ -102,10 +104,10 @@ _WAKE = text("""
 """)
 # The due ones first, by their index: on tables that it does not know yet, the planner would begin with every rule and
 # every agent of a tenant.
-_DUE = text("""
+_DUE = text(f"""
     WITH due AS MATERIALIZED (
         SELECT t.tenant_id, t.config_id, t.agent_id, t.due_at
-        FROM alert_targets t WHERE t.due_at <= :now ORDER BY t.due_at LIMIT :at_most)
+        FROM alert_targets t WHERE t.due_at <= :now AND {_OURS} ORDER BY t.due_at LIMIT :at_most)
     SELECT due.tenant_id, due.config_id, due.agent_id, due.due_at, c.version,
            greatest(c.created_at, a.created_at) AS since
     FROM due
@@ -149,23 +151,23 @@ class Dropped:
     reason: CloseReason
 
 
-async def take_news(connection: AsyncConnection) -> News:
-    """Take what collectors have written since the last tick, by agent."""
+async def take_news(connection: AsyncConnection, shards: Collection[int]) -> News:
+    """Take what collectors have written since the last tick for tenants in these shards, by agent."""
     news: News = {}
-    for row in await connection.execute(_TAKE_NEWS, {"at_most": NEWS_AT_MOST}):
+    for row in await connection.execute(_TAKE_NEWS, {"at_most": NEWS_AT_MOST, "shards": given(shards)}):
         for agent_id, kinds in zip(row.agent_ids, row.kinds, strict=True):
             key = (row.tenant_id, agent_id)
             news[key] = news.get(key, Touched(0)) | Touched(kinds)
     return news
 
 
-async def refresh(connection: AsyncConnection, news: News, *, now: datetime) -> list[Dropped]:
+async def refresh(connection: AsyncConnection, news: News, shards: Collection[int], *, now: datetime) -> list[Dropped]:
     """Bring targets up to date with changed rules and with new, changed and retired agents.
 
     New targets and those of changed rules are due now. Returns the targets that are no more.
     """
     gone: list[tuple[TargetKey, CloseReason]] = []
-    rules = (await connection.execute(_CHANGED_RULES, {"at_most": RULES_AT_MOST})).all()
+    rules = (await connection.execute(_CHANGED_RULES, {"at_most": RULES_AT_MOST, "shards": given(shards)})).all()
     if rules:
         named = {"tenants": [row.tenant_id for row in rules], "ids": [row.id for row in rules]}
         await connection.execute(_ADD_FOR_RULES, named | {"now": now})
@@ -198,9 +200,11 @@ async def wake(connection: AsyncConnection, news: News, *, now: datetime) -> Non
         )
 
 
-async def list_due(connection: AsyncConnection, *, now: datetime, at_most: int) -> list[DueTarget]:
-    """The targets that are due, longest waiting first."""
-    rows = await connection.execute(_DUE, {"now": now, "at_most": at_most})
+async def list_due(
+    connection: AsyncConnection, shards: Collection[int], *, now: datetime, at_most: int
+) -> list[DueTarget]:
+    """The targets of tenants in these shards that are due, longest waiting first."""
+    rows = await connection.execute(_DUE, {"now": now, "at_most": at_most, "shards": given(shards)})
     return [
         DueTarget(TargetKey(row.tenant_id, row.config_id, row.agent_id), row.version, row.since, row.due_at)
         for row in rows
