@@ -1,6 +1,7 @@
 """Every table of the product, imported in one place: what Alembic and the schema tests compare with."""
 
 import alerts.muting_tables
+import alerts.pacing_tables
 import alerts.tables
 import monitor.agents.tables
 import monitor.audit.tables
@@ -27,6 +28,7 @@ MODULES = (
     monitor.audit.tables,
     alerts.tables,
     alerts.muting_tables,
+    alerts.pacing_tables,
 )
 
 metadata = Base.metadata

@@ -984,6 +984,17 @@ ALTER TABLE ONLY public.alert_events FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.alert_events OWNER TO agent_monitor_owner;
 
+CREATE TABLE public.alert_settings (
+    tenant_id uuid NOT NULL,
+    settings jsonb DEFAULT '{}'::jsonb NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE ONLY public.alert_settings FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.alert_settings OWNER TO agent_monitor_owner;
+
 CREATE TABLE public.alert_states (
     tenant_id uuid NOT NULL,
     config_id uuid NOT NULL,
@@ -1384,6 +1395,31 @@ CREATE TABLE public.notifications (
 ALTER TABLE ONLY public.notifications FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.notifications OWNER TO agent_monitor_owner;
+
+CREATE TABLE public.outages (
+    tenant_id uuid NOT NULL,
+    what text NOT NULL,
+    seen_at timestamp with time zone,
+    began_at timestamp with time zone,
+    ended_at timestamp with time zone
+);
+
+ALTER TABLE ONLY public.outages FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.outages OWNER TO agent_monitor_owner;
+
+CREATE TABLE public.paces (
+    tenant_id uuid NOT NULL,
+    channel text NOT NULL,
+    target text NOT NULL,
+    secret text,
+    state jsonb DEFAULT '{}'::jsonb NOT NULL,
+    due_at timestamp with time zone
+);
+
+ALTER TABLE ONLY public.paces FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.paces OWNER TO agent_monitor_owner;
 
 CREATE TABLE public.price_changes (
     tenant_id uuid NOT NULL,
@@ -1958,6 +1994,9 @@ ALTER TABLE ONLY public.alert_configs
 ALTER TABLE ONLY public.alert_events
     ADD CONSTRAINT alert_events_pkey PRIMARY KEY (tenant_id, id);
 
+ALTER TABLE ONLY public.alert_settings
+    ADD CONSTRAINT alert_settings_pkey PRIMARY KEY (tenant_id);
+
 ALTER TABLE ONLY public.alert_states
     ADD CONSTRAINT alert_states_pkey PRIMARY KEY (tenant_id, config_id, agent_id, fingerprint);
 
@@ -2035,6 +2074,12 @@ ALTER TABLE ONLY public.notification_groups
 
 ALTER TABLE ONLY public.notifications
     ADD CONSTRAINT notifications_pkey PRIMARY KEY (tenant_id, id);
+
+ALTER TABLE ONLY public.outages
+    ADD CONSTRAINT outages_pkey PRIMARY KEY (tenant_id, what);
+
+ALTER TABLE ONLY public.paces
+    ADD CONSTRAINT paces_pkey PRIMARY KEY (tenant_id, channel, target);
 
 ALTER TABLE ONLY public.price_changes
     ADD CONSTRAINT price_changes_pkey PRIMARY KEY (tenant_id, id);
@@ -2220,6 +2265,8 @@ CREATE INDEX notifications_tenant_id_group_id_id_idx ON public.notifications USI
 
 CREATE INDEX notifications_unsent_idx ON public.notifications USING btree (next_attempt_at) WHERE (status = ANY (ARRAY['pending'::text, 'sending'::text]));
 
+CREATE INDEX paces_due_at_idx ON public.paces USING btree (due_at) WHERE (due_at IS NOT NULL);
+
 CREATE INDEX run_names_id_idx ON public.run_names USING btree (id);
 
 CREATE INDEX samples_at_idx ON ONLY public.samples USING brin (at) WITH (pages_per_range='32', autosummarize='true');
@@ -2307,6 +2354,8 @@ CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.agent_types FOR EACH ROW W
 CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.agents FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
 
 CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.alert_configs FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
+
+CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.alert_settings FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
 
 CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.alerts FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
 
@@ -2407,6 +2456,9 @@ ALTER TABLE ONLY public.alert_events
 ALTER TABLE ONLY public.alert_events
     ADD CONSTRAINT alert_events_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.alert_settings
+    ADD CONSTRAINT alert_settings_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.alert_states
     ADD CONSTRAINT alert_states_tenant_id_agent_id_fkey FOREIGN KEY (tenant_id, agent_id) REFERENCES public.agents(tenant_id, id) ON DELETE CASCADE;
 
@@ -2491,6 +2543,12 @@ ALTER TABLE ONLY public.notifications
 ALTER TABLE ONLY public.notifications
     ADD CONSTRAINT notifications_tenant_id_group_id_fkey FOREIGN KEY (tenant_id, group_id) REFERENCES public.notification_groups(tenant_id, id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.outages
+    ADD CONSTRAINT outages_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.paces
+    ADD CONSTRAINT paces_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.price_changes
     ADD CONSTRAINT price_changes_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
 
@@ -2557,6 +2615,8 @@ ALTER TABLE public.alert_configs ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.alert_events ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.alert_settings ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.alert_states ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.alert_targets ENABLE ROW LEVEL SECURITY;
@@ -2582,6 +2642,8 @@ CREATE POLICY alerter ON public.alert_config_versions TO agent_monitor_alerter U
 CREATE POLICY alerter ON public.alert_configs TO agent_monitor_alerter USING (true) WITH CHECK (true);
 
 CREATE POLICY alerter ON public.alert_events TO agent_monitor_alerter USING (true) WITH CHECK (true);
+
+CREATE POLICY alerter ON public.alert_settings TO agent_monitor_alerter USING (true) WITH CHECK (true);
 
 CREATE POLICY alerter ON public.alert_states TO agent_monitor_alerter USING (true) WITH CHECK (true);
 
@@ -2614,6 +2676,10 @@ CREATE POLICY alerter ON public.model_prices TO agent_monitor_alerter USING (tru
 CREATE POLICY alerter ON public.notification_groups TO agent_monitor_alerter USING (true) WITH CHECK (true);
 
 CREATE POLICY alerter ON public.notifications TO agent_monitor_alerter USING (true) WITH CHECK (true);
+
+CREATE POLICY alerter ON public.outages TO agent_monitor_alerter USING (true) WITH CHECK (true);
+
+CREATE POLICY alerter ON public.paces TO agent_monitor_alerter USING (true) WITH CHECK (true);
 
 CREATE POLICY alerter ON public.price_changes TO agent_monitor_alerter USING (true) WITH CHECK (true);
 
@@ -2703,6 +2769,8 @@ ALTER TABLE public.notification_groups ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.notifications ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.outages ENABLE ROW LEVEL SECURITY;
+
 CREATE POLICY owner ON public.agent_counts TO agent_monitor_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner ON public.agent_interactions TO agent_monitor_owner USING (true) WITH CHECK (true);
@@ -2726,6 +2794,8 @@ CREATE POLICY owner ON public.alert_config_versions TO agent_monitor_owner USING
 CREATE POLICY owner ON public.alert_configs TO agent_monitor_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner ON public.alert_events TO agent_monitor_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY owner ON public.alert_settings TO agent_monitor_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner ON public.alert_states TO agent_monitor_owner USING (true) WITH CHECK (true);
 
@@ -2766,6 +2836,10 @@ CREATE POLICY owner ON public.model_prices TO agent_monitor_owner USING (true) W
 CREATE POLICY owner ON public.notification_groups TO agent_monitor_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner ON public.notifications TO agent_monitor_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY owner ON public.outages TO agent_monitor_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY owner ON public.paces TO agent_monitor_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner ON public.price_changes TO agent_monitor_owner USING (true) WITH CHECK (true);
 
@@ -2820,6 +2894,8 @@ CREATE POLICY owner ON public.users TO agent_monitor_owner USING (true) WITH CHE
 CREATE POLICY owner ON public.workflow_executions TO agent_monitor_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner ON public.workflows TO agent_monitor_owner USING (true) WITH CHECK (true);
+
+ALTER TABLE public.paces ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY predefined ON public.agent_types FOR SELECT TO agent_monitor_app USING ((tenant_id = '00000000-0000-7000-8000-000000000000'::uuid));
 
@@ -2883,6 +2959,8 @@ CREATE POLICY tenant ON public.alert_configs TO agent_monitor_app USING ((tenant
 
 CREATE POLICY tenant ON public.alert_events TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
+CREATE POLICY tenant ON public.alert_settings TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
+
 CREATE POLICY tenant ON public.alert_states TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
 CREATE POLICY tenant ON public.alert_targets TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
@@ -2922,6 +3000,10 @@ CREATE POLICY tenant ON public.model_prices TO agent_monitor_app USING ((tenant_
 CREATE POLICY tenant ON public.notification_groups TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
 CREATE POLICY tenant ON public.notifications TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
+
+CREATE POLICY tenant ON public.outages TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
+
+CREATE POLICY tenant ON public.paces TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
 CREATE POLICY tenant ON public.price_changes TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
@@ -3092,6 +3174,9 @@ GRANT SELECT,UPDATE ON TABLE public.alert_configs TO agent_monitor_alerter;
 GRANT SELECT,INSERT ON TABLE public.alert_events TO agent_monitor_app;
 GRANT SELECT,INSERT ON TABLE public.alert_events TO agent_monitor_alerter;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.alert_settings TO agent_monitor_app;
+GRANT SELECT ON TABLE public.alert_settings TO agent_monitor_alerter;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.alert_states TO agent_monitor_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.alert_states TO agent_monitor_alerter;
 
@@ -3162,6 +3247,12 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.notification_groups TO agent_monitor_
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.notifications TO agent_monitor_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.notifications TO agent_monitor_alerter;
+
+GRANT SELECT ON TABLE public.outages TO agent_monitor_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.outages TO agent_monitor_alerter;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.paces TO agent_monitor_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.paces TO agent_monitor_alerter;
 
 GRANT SELECT,INSERT ON TABLE public.price_changes TO agent_monitor_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.price_changes TO agent_monitor_alerter;

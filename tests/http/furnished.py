@@ -262,6 +262,9 @@ def _alerting(made: Furnished, now: datetime) -> dict[str, dict[str, Any]]:
             "id": ids["event"], "alert_id": ids["alert"], "kind": "fired", "actor": word, "details": heard,
         },
         "channels": {"id": ids["channel"], "name": f"{word}-channel", "kind": "email", "target": f"{word}@example.com"},
+        "alert_settings": {"settings": {"group": {"by": [f"{word}-label"]}}},
+        "paces": {"channel": "email", "target": f"{word}@example.com", "state": {word: word}},
+        "outages": {"what": word, "began_at": now, "ended_at": now},
         "notification_groups": {
             "id": ids["group"], "channel": "email", "target": f"{word}@example.com", "alert_ids": [ids["alert"]],
         },

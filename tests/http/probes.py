@@ -228,6 +228,8 @@ PROBES: dict[str, Probe] = {
     "POST /api/v1/alerts/{alert_id}/acknowledge": Probe(),
     "POST /api/v1/alerts/{alert_id}/resolve": Probe(),
     "POST /api/v1/alerts/{alert_id}/comment": Probe(owner=201, body=lambda f: {"comment": "mine"}),
+    "GET /api/v1/alert-settings": _own(),
+    "PUT /api/v1/alert-settings": Probe(200, 200, body=lambda f: {"group": {"by": ["rule"]}}),
     "GET /api/v1/channels": _own(),
     "POST /api/v1/channels": Probe(
         201, 409, body=lambda f: {"name": f"{f.word}-channel", "kind": "email", "target": "a@example.com"}
