@@ -171,7 +171,7 @@ class Deliverer:
 
     async def _handle(self, one: Claimed) -> None:
         try:
-            if one.message.reason is Reason.RESOLVED and one.unheard:
+            if one.message.reason in (Reason.RESOLVED, Reason.RESPONDED) and one.unheard:
                 await self._finish(one, _WITHHOLD)
                 self._count(one, "withheld")
                 return
@@ -277,6 +277,7 @@ def _claimed(row: Any) -> Claimed:
         resolved=len(lines) - firing,
         thread_root=row.reference,
         test=row.reason == Reason.TEST,
+        tenant_id=row.tenant_id,
         secret=row.secret,
     )
     return Claimed(

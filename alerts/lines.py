@@ -9,19 +9,23 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from alerts.core.message import AlertLine
-from alerts.core.vocabulary import CloseReason, Severity
+from alerts.core.vocabulary import AlertStatus, CloseReason, Severity
 
 PLATFORM_AGENT = "agent-monitor"
 """What stands in the place of the agent's name in an alert about this installation itself."""
 
 _READ = text("""
     SELECT a.tenant_id, a.id, a.rule, a.severity, a.labels, a.value, a.triggered_at, a.resolved_at, a.reason,
-           a.details, g.external_id AS agent, c.runbook, c.owner
+           a.details, a.status, a.acknowledged_by, a.acknowledged_until, a.snoozed_by, a.snoozed_until,
+           g.external_id AS agent, c.runbook, c.owner
     FROM unnest(CAST(:tenants AS uuid[]), CAST(:ids AS uuid[])) AS wanted (tenant_id, id)
     JOIN alerts a ON a.tenant_id = wanted.tenant_id AND a.id = wanted.id
     LEFT JOIN agents g ON g.tenant_id = a.tenant_id AND g.id = a.agent_id
     LEFT JOIN alert_configs c ON c.tenant_id = a.tenant_id AND c.id = a.config_id
 """)
+
+
+_TIMES = ("resolved_at", "acknowledged_until", "snoozed_until")
 
 
 async def read_lines(
@@ -38,6 +42,7 @@ async def read_lines(
 
 def _of_row(row: Any, public_url: str) -> AlertLine:
     details: Mapping[str, Any] = row.details
+    acknowledged = row.status == AlertStatus.ACKNOWLEDGED
     return AlertLine(
         alert_id=row.id,
         rule=row.rule,
@@ -55,6 +60,12 @@ def _of_row(row: Any, public_url: str) -> AlertLine:
         runbook=row.runbook,
         owner=row.owner,
         silent=details.get("stale_since") is not None,
+        acknowledged=row.status == AlertStatus.ACKNOWLEDGED,
+        tenant_id=row.tenant_id,
+        acknowledged_by=row.acknowledged_by if acknowledged else None,
+        acknowledged_until=row.acknowledged_until if acknowledged else None,
+        snoozed_by=row.snoozed_by,
+        snoozed_until=row.snoozed_until,
     )
 
 
@@ -76,8 +87,9 @@ def line_from_json(raw: Mapping[str, Any]) -> AlertLine:
         "severity": Severity(raw["severity"]),
         "since": datetime.fromisoformat(raw["since"]),
         "summary": raw.get("summary", ""),
-        "resolved_at": datetime.fromisoformat(raw["resolved_at"]) if "resolved_at" in raw else None,
         "close_reason": CloseReason(raw["close_reason"]) if "close_reason" in raw else None,
+        "tenant_id": UUID(raw["tenant_id"]) if "tenant_id" in raw else None,
+        **{name: datetime.fromisoformat(raw[name]) for name in _TIMES if name in raw},
     }
     return AlertLine(**known)
 

@@ -164,6 +164,8 @@ async def alerting(deps: Deps, *, collector: Ingest | None = None) -> AsyncItera
                 webhook_secret=settings.webhook_secret,
                 public_url=settings.public_url,
                 allowed=Allowed.of(settings.webhook_allow),
+                secret_keys=settings.secret_keys,
+                slack_buttons=bool(settings.slack_app_token or settings.slack_signing_secret),
             )
         )
         deliverer = Deliverer(

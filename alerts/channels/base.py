@@ -1,6 +1,6 @@
 """The interface of all channels, and their registry: a new one is a file, a line here and a golden file."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Protocol
 
@@ -9,6 +9,7 @@ from alerts.channels.slack import SlackChannel
 from alerts.channels.webhook import WebhookChannel
 from alerts.core.message import Message, Reference
 from alerts.core.vocabulary import ChannelKind
+from alerts.offers import Offers
 from monitor.clock import Clock
 from monitor.http.outbound import NOTHING, Allowed
 
@@ -48,15 +49,21 @@ async def open_channels(
     webhook_secret: str | None = None,
     public_url: str = "",
     allowed: Allowed = NOTHING,
+    secret_keys: Sequence[str] = (),
+    slack_buttons: bool = False,
 ) -> AsyncIterator[Channels]:
     """Every channel by its kind, closed on exit. A channel that is not set up refuses to send and says why.
 
-    `allowed`: addresses that are not public and may be sent to all the same.
+    `allowed`: addresses that are not public and may be sent to all the same. `secret_keys`: sign links in mails, and
+    buttons in Slack where `slack_buttons` says that somebody hears them; without keys there are neither.
     Raises ConfigError for settings that cannot be used.
     """
+    offers = Offers(secret_keys, public_url) if secret_keys else None
     opened: list[Channel] = [
-        EmailChannel(smtp_url, mail_from),
-        SlackChannel(slack_bot_token, slack_api_url, now=now, allowed=allowed),
+        EmailChannel(smtp_url, mail_from, offers),
+        SlackChannel(
+            slack_bot_token, slack_api_url, now=now, allowed=allowed, offers=offers if slack_buttons else None
+        ),
         WebhookChannel(webhook_secret, public_url, now=now, allowed=allowed),
     ]
     try:

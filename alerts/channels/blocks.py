@@ -1,6 +1,6 @@
 """A message as Slack's Block Kit: within its limits, and with everything foreign escaped."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from alerts.core.message import (
@@ -12,28 +12,45 @@ from alerts.core.message import (
     headline,
     layout,
     left_out,
+    offered,
     state,
     text,
     title,
 )
-from alerts.core.vocabulary import Severity
+from alerts.core.vocabulary import Action, Severity
 from alerts.core.wording import one_line
 
 Block = dict[str, Any]
+Ask = Callable[[AlertLine, Action], str]
+"""The value that a button sends back."""
 
 # Slack's limits: 50 blocks a message, 3,000 characters a section, 150 a header, about 13,000 in all.
 SECTION, HEADER = 3000, 150
 _FULL, _TOTAL = 10, 9000
+_BUTTONS = {Action.ACKNOWLEDGE: "Acknowledge", Action.SNOOZE: "Snooze 1 h", Action.RESOLVE: "Resolve"}
+_SURE = {
+    "title": {"type": "plain_text", "text": "Resolve by hand?"},
+    "text": {"type": "plain_text", "text": "The alert is closed. It opens again only after it has been well once."},
+    "confirm": {"type": "plain_text", "text": "Resolve"},
+    "deny": {"type": "plain_text", "text": "Cancel"},
+}
 _FIRING = {Severity.INFO: "🔵", Severity.WARNING: "🟠", Severity.CRITICAL: "🔴"}
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
 
-def blocks(message: Message) -> list[Block]:
-    """Heading, alerts (the first ten in full), the count of those left out, and why it was sent."""
+def blocks(message: Message, ask: Ask | None = None) -> list[Block]:
+    """Heading, alerts (the first ten in full), the count of those left out, and why it was sent.
+
+    `ask`: with it, each alert that is told in full has its buttons.
+    """
     plan = layout(message, full=_FULL, size=_TOTAL)
     several = len(message.lines) > 1
     made = [_header(message)]
-    made += [_section(_full(line, message, heading=several)) for line in plan.full]
+    for line in plan.full:
+        made.append(_section(_full(line, message, heading=several)))
+        if ask is not None and (actions := offered(message, line)):
+            buttons = [_button(action, ask(line, action)) for action in actions]
+            made.append({"type": "actions", "block_id": str(line.alert_id), "elements": buttons})
     made += [_section(page) for page in _pages(escape(brief(line, message.at), 600) for line in plan.brief)]
     if plan.left_out:
         made.append(_section(escape(left_out(message, plan.left_out), SECTION)))
@@ -75,6 +92,16 @@ def _full(line: AlertLine, message: Message, *, heading: bool) -> str:
     whole = "\n".join([*rows, *([error] if error else [])])
     # Addresses of 2,000 characters are the only way to get here: give up links rather than the alert.
     return whole if len(whole) <= SECTION else escape(f"{headline(line)}\n{line.summary}", 1500)
+
+
+def _button(action: Action, value: str) -> Block:
+    shown = {"type": "plain_text", "text": _BUTTONS[action], "emoji": False}
+    button: Block = {"type": "button", "action_id": str(action), "text": shown, "value": value}
+    if action is Action.ACKNOWLEDGE:
+        button["style"] = "primary"
+    if action is Action.RESOLVE:
+        button["confirm"] = _SURE
+    return button
 
 
 def _pages(lines: Iterable[str]) -> Iterator[str]:

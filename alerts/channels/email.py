@@ -4,7 +4,6 @@ import asyncio
 import logging
 import re
 from collections import OrderedDict
-from collections.abc import Mapping
 from dataclasses import dataclass
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -17,9 +16,11 @@ import aiosmtplib
 
 from alerts.channels.answers import TIMEOUT, unreachable
 from alerts.channels.html import Page
+from alerts.channels.links import as_text, links_for
 from alerts.core.message import Message, Reference, text, title
 from alerts.core.vocabulary import ChannelKind
 from alerts.core.wording import one_line
+from alerts.offers import Offers
 from monitor.errors import ChannelError, ConfigError
 
 _ADDRESS = re.compile(r"[^\s@<>()\[\]\\,;:\"]{1,64}@[^\s@<>()\[\]\\,;:\"]{1,253}")
@@ -60,12 +61,16 @@ class Server:
 
 
 class EmailChannel:
-    """The target is one address or several, separated by commas."""
+    """The target is one address or several, separated by commas. Each gets a copy with links of its own."""
 
     kind = ChannelKind.EMAIL
 
-    def __init__(self, smtp_url: str | None, mail_from: str) -> None:
-        """`smtp_url` None: nothing can be sent; `maildir:///path`: mails become files. Raises ConfigError."""
+    def __init__(self, smtp_url: str | None, mail_from: str, offers: Offers | None = None) -> None:
+        """`smtp_url` None: nothing can be sent; `maildir:///path`: mails become files. Raises ConfigError.
+
+        `offers`: with it mails have links by which an alert is answered.
+        """
+        self._offers = offers
         self._sender_name, self._sender = parseaddr(mail_from)
         if not _ADDRESS.fullmatch(self._sender) or not self._sender.isascii():
             raise ConfigError("AGENT_MONITOR_MAIL_FROM: an address such as Monitor <monitor@example.com> expected")
@@ -87,12 +92,14 @@ class EmailChannel:
         if not recipients:
             raise ChannelError(f"no usable address in {one_line(target, 100)!r}", permanent=True)
         root = thread_root(previous if previous is not None else message.thread_root)
-        mail = self.compose(message, recipients, root)
+        copies = {reader: self.compose(message, recipients, root, reader=reader) for reader in recipients}
         if self._maildir is not None:
-            await asyncio.to_thread(_store, self._maildir, mail, message)
+            # A folder has one reader.
+            await asyncio.to_thread(_store, self._maildir, copies[recipients[0]], message)
         elif self._server is not None:
-            refused |= await self._hand_over(self._server, mail, recipients, message)
-        reference = {"message_id": mail["Message-ID"], "root": root or mail["Message-ID"]}
+            refused |= await self._hand_over(self._server, copies, message)
+        message_id = copies[recipients[0]]["Message-ID"]
+        reference = {"message_id": message_id, "root": root or message_id}
         if refused:
             log.warning("email refused for good for %d of %d recipients", len(refused), len(recipients))
             reference["refused"] = "; ".join(f"{who}: {why}" for who, why in sorted(refused.items()))[:1000]
@@ -101,8 +108,9 @@ class EmailChannel:
     async def close(self) -> None:
         """Nothing is kept open: each mail has its own connection."""
 
-    def compose(self, message: Message, recipients: list[str], root: str | None) -> EmailMessage:
-        """The mail as it is sent; the same message always gives the same bytes."""
+    def compose(self, message: Message, recipients: list[str], root: str | None, *, reader: str) -> EmailMessage:
+        """The copy for one of the recipients as it is sent; the same message always gives the same bytes."""
+        links = {} if self._offers is None else links_for(reader, message, self._offers)
         mail = EmailMessage(policy=SMTP)
         mail["From"] = formataddr((self._sender_name, self._sender))
         mail["To"] = ", ".join(recipients)
@@ -116,21 +124,17 @@ class EmailChannel:
         mail["X-Agent-Monitor-Group"] = str(message.group_id)
         if len(message.lines) == 1:
             mail["X-Agent-Monitor-Alert"] = str(message.lines[0].alert_id)
-        mail.set_content(text(message), cte="quoted-printable")
-        mail.add_alternative(self._page.render(message), subtype="html", cte="quoted-printable")
+        mail.set_content(text(message) + as_text(message, links), cte="quoted-printable")
+        mail.add_alternative(self._page.render(message, links), subtype="html", cte="quoted-printable")
         mail.set_boundary(f"=_{message.notification_id.hex}")
         return mail
 
-    async def _hand_over(
-        self, server: Server, mail: EmailMessage, recipients: list[str], message: Message
-    ) -> dict[str, str]:
-        accepted = self._accepted.get(message.notification_id, set())
-        waiting = [address for address in recipients if address not in accepted]
-        errors = await self._exchange(server, mail, waiting) if waiting else {}
-        taken = accepted | {address for address in waiting if address not in errors}
+    async def _hand_over(self, server: Server, copies: dict[str, EmailMessage], message: Message) -> dict[str, str]:
+        """Hand each recipient's copy over. Returns who was refused for good, and why."""
+        taken = self._remembered(message.notification_id)
+        errors = await self._exchange(server, copies, taken)
         put_off = {who: said for who, (code, said) in errors.items() if code < 500}
         if put_off:
-            self._remember(message.notification_id, taken)
             who, said = next(iter(put_off.items()))
             raise ChannelError(f"the mail server put off {who}: {said}")
         self._accepted.pop(message.notification_id, None)
@@ -140,36 +144,44 @@ class EmailChannel:
         return {who: f"{code} {said}" for who, (code, said) in errors.items()}
 
     async def _exchange(
-        self, server: Server, mail: EmailMessage, recipients: list[str]
-    ) -> Mapping[str, tuple[int, str]]:
-        """One SMTP session. Returns the recipients that were refused, with code and text."""
+        self, server: Server, copies: dict[str, EmailMessage], taken: set[str]
+    ) -> dict[str, tuple[int, str]]:
+        """One SMTP session. Adds to `taken` who has the mail; returns who was refused, with code and text."""
+        errors: dict[str, tuple[int, str]] = {}
+        session = aiosmtplib.SMTP(
+            hostname=server.host,
+            port=server.port,
+            username=server.username,
+            password=server.password,
+            use_tls=server.use_tls,
+            start_tls=server.start_tls,
+            validate_certs=server.start_tls is not None or server.username is not None or server.use_tls,
+            timeout=TIMEOUT,
+        )
         try:
-            errors, _ = await aiosmtplib.send(
-                mail.as_bytes(),
-                sender=self._sender,
-                recipients=recipients,
-                hostname=server.host,
-                port=server.port,
-                username=server.username,
-                password=server.password,
-                use_tls=server.use_tls,
-                start_tls=server.start_tls,
-                validate_certs=server.start_tls is not None or server.username is not None or server.use_tls,
-                timeout=TIMEOUT,
-            )
-        except aiosmtplib.SMTPRecipientsRefused as error:
-            return {one.recipient: (one.code, one_line(one.message, 200)) for one in error.recipients}
+            async with session:
+                for reader in [one for one in copies if one not in taken]:
+                    try:
+                        await session.sendmail(self._sender, [reader], copies[reader].as_bytes())
+                    except aiosmtplib.SMTPRecipientsRefused as error:
+                        (refusal,) = error.recipients
+                        errors[reader] = refusal.code, one_line(refusal.message, 200)
+                    except aiosmtplib.SMTPResponseException as error:
+                        errors[reader] = error.code, one_line(error.message, 200)
+                    else:
+                        taken.add(reader)
         except aiosmtplib.SMTPResponseException as error:
             said = f"the mail server answered {error.code} {one_line(error.message, 200)}"
             raise ChannelError(said, permanent=error.code >= 500) from error
         except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
             raise unreachable("the mail server", error) from error
-        return {who: (answer.code, one_line(answer.message, 200)) for who, answer in errors.items()}
+        return errors
 
-    def _remember(self, notification_id: UUID, taken: set[str]) -> None:
-        self._accepted[notification_id] = taken
+    def _remembered(self, notification_id: UUID) -> set[str]:
+        taken = self._accepted.setdefault(notification_id, set())
         while len(self._accepted) > _REMEMBERED:
             self._accepted.popitem(last=False)
+        return taken
 
 
 def addresses(target: str) -> tuple[list[str], dict[str, str]]:

@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from alerts.channels.links import Link, Links, note
 from alerts.core.message import AlertLine, Fact, Message, brief, facts, footer, headline, layout, state, title
 from alerts.core.vocabulary import Severity
 from alerts.core.wording import address, is_link
@@ -22,6 +24,7 @@ class _Section:
     headline: str
     colour: str
     facts: tuple[Fact, ...]
+    links: tuple[Link, ...]
 
 
 class Page:
@@ -35,11 +38,18 @@ class Page:
         )
         self._template = environment.get_template("email.html")
 
-    def render(self, message: Message) -> str:
-        """The whole page."""
+    def render(self, message: Message, links: Links = MappingProxyType({})) -> str:
+        """The whole page, with the links of the one who reads it."""
         plan = layout(message, size=_SIZE)
         sections = [
-            _Section(state(line), headline(line), colour(line), tuple(facts(line, message.at))) for line in plan.full
+            _Section(
+                state(line),
+                headline(line),
+                colour(line),
+                tuple(facts(line, message.at)),
+                links.get(line.alert_id, ()),
+            )
+            for line in plan.full
         ]
         return self._template.render(
             title=title(message),
@@ -50,6 +60,7 @@ class Page:
             left_out=plan.left_out,
             list_url=address(message.list_url) if is_link(message.list_url) else "",
             footer=footer(message),
+            note=note(message) if links else "",
         )
 
 

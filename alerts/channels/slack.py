@@ -11,10 +11,11 @@ from slack_sdk.web.async_slack_response import AsyncSlackResponse
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
 from alerts.channels.answers import TIMEOUT, failure, retry_after, unreachable
-from alerts.channels.blocks import blocks, escape, fallback
-from alerts.core.message import Message, Reference, title
-from alerts.core.vocabulary import ChannelKind, Reason
+from alerts.channels.blocks import Ask, blocks, escape, fallback
+from alerts.core.message import AlertLine, Message, Reference, title
+from alerts.core.vocabulary import Action, ChannelKind, Reason
 from alerts.core.wording import is_link, one_line
+from alerts.offers import Offer, Offers
 from monitor.clock import Clock
 from monitor.errors import ChannelError
 from monitor.http.outbound import NOTHING, Allowed, Outbound
@@ -66,9 +67,15 @@ class SlackChannel:
 
     kind = ChannelKind.SLACK
 
-    def __init__(self, token: str | None, api_url: str, *, now: Clock, allowed: Allowed = NOTHING) -> None:
-        """`token` is the bot's; without one only incoming webhooks work, whose addresses `allowed` may widen."""
+    def __init__(
+        self, token: str | None, api_url: str, *, now: Clock, allowed: Allowed = NOTHING, offers: Offers | None = None
+    ) -> None:
+        """`token` is the bot's; without one only incoming webhooks work, whose addresses `allowed` may widen.
+
+        `offers`: with it messages have buttons; None where nobody would hear them.
+        """
         self._token = token
+        self._offers = offers
         self._api_url = api_url
         self._now = now
         self._session: aiohttp.ClientSession | None = None
@@ -83,22 +90,35 @@ class SlackChannel:
         """
         try:
             if target.startswith(("https://", "http://")):
-                return await self._send_to_hook(target, message)
+                # It cannot edit, and a response is no news that would be posted anew.
+                return {} if message.reason is Reason.RESPONDED else await self._send_to_hook(target, message)
             if not self._token:
                 raise ChannelError("Slack is not set up: AGENT_MONITOR_SLACK_BOT_TOKEN is empty", permanent=True)
-            client = self._client()
+            client, ask = self._client(), self._asking(target, message)
             root = previous if previous is not None else message.thread_root
             if root and root.get("channel") and root.get("ts"):
                 where = {"channel": root["channel"], "ts": root["ts"]}
-                if await _edit(client, where, message):
+                if await _edit(client, where, message, ask):
                     return where
-            answer = await _write(client, "chat.postMessage", {"channel": target}, message)
+            if message.reason is Reason.RESPONDED:
+                return root or {}
+            answer = await _write(client, "chat.postMessage", {"channel": target}, message, ask)
         except SlackApiError as error:
             raise self._translate(error) from error
         except (aiohttp.ClientError, TimeoutError, OSError, JSONDecodeError) as error:
             # JSONDecodeError: an answer that claims to be JSON and is not, as from a proxy in between.
             raise unreachable("Slack", error) from error
         return {"channel": str(answer.get("channel") or target), "ts": str(answer.get("ts") or "")}
+
+    def _asking(self, target: str, message: Message) -> Ask | None:
+        if self._offers is None or message.tenant_id is None:
+            return None
+        offers, tenant_id = self._offers, message.tenant_id
+
+        def ask(line: AlertLine, action: Action) -> str:
+            return offers.token(Offer(tenant_id, line.alert_id, action, ChannelKind.SLACK, target))
+
+        return ask
 
     async def close(self) -> None:
         """Close idle connections."""
@@ -141,33 +161,35 @@ class SlackChannel:
         return ChannelError(f"Slack refused: {code}", permanent=code in _PERMANENT, retry_after=wait)
 
 
-async def _edit(client: AsyncWebClient, where: Mapping[str, str], message: Message) -> bool:
+async def _edit(client: AsyncWebClient, where: Mapping[str, str], message: Message, ask: Ask | None) -> bool:
     """Edit the group's message, and reply to it where an edit alone would ring nobody. False: it is gone."""
     try:
-        await _write(client, "chat.update", where, message)
+        await _write(client, "chat.update", where, message, ask)
     except SlackApiError as error:
         if _code(error) in _CANNOT_EDIT:
             return False
         raise
-    if message.reason in (Reason.FIRST, Reason.REPEAT, Reason.ESCALATED):
+    if message.reason in (Reason.FIRST, Reason.REPEAT, Reason.ESCALATED, Reason.RESPONDED):
         reply = {
             "channel": where["channel"],
             "thread_ts": where["ts"],
             "text": f"*{escape(title(message), 1000)}*\n{escape(one_line(message.why, 500), 2000)}",
-            # A repeat reminds those who follow the thread; news is for the whole channel.
-            "reply_broadcast": message.reason is not Reason.REPEAT,
+            # A repeat reminds those who follow the thread, who responded is for them; news is for the whole channel.
+            "reply_broadcast": message.reason in (Reason.FIRST, Reason.ESCALATED),
         }
         await client.api_call("chat.postMessage", json=reply)
     return True
 
 
-async def _write(client: AsyncWebClient, method: str, where: Mapping[str, str], message: Message) -> AsyncSlackResponse:
+async def _write(
+    client: AsyncWebClient, method: str, where: Mapping[str, str], message: Message, ask: Ask | None
+) -> AsyncSlackResponse:
     """Post or update with blocks; where Slack finds them too long, with plain text instead."""
     body: dict[str, Any] = {**where, "metadata": _metadata(message)}
     if method == "chat.postMessage":
         body |= {"unfurl_links": False, "unfurl_media": False}
     try:
-        rich = {"text": escape(title(message), 3000), "blocks": blocks(message)}
+        rich = {"text": escape(title(message), 3000), "blocks": blocks(message, ask)}
         return await client.api_call(method, json=body | rich)
     except SlackApiError as error:
         if _code(error) not in _TOO_RICH:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from alerts.core.vocabulary import CloseReason, Reason, Severity
+from alerts.core.vocabulary import Action, CloseReason, Reason, Severity
 from alerts.core.wording import address, duration, is_link, labels, moment, number, one_line, paragraph
 
 Reference = Mapping[str, str]
@@ -45,6 +45,14 @@ class AlertLine:
     owner: str | None = None
     silent: bool = False
     """Still firing although its data stopped coming."""
+    acknowledged: bool = False
+    """Somebody has it."""
+    tenant_id: UUID | None = None
+    """Whose alert it is; None in what was written before this was known."""
+    acknowledged_by: str | None = None
+    acknowledged_until: datetime | None = None
+    snoozed_by: str | None = None
+    snoozed_until: datetime | None = None
 
     @property
     def firing(self) -> bool:
@@ -76,6 +84,8 @@ class Message:
     test: bool = False
     url: str = ""
     """Where all of the group's alerts are listed; without it, the first alert's address."""
+    tenant_id: UUID | None = None
+    """Whom it is sent to; other than the alerts' in what the platform tells its tenants."""
     secret: str | None = field(default=None, repr=False)
     """Signs this message to a webhook that has a secret of its own; None: the installation's."""
 
@@ -158,10 +168,23 @@ def layout(message: Message, *, full: int = FULL_LINES, size: int) -> Layout:
     return Layout(tuple(told_full), tuple(told_brief), max(message.firing + message.resolved, len(lines)) - told)
 
 
+def offered(message: Message, line: AlertLine) -> tuple[Action, ...]:
+    """What the readers of a message may do about an alert in it: nothing about one that is over or another tenant's."""
+    if not line.firing or message.test or line.tenant_id is None or line.tenant_id != message.tenant_id:
+        return ()
+    done = {Action.ACKNOWLEDGE: _holds(line.acknowledged_until, message.at)}
+    done[Action.SNOOZE] = _holds(line.snoozed_until, message.at)
+    return tuple(action for action in Action if not done.get(action))
+
+
 def facts(line: AlertLine, at: datetime) -> Iterator[Fact]:
     """What every channel tells about one alert, in order."""
     yield Fact("Reading", one_line(line.summary, _SUMMARY) or reading(line))
     yield Fact("Since", f"{moment(line.since)} {_how_long(line, at)}")
+    if line.firing and line.acknowledged_until is not None and _holds(line.acknowledged_until, at):
+        yield Fact("Acknowledged", _by_until(line.acknowledged_by, line.acknowledged_until))
+    if line.firing and line.snoozed_until is not None and _holds(line.snoozed_until, at):
+        yield Fact("Snoozed", _by_until(line.snoozed_by, line.snoozed_until))
     if line.silent and line.firing:
         yield Fact("Note", "its data stopped coming; it goes on firing")
     if not line.firing and line.resolved_at is not None:
@@ -227,14 +250,28 @@ def _state(message: Message) -> str:
     if message.test or message.reason is Reason.TEST:
         return "TEST"
     closed = sum(1 for line in message.lines if not line.firing and not line.recovered)
-    counts = {"FIRING": message.firing, "RESOLVED": max(0, message.resolved - closed), "CLOSED": closed}
+    taken = sum(1 for line in message.lines if line.firing and _holds(line.acknowledged_until, message.at))
+    counts = {
+        "FIRING": message.firing - taken,
+        "ACKNOWLEDGED": taken,
+        "RESOLVED": max(0, message.resolved - closed),
+        "CLOSED": closed,
+    }
     if message.firing and message.reason is Reason.REPEAT:
-        counts = {"STILL FIRING": message.firing} | counts | {"FIRING": 0}
+        counts = {"STILL FIRING": message.firing - taken} | counts | {"FIRING": 0}
     if message.firing and message.reason is Reason.ESCALATED:
-        counts = {"ESCALATED": message.firing} | counts | {"FIRING": 0}
+        counts = {"ESCALATED": message.firing - taken} | counts | {"FIRING": 0}
     several = message.firing + message.resolved > 1
     said = [f"{name}:{count}" if several else name for name, count in counts.items() if count]
     return ", ".join(said) or "NOTICE"
+
+
+def _holds(until: datetime | None, at: datetime) -> bool:
+    return until is not None and at < until
+
+
+def _by_until(who: str | None, until: datetime) -> str:
+    return f"by {one_line(who or 'someone', _NAME)}, until {moment(until)}"
 
 
 def _how_long(line: AlertLine, at: datetime) -> str:

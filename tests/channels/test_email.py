@@ -58,8 +58,10 @@ async def test_hostile_text_stays_inside(channels: Channels, mailbox: Mailbox) -
 
 async def test_all_of_several_recipients_get_it_once(channels: Channels, mailbox: Mailbox) -> None:
     await send(channels, "a@example.com, Bea <b@example.com>,a@example.com", message())
-    ((recipients, _),) = mailbox.envelopes
-    assert recipients == ["a@example.com", "b@example.com"]
+    assert [to for to, _ in mailbox.envelopes] == [["a@example.com"], ["b@example.com"]]
+    # All can see who else has it, and their programs keep it in one thread.
+    assert {mail["To"] for mail in mailbox.mails} == {"a@example.com, b@example.com"}
+    assert len({mail["Message-ID"] for mail in mailbox.mails}) == 1
 
 
 async def test_a_refused_recipient_does_not_cost_the_others(channels: Channels, mailbox: Mailbox) -> None:
