@@ -252,6 +252,15 @@ class Notification(TenantMixin, Timestamps, Base):
     )
 
 
+class UsedToken(TenantMixin, Base):
+    """What acts once and did: a mail's link, a signed request of Slack. `digest`: SHA-256. Kept until it expires."""
+
+    __tablename__ = "used_tokens"
+    digest: Mapped[bytes] = mapped_column(primary_key=True)
+    expires_at: Mapped[datetime]
+    __table_args__ = (Index("used_tokens_expires_at_idx", "expires_at"),)
+
+
 class Lease(Base):
     """Who does a job that one process at a time may do. Nobody's data: no tenant."""
 

@@ -14,6 +14,8 @@ from monitor.ids import uuid7_floor
 
 BATCH = 5_000
 IDEMPOTENCY = timedelta(hours=24)
+USED = timedelta(hours=1)
+"""What was used is remembered for longer than it is valid: clocks of processes differ."""
 ALERTS = timedelta(days=396)
 """Closed alerts and what was sent about them live 13 months."""
 USAGE = ALERTS
@@ -58,6 +60,10 @@ _STATEMENTS = {
             SELECT tenant_id, budget_id, period_start, id FROM budget_spending
             WHERE period_start < :before LIMIT :batch)
     """,
+    "used_tokens": """
+        DELETE FROM used_tokens WHERE (tenant_id, digest) IN (
+            SELECT tenant_id, digest FROM used_tokens WHERE expires_at < :before LIMIT :batch)
+    """,
     "budget_reservations": """
         DELETE FROM budget_reservations WHERE (tenant_id, id, budget_id) IN (
             SELECT tenant_id, id, budget_id FROM budget_reservations WHERE expires_at < :before LIMIT :batch)
@@ -88,6 +94,7 @@ async def run_once(db: Database, now: datetime, *, raw_retention: timedelta) -> 
         "traces": now - raw_retention,
         "usage_hours": now - USAGE,
         "budget_spending": now - USAGE,
+        "used_tokens": now - USED,
         "budget_reservations": now - raw_retention,
         "alerts": now - ALERTS,
         "notification_groups": now - ALERTS,

@@ -1872,6 +1872,16 @@ ALTER TABLE public.usage_hours ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY 
     CACHE 1
 );
 
+CREATE TABLE public.used_tokens (
+    tenant_id uuid NOT NULL,
+    digest bytea NOT NULL,
+    expires_at timestamp with time zone NOT NULL
+);
+
+ALTER TABLE ONLY public.used_tokens FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.used_tokens OWNER TO agent_monitor_owner;
+
 CREATE TABLE public.users (
     id uuid NOT NULL,
     email text NOT NULL,
@@ -2165,6 +2175,9 @@ ALTER TABLE ONLY public.unmapped_names
 ALTER TABLE ONLY public.usage_hours
     ADD CONSTRAINT usage_hours_pkey PRIMARY KEY (tenant_id, hour, id);
 
+ALTER TABLE ONLY public.used_tokens
+    ADD CONSTRAINT used_tokens_pkey PRIMARY KEY (tenant_id, digest);
+
 ALTER TABLE ONLY public.users
     ADD CONSTRAINT users_pkey PRIMARY KEY (id);
 
@@ -2316,6 +2329,8 @@ CREATE INDEX traces_started_at_idx ON public.traces USING btree (started_at);
 CREATE INDEX traces_tenant_id_started_at_trace_id_idx ON public.traces USING btree (tenant_id, started_at, trace_id);
 
 CREATE INDEX usage_hours_fresh_idx ON public.usage_hours USING btree (tenant_id) WHERE (NOT folded);
+
+CREATE INDEX used_tokens_expires_at_idx ON public.used_tokens USING btree (expires_at);
 
 CREATE UNIQUE INDEX users_lower_email_key ON public.users USING btree (lower(email));
 
@@ -2578,6 +2593,9 @@ ALTER TABLE public.tool_executions
 
 ALTER TABLE ONLY public.unmapped_names
     ADD CONSTRAINT unmapped_names_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.used_tokens
+    ADD CONSTRAINT used_tokens_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.workflow_executions
     ADD CONSTRAINT workflow_executions_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
@@ -2889,6 +2907,8 @@ CREATE POLICY owner ON public.unmapped_names TO agent_monitor_owner USING (true)
 
 CREATE POLICY owner ON public.usage_hours TO agent_monitor_owner USING (true) WITH CHECK (true);
 
+CREATE POLICY owner ON public.used_tokens TO agent_monitor_owner USING (true) WITH CHECK (true);
+
 CREATE POLICY owner ON public.users TO agent_monitor_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner ON public.workflow_executions TO agent_monitor_owner USING (true) WITH CHECK (true);
@@ -3053,6 +3073,8 @@ CREATE POLICY tenant ON public.unmapped_names TO agent_monitor_app USING ((tenan
 
 CREATE POLICY tenant ON public.usage_hours TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
+CREATE POLICY tenant ON public.used_tokens TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
+
 CREATE POLICY tenant ON public.users TO agent_monitor_app USING ((EXISTS ( SELECT 1
    FROM public.memberships m
   WHERE ((m.tenant_id = (current_setting('app.current_tenant_id'::text))::uuid) AND (m.user_id = users.id))))) WITH CHECK ((EXISTS ( SELECT 1
@@ -3076,6 +3098,8 @@ ALTER TABLE public.traces ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.unmapped_names ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.usage_hours ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.used_tokens ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.users ENABLE ROW LEVEL SECURITY;
 
@@ -3310,6 +3334,8 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.unmapped_names TO agent_monito
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.usage_hours TO agent_monitor_app;
 GRANT SELECT,INSERT,DELETE ON TABLE public.usage_hours TO agent_monitor_alerter;
+
+GRANT SELECT,INSERT ON TABLE public.used_tokens TO agent_monitor_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.users TO agent_monitor_app;
 

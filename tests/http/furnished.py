@@ -261,6 +261,7 @@ def _alerting(made: Furnished, now: datetime) -> dict[str, dict[str, Any]]:
         "alert_events": {
             "id": ids["event"], "alert_id": ids["alert"], "kind": "fired", "actor": word, "details": heard,
         },
+        "used_tokens": {"digest": f"{word}-token".encode(), "expires_at": now},
         "channels": {"id": ids["channel"], "name": f"{word}-channel", "kind": "email", "target": f"{word}@example.com"},
         "alert_settings": {"settings": {"group": {"by": [f"{word}-label"]}}},
         "paces": {"channel": "email", "target": f"{word}@example.com", "state": {word: word}},
