@@ -6,8 +6,10 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from alerts.core.flapping import STEADY, Flaps
 from alerts.core.labels import Labels
-from alerts.core.policy import Acknowledgement
+from alerts.core.muting import Mute, Muted
+from alerts.core.policy import Acknowledgement, Withheld
 from alerts.core.state import AlertState
 from alerts.core.vocabulary import AlertStatus, Phase, Severity, Verdict
 from alerts.heard import Told, told_from_json
@@ -42,6 +44,8 @@ class Episode:
     details: dict[str, Any]
     told: tuple[Told, ...] = ()
     acknowledged_until: datetime | None = None
+    snoozed_until: datetime | None = None
+    snoozed_by: str | None = None
     resolved_at: datetime | None = None
     reason: str | None = None
     config_version: int | None = None
@@ -56,6 +60,27 @@ class Episode:
             return None
         severity = Severity(self.details.get("acknowledged_severity", self.severity))
         return Acknowledgement(self.acknowledged_until, severity)
+
+    @property
+    def snooze(self) -> Mute | None:
+        """The snooze that somebody asked for, whether it has ended or not."""
+        if self.snoozed_until is None:
+            return None
+        return Mute(Withheld.SNOOZED, self.snoozed_by or "", until=self.snoozed_until)
+
+    @property
+    def muted(self) -> Muted:
+        """What is remembered of mutes."""
+        raw: Mapping[str, Any] = self.details.get("muting") or {}
+        return Muted(raw.get("owed", ""), raw.get("ended", ""), _time(raw.get("unmuted_at")))
+
+    def mute(self, muted: Muted, by: Mute | None) -> None:
+        """Remember mutes, and show what withholds messages now."""
+        self.details["muted"] = None if by is None else mute_to_json(by)
+        if muted != Muted():
+            at = muted.unmuted_at
+            kept = {"owed": muted.owed, "ended": muted.ended, "unmuted_at": at and at.isoformat()}
+            self.details["muting"] = {name: value for name, value in kept.items() if value}
 
     @property
     def open(self) -> bool:
@@ -77,6 +102,8 @@ def episode_of(row: Any) -> Episode:
         details=dict(row.details),
         told=told_from_json(row.heard),
         acknowledged_until=row.acknowledged_until,
+        snoozed_until=row.snoozed_until,
+        snoozed_by=row.snoozed_by,
         resolved_at=row.resolved_at,
         reason=row.reason,
         config_version=row.config_version,
@@ -97,6 +124,7 @@ def state_of(row: Any) -> AlertState:
         held=timedelta(microseconds=raw.get("held_us", 0)),
         latched_until=_time(raw.get("latched_until")),
         reopened=raw.get("reopened", False),
+        flaps=_flaps(raw.get("flaps")),
     )
 
 
@@ -108,7 +136,28 @@ def state_to_json(state: AlertState) -> dict[str, Any]:
         value["held_us"] = state.held // timedelta(microseconds=1)
     if state.reopened:
         value["reopened"] = True
+    if state.flaps.fired:
+        flaps = state.flaps
+        value["flaps"] = {"fired": [at.isoformat() for at in flaps.fired]} | {
+            name: at.isoformat()
+            for name, at in (("changed_at", flaps.changed_at), ("since", flaps.since), ("said_at", flaps.said_at))
+            if at is not None
+        }
     return value
+
+
+def mute_to_json(mute: Mute) -> dict[str, str]:
+    """What withholds messages, as timelines and answers tell it."""
+    said = {"by": str(mute.by), "source": mute.source, "title": mute.title}
+    until = {"until": mute.until.isoformat()} if mute.until is not None else {}
+    return {name: value for name, value in said.items() if value} | until
+
+
+def _flaps(raw: Mapping[str, Any] | None) -> Flaps:
+    if raw is None:
+        return STEADY
+    fired = tuple(datetime.fromisoformat(at) for at in raw["fired"])
+    return Flaps(fired, _time(raw.get("changed_at")), _time(raw.get("since")), _time(raw.get("said_at")))
 
 
 def _time(raw: str | None) -> datetime | None:

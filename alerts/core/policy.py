@@ -24,6 +24,8 @@ class Withheld(StrEnum):
     SILENCED = "silence"
     SNOOZED = "snooze"
     MAINTENANCE = "maintenance"
+    INHIBITED = "inhibited"
+    FLAPPING = "flapping"
     ACKNOWLEDGED = "acknowledged"
     STALE = "stale"
 
@@ -110,8 +112,8 @@ def decide(
     """Why this target is notified of this episode now, or what withholds it.
 
     `firing`: the episode is open. `heard`: the last notification of *this episode* that was written for the
-    target, None for none. `muted_by`: a silence, snooze or maintenance window covers the alert now.
-    `unmuted_at`: when the last snooze ended (or will end): whoever heard before it hears once more after it.
+    target, None for none. `muted_by`: what withholds the alert's messages now (core/muting.py).
+    `unmuted_at`: when the last mute that people asked for ended: whoever heard before it hears once more after it.
     `stale_since`: since when the alert's data has been missing (`AlertState.stale_since`).
 
     Only who heard that it fires hears that it is resolved, and does so in spite of a mute: nothing is left to

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from alerts.core.flapping import STEADY, Flaps, flap
 from alerts.core.reading import Evaluation
 from alerts.core.rule import Timing
 from alerts.core.vocabulary import Event, Phase, Verdict
@@ -20,6 +21,7 @@ class AlertState:
     - `held`: PENDING: how long it has been known to be breached; RECOVERING: how long known to be OK.
     - `latched_until`: it was resolved by hand and opens again at this time at the earliest, or after one OK.
     - `reopened`: it was resolved by hand, and is open again because it stayed breached; messages say so.
+    - `flaps`: its latest changes, by which it is known to open and close again and again.
     """
 
     phase: Phase = Phase.INACTIVE
@@ -29,6 +31,7 @@ class AlertState:
     held: timedelta = _NONE
     latched_until: datetime | None = None
     reopened: bool = False
+    flaps: Flaps = STEADY
 
     @property
     def firing(self) -> bool:
@@ -47,6 +50,11 @@ def step(state: AlertState, evaluation: Evaluation, timing: Timing) -> tuple[Ale
     UNKNOWN changes no phase, and its time counts neither towards `for` nor towards `keep_firing_for`; a gap
     longer than these starts their count anew. An evaluation that is not newer than the last one is ignored.
     """
+    stepped, event = _step(state, evaluation, timing)
+    return (stepped if event is None else replace(stepped, flaps=flap(state.flaps, event, evaluation.at))), event
+
+
+def _step(state: AlertState, evaluation: Evaluation, timing: Timing) -> tuple[AlertState, Event | None]:
     at = evaluation.at
     if state.at is not None and at <= state.at:
         return state, None
