@@ -1,10 +1,12 @@
 """Every table of the product, imported in one place: what Alembic and the schema tests compare with."""
 
+import alerts.escalation_tables
 import alerts.muting_tables
 import alerts.pacing_tables
 import alerts.tables
 import monitor.agents.tables
 import monitor.audit.tables
+import monitor.calendar.tables
 import monitor.identity.tables
 import monitor.ingest.tables
 import monitor.runs.insight_tables
@@ -26,7 +28,9 @@ MODULES = (
     monitor.runs.trace_tables,
     monitor.runs.insight_tables,
     monitor.audit.tables,
+    monitor.calendar.tables,
     alerts.tables,
+    alerts.escalation_tables,
     alerts.muting_tables,
     alerts.pacing_tables,
 )

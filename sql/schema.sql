@@ -1143,6 +1143,37 @@ ALTER TABLE ONLY public.budgets FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.budgets OWNER TO agent_monitor_owner;
 
+CREATE TABLE public.calendar_events (
+    tenant_id uuid NOT NULL,
+    id uuid NOT NULL,
+    kind text DEFAULT 'event'::text NOT NULL,
+    title text NOT NULL,
+    description text,
+    start_time timestamp with time zone NOT NULL,
+    end_time timestamp with time zone NOT NULL,
+    location text,
+    all_day boolean DEFAULT false NOT NULL,
+    time_zone text DEFAULT 'UTC'::text NOT NULL,
+    rrule text,
+    exdates timestamp with time zone[] DEFAULT '{}'::timestamp with time zone[] NOT NULL,
+    overrides jsonb DEFAULT '[]'::jsonb NOT NULL,
+    matchers text[] DEFAULT '{}'::text[] NOT NULL,
+    schedule text,
+    members uuid[] DEFAULT '{}'::uuid[] NOT NULL,
+    layer bigint DEFAULT 0 NOT NULL,
+    created_by text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT calendar_events_kind_check CHECK ((kind = ANY (ARRAY['event'::text, 'on_call'::text, 'maintenance'::text]))),
+    CONSTRAINT calendar_events_lengths_check CHECK (((char_length(title) <= 200) AND (char_length(location) <= 200))),
+    CONSTRAINT calendar_events_period_check CHECK ((end_time > start_time)),
+    CONSTRAINT calendar_events_schedule_check CHECK (((kind = 'on_call'::text) = (schedule IS NOT NULL)))
+);
+
+ALTER TABLE ONLY public.calendar_events FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.calendar_events OWNER TO agent_monitor_owner;
+
 CREATE TABLE public.channels (
     tenant_id uuid NOT NULL,
     id uuid NOT NULL,
@@ -1158,6 +1189,21 @@ CREATE TABLE public.channels (
 ALTER TABLE ONLY public.channels FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.channels OWNER TO agent_monitor_owner;
+
+CREATE TABLE public.contact_methods (
+    tenant_id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    "position" bigint NOT NULL,
+    kind text NOT NULL,
+    target text NOT NULL,
+    secret text,
+    after_seconds bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT contact_methods_after_check CHECK ((after_seconds >= 0))
+);
+
+ALTER TABLE ONLY public.contact_methods FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.contact_methods OWNER TO agent_monitor_owner;
 
 CREATE TABLE public.deployments (
     tenant_id uuid NOT NULL,
@@ -1217,6 +1263,19 @@ PARTITION BY RANGE (id);
 ALTER TABLE ONLY public.error_occurrences FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.error_occurrences OWNER TO agent_monitor_owner;
+
+CREATE TABLE public.escalations (
+    tenant_id uuid NOT NULL,
+    id uuid NOT NULL,
+    name text NOT NULL,
+    steps jsonb NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE ONLY public.escalations FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.escalations OWNER TO agent_monitor_owner;
 
 CREATE TABLE public.exemplars (
     tenant_id uuid NOT NULL,
@@ -1279,6 +1338,7 @@ CREATE TABLE public.memberships (
     permissions jsonb DEFAULT '[]'::jsonb NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    quiet_hours jsonb,
     CONSTRAINT memberships_role_check CHECK ((role = ANY (ARRAY['owner'::text, 'admin'::text, 'member'::text, 'viewer'::text, 'on-call'::text]))),
     CONSTRAINT memberships_status_check CHECK ((status = ANY (ARRAY['active'::text, 'inactive'::text, 'suspended'::text])))
 );
@@ -2037,11 +2097,17 @@ ALTER TABLE ONLY public.budgets
 ALTER TABLE ONLY public.budgets
     ADD CONSTRAINT budgets_tenant_id_scope_target_unit_period_timezone_key UNIQUE (tenant_id, scope, target, unit, period, timezone);
 
+ALTER TABLE ONLY public.calendar_events
+    ADD CONSTRAINT calendar_events_pkey PRIMARY KEY (tenant_id, id);
+
 ALTER TABLE ONLY public.channels
     ADD CONSTRAINT channels_pkey PRIMARY KEY (tenant_id, id);
 
 ALTER TABLE ONLY public.channels
     ADD CONSTRAINT channels_tenant_id_name_key UNIQUE (tenant_id, name);
+
+ALTER TABLE ONLY public.contact_methods
+    ADD CONSTRAINT contact_methods_pkey PRIMARY KEY (tenant_id, user_id, "position");
 
 ALTER TABLE ONLY public.deployments
     ADD CONSTRAINT deployments_pkey PRIMARY KEY (tenant_id, id);
@@ -2051,6 +2117,12 @@ ALTER TABLE ONLY public.error_groups
 
 ALTER TABLE ONLY public.error_occurrences
     ADD CONSTRAINT error_occurrences_pkey PRIMARY KEY (tenant_id, id);
+
+ALTER TABLE ONLY public.escalations
+    ADD CONSTRAINT escalations_pkey PRIMARY KEY (tenant_id, id);
+
+ALTER TABLE ONLY public.escalations
+    ADD CONSTRAINT escalations_tenant_id_name_key UNIQUE (tenant_id, name);
 
 ALTER TABLE ONLY public.exemplars
     ADD CONSTRAINT exemplars_pkey PRIMARY KEY (tenant_id, id);
@@ -2246,6 +2318,14 @@ CREATE INDEX budget_spending_period_start_idx ON public.budget_spending USING bt
 
 CREATE INDEX budgets_tenant_id_agent_id_idx ON public.budgets USING btree (tenant_id, agent_id);
 
+CREATE INDEX calendar_events_tenant_id_end_time_idx ON public.calendar_events USING btree (tenant_id, end_time);
+
+CREATE INDEX calendar_events_tenant_id_schedule_idx ON public.calendar_events USING btree (tenant_id, schedule) WHERE (kind = 'on_call'::text);
+
+CREATE INDEX calendar_events_tenant_id_start_time_end_time_idx ON public.calendar_events USING btree (tenant_id, start_time, end_time);
+
+CREATE INDEX calendar_events_title_idx ON public.calendar_events USING gin (to_tsvector('english'::regconfig, title));
+
 CREATE UNIQUE INDEX deployments_seen_key ON public.deployments USING btree (tenant_id, agent_id, version, environment) WHERE (source = 'seen'::text);
 
 CREATE INDEX deployments_tenant_id_agent_id_version_environment_idx ON public.deployments USING btree (tenant_id, agent_id, version, environment);
@@ -2378,9 +2458,13 @@ CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.api_keys FOR EACH ROW WHEN
 
 CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.budgets FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
 
+CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.calendar_events FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
+
 CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.channels FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
 
 CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.deployments FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
+
+CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.escalations FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
 
 CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.inhibitions FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
 
@@ -2522,8 +2606,17 @@ ALTER TABLE ONLY public.budgets
 ALTER TABLE ONLY public.budgets
     ADD CONSTRAINT budgets_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.calendar_events
+    ADD CONSTRAINT calendar_events_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.channels
     ADD CONSTRAINT channels_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.contact_methods
+    ADD CONSTRAINT contact_methods_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.contact_methods
+    ADD CONSTRAINT contact_methods_tenant_id_user_id_fkey FOREIGN KEY (tenant_id, user_id) REFERENCES public.memberships(tenant_id, user_id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.deployments
     ADD CONSTRAINT deployments_tenant_id_agent_id_fkey FOREIGN KEY (tenant_id, agent_id) REFERENCES public.agents(tenant_id, id) ON DELETE CASCADE;
@@ -2533,6 +2626,9 @@ ALTER TABLE ONLY public.deployments
 
 ALTER TABLE ONLY public.error_groups
     ADD CONSTRAINT error_groups_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.escalations
+    ADD CONSTRAINT escalations_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.inhibitions
     ADD CONSTRAINT inhibitions_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
@@ -2677,7 +2773,11 @@ CREATE POLICY alerter ON public.budget_spending TO agent_monitor_alerter USING (
 
 CREATE POLICY alerter ON public.budgets TO agent_monitor_alerter USING (true) WITH CHECK (true);
 
+CREATE POLICY alerter ON public.calendar_events TO agent_monitor_alerter USING (true) WITH CHECK (true);
+
 CREATE POLICY alerter ON public.channels TO agent_monitor_alerter USING (true) WITH CHECK (true);
+
+CREATE POLICY alerter ON public.contact_methods TO agent_monitor_alerter USING (true) WITH CHECK (true);
 
 CREATE POLICY alerter ON public.deployments TO agent_monitor_alerter USING (true) WITH CHECK (true);
 
@@ -2685,7 +2785,11 @@ CREATE POLICY alerter ON public.error_groups TO agent_monitor_alerter USING (tru
 
 CREATE POLICY alerter ON public.error_occurrences TO agent_monitor_alerter USING (true) WITH CHECK (true);
 
+CREATE POLICY alerter ON public.escalations TO agent_monitor_alerter USING (true) WITH CHECK (true);
+
 CREATE POLICY alerter ON public.inhibitions TO agent_monitor_alerter USING (true) WITH CHECK (true);
+
+CREATE POLICY alerter ON public.memberships FOR SELECT TO agent_monitor_alerter USING (true);
 
 CREATE POLICY alerter ON public.model_calls TO agent_monitor_alerter USING (true) WITH CHECK (true);
 
@@ -2741,6 +2845,8 @@ CREATE POLICY alerter ON public.traces TO agent_monitor_alerter USING (true) WIT
 
 CREATE POLICY alerter ON public.usage_hours TO agent_monitor_alerter USING (true) WITH CHECK (true);
 
+CREATE POLICY alerter ON public.users FOR SELECT TO agent_monitor_alerter USING (true);
+
 CREATE POLICY alerter ON public.workflow_executions TO agent_monitor_alerter USING (true) WITH CHECK (true);
 
 CREATE POLICY alerter ON public.workflows TO agent_monitor_alerter USING (true) WITH CHECK (true);
@@ -2757,7 +2863,11 @@ ALTER TABLE public.budget_spending ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.budgets ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.calendar_events ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.channels ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.contact_methods ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.deployments ENABLE ROW LEVEL SECURITY;
 
@@ -2770,6 +2880,8 @@ CREATE POLICY doorman ON public.tenants FOR SELECT TO agent_monitor_doorman USIN
 ALTER TABLE public.error_groups ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.error_occurrences ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.escalations ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.exemplars ENABLE ROW LEVEL SECURITY;
 
@@ -2831,13 +2943,19 @@ CREATE POLICY owner ON public.budget_spending TO agent_monitor_owner USING (true
 
 CREATE POLICY owner ON public.budgets TO agent_monitor_owner USING (true) WITH CHECK (true);
 
+CREATE POLICY owner ON public.calendar_events TO agent_monitor_owner USING (true) WITH CHECK (true);
+
 CREATE POLICY owner ON public.channels TO agent_monitor_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY owner ON public.contact_methods TO agent_monitor_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner ON public.deployments TO agent_monitor_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner ON public.error_groups TO agent_monitor_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner ON public.error_occurrences TO agent_monitor_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY owner ON public.escalations TO agent_monitor_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner ON public.exemplars TO agent_monitor_owner USING (true) WITH CHECK (true);
 
@@ -2997,13 +3115,19 @@ CREATE POLICY tenant ON public.budget_spending TO agent_monitor_app USING ((tena
 
 CREATE POLICY tenant ON public.budgets TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
+CREATE POLICY tenant ON public.calendar_events TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
+
 CREATE POLICY tenant ON public.channels TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
+
+CREATE POLICY tenant ON public.contact_methods TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
 CREATE POLICY tenant ON public.deployments TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
 CREATE POLICY tenant ON public.error_groups TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
 CREATE POLICY tenant ON public.error_occurrences TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
+
+CREATE POLICY tenant ON public.escalations TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
 CREATE POLICY tenant ON public.exemplars TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
@@ -3237,8 +3361,14 @@ GRANT SELECT,INSERT,DELETE ON TABLE public.budget_spending TO agent_monitor_aler
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.budgets TO agent_monitor_app;
 GRANT SELECT ON TABLE public.budgets TO agent_monitor_alerter;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.calendar_events TO agent_monitor_app;
+GRANT SELECT ON TABLE public.calendar_events TO agent_monitor_alerter;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.channels TO agent_monitor_app;
 GRANT SELECT ON TABLE public.channels TO agent_monitor_alerter;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.contact_methods TO agent_monitor_app;
+GRANT SELECT ON TABLE public.contact_methods TO agent_monitor_alerter;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.deployments TO agent_monitor_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.deployments TO agent_monitor_alerter;
@@ -3248,6 +3378,9 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.error_groups TO agent_monitor_
 
 GRANT SELECT ON TABLE public.error_occurrences TO agent_monitor_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.error_occurrences TO agent_monitor_alerter;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.escalations TO agent_monitor_app;
+GRANT SELECT ON TABLE public.escalations TO agent_monitor_alerter;
 
 GRANT SELECT,INSERT ON TABLE public.exemplars TO agent_monitor_app;
 
@@ -3259,6 +3392,14 @@ GRANT SELECT ON TABLE public.inhibitions TO agent_monitor_alerter;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.leases TO agent_monitor_alerter;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.memberships TO agent_monitor_app;
+
+GRANT SELECT(tenant_id) ON TABLE public.memberships TO agent_monitor_alerter;
+
+GRANT SELECT(user_id) ON TABLE public.memberships TO agent_monitor_alerter;
+
+GRANT SELECT(status) ON TABLE public.memberships TO agent_monitor_alerter;
+
+GRANT SELECT(quiet_hours) ON TABLE public.memberships TO agent_monitor_alerter;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.model_calls TO agent_monitor_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.model_calls TO agent_monitor_alerter;
@@ -3338,6 +3479,14 @@ GRANT SELECT,INSERT,DELETE ON TABLE public.usage_hours TO agent_monitor_alerter;
 GRANT SELECT,INSERT ON TABLE public.used_tokens TO agent_monitor_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.users TO agent_monitor_app;
+
+GRANT SELECT(id) ON TABLE public.users TO agent_monitor_alerter;
+
+GRANT SELECT(email) ON TABLE public.users TO agent_monitor_alerter;
+
+GRANT SELECT(name) ON TABLE public.users TO agent_monitor_alerter;
+
+GRANT SELECT(deleted_at) ON TABLE public.users TO agent_monitor_alerter;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.workflow_executions TO agent_monitor_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.workflow_executions TO agent_monitor_alerter;

@@ -1,4 +1,4 @@
-"""Tables of identity: tenants, users (global), memberships, API keys."""
+"""Tables of identity: tenants, users (global), memberships and how to reach them, API keys."""
 
 from datetime import datetime
 from typing import Any
@@ -8,7 +8,7 @@ from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, UniqueConst
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from monitor.tables import EMPTY_LIST, EMPTY_OBJECT, Base, Json, TenantMixin, Timestamps
+from monitor.tables import EMPTY_LIST, EMPTY_OBJECT, ZERO, Base, Json, TenantMixin, Timestamps
 
 
 class Tenant(Timestamps, Base):
@@ -60,11 +60,33 @@ class Membership(TenantMixin, Timestamps, Base):
     role: Mapped[str] = mapped_column(server_default="member")
     status: Mapped[str] = mapped_column(server_default="active")
     permissions: Mapped[list[Any]] = mapped_column(JSONB, server_default=EMPTY_LIST)
+    quiet_hours: Mapped[Json | None] = mapped_column(sort_order=2)
     __table_args__ = (
         ForeignKeyConstraint(["user_id"], ["users.id"], ondelete="CASCADE"),
         CheckConstraint("role IN ('owner', 'admin', 'member', 'viewer', 'on-call')", name="role"),
         CheckConstraint("status IN ('active', 'inactive', 'suspended')", name="status"),
         Index(None, "user_id"),
+    )
+
+
+class ContactMethod(TenantMixin, Base):
+    """One way to reach a member, in the order of `position`. Without any, it is the user's email address.
+
+    `after_seconds`: how long an alert is open and nobody has it before this way is taken as well.
+    """
+
+    __tablename__ = "contact_methods"
+    user_id: Mapped[UUID] = mapped_column(primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[str]
+    target: Mapped[str]
+    secret: Mapped[str | None]
+    after_seconds: Mapped[int] = mapped_column(server_default=ZERO)
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["tenant_id", "user_id"], ["memberships.tenant_id", "memberships.user_id"], ondelete="CASCADE"
+        ),
+        CheckConstraint("after_seconds >= 0", name="after"),
     )
 
 

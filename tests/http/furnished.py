@@ -20,6 +20,7 @@ from tests.factories import TenantMade, make_agent, make_key, make_tenant
 
 WITHOUT_TENANT = {"leases", "rollup_progress", "users", "tenants"}
 TABLES = sorted(set(metadata.tables) - WITHOUT_TENANT)
+_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,7 @@ def _rows(made: Furnished, now: datetime) -> dict[str, dict[str, Any]]:
         made.ids[name] = uuid7(now)
     for name in ("workflow", "execution", "task", "tool", "interaction", "span", "exemplar"):
         made.ids[name] = uuid7(now)
-    for name in ("price", "call", "budget", "reservation"):
+    for name in ("price", "call", "budget", "reservation", "shift", "escalation"):
         made.ids[name] = uuid7(now)
     return _telemetry(made, now) | _runs(made, now) | _usage(made, now) | _insight(made, now) | _alerting(made, now)
 
@@ -265,6 +266,12 @@ def _alerting(made: Furnished, now: datetime) -> dict[str, dict[str, Any]]:
         "channels": {"id": ids["channel"], "name": f"{word}-channel", "kind": "email", "target": f"{word}@example.com"},
         "alert_settings": {"settings": {"group": {"by": [f"{word}-label"]}}},
         "paces": {"channel": "email", "target": f"{word}@example.com", "state": {word: word}},
+        "calendar_events": {
+            "id": ids["shift"], "kind": "on_call", "title": word, "start_time": now, "end_time": now + _DAY,
+            "schedule": f"{word}-schedule", "members": [made.tenant.user_id], "created_by": word,
+        },
+        "contact_methods": {"user_id": made.tenant.user_id, "position": 0, "kind": "slack", "target": f"#{word}"},
+        "escalations": {"id": ids["escalation"], "name": f"{word}-policy", "steps": []},
         "outages": {"what": word, "began_at": now, "ended_at": now},
         "notification_groups": {
             "id": ids["group"], "channel": "email", "target": f"{word}@example.com", "alert_ids": [ids["alert"]],
