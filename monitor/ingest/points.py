@@ -111,8 +111,12 @@ def drafts(rows: Rows[MetricIn], window: Window, outcome: Outcome, shapes: Shape
             outcome.reject(index, row)
             continue
         try:
-            # Rows without a time are a microsecond apart: they keep their order and do not overwrite each other.
-            at_us = now_us + index if row.timestamp is None else values.time_us(row.timestamp, "timestamp")
+            given = row.timestamp
+            if type(given) is float and 0.0 <= given < values.END:
+                at_us = round(given * 1e6)
+            else:
+                # Rows without a time are a microsecond apart: they keep their order and do not overwrite each other.
+                at_us = now_us + index if given is None else values.time_us(given, "timestamp")
             if not low <= at_us <= high:
                 window.check(at_us, "timestamp")
             if rows.extra and index in rows.extra:

@@ -15,6 +15,8 @@ import msgspec
 
 from monitor.series.store import Tags
 
+END = 253_402_300_800.0
+"""The end of the year 9999 in Unix seconds."""
 TEXT_LIMIT = 64 * 1024
 NAME_LIMIT = 200
 TAG_LIMIT = 1000
@@ -86,7 +88,7 @@ def time_us(value: object, field: str) -> int:
     else:
         given = "not a finite number" if type(value) is float else f"not {kind_of(value)}"
         raise Fault(f"{field}: a time as RFC 3339 or Unix seconds is expected, {given}")
-    if not 0 <= seconds < 253_402_300_800:
+    if not 0 <= seconds < END:
         raise Fault(f"{field}: not a time between 1970 and 9999 in Unix seconds, not milliseconds")
     return seconds * 1_000_000 if type(seconds) is int else round(seconds * 1e6)
 
