@@ -16,12 +16,12 @@ from alerts.core.condition import (
     MetricLeaf,
     Not,
     RateLeaf,
-    Reducer,
     leaves,
 )
 from alerts.core.condition import Any as AnyOf
 from alerts.core.due import Touched
 from alerts.core.rule import Rule
+from alerts.core.terms import Reducer
 from alerts.core.vocabulary import NoData
 from alerts.directory import read_directory
 

@@ -18,9 +18,11 @@ from alerts.core.due import Touched, kinds_read
 from alerts.directory import Directory, read_directory
 from alerts.episode import StateRow
 from alerts.meters import Meters
+from alerts.muting import read_muting
 from alerts.outbox import insert_events, queue
 from alerts.rules import LoadedRule, RuleCache, RuleKey
-from alerts.sources import Agent, Facts, Fault, Sources
+from alerts.sources import Sources
+from alerts.sources.base import Agent, Facts, Fault
 from alerts.targets import DueTarget, News, TargetKey
 from alerts.transition import Outcome, Plan, judge_target, plan_outcome
 from monitor.db import Database
@@ -215,10 +217,11 @@ class Evaluator:
             directory = await read_directory(connection, [one.tenant_id for one in alive])
             agents = {(one.tenant_id, one.agent_id) for one in alive if one.agent_id is not None}
             messages = dict(await store.last_messages(connection, sorted(agents)))
+        muting = await read_muting(connection, alive, now=now)
         plan = Plan()
         for outcome in outcomes:
             with self._guard(f"rule {outcome.rule.key[1]}") as fault:
-                plan_outcome(outcome, episodes, messages, directory, plan, now=now)
+                plan_outcome(outcome, episodes, messages, directory, plan, now=now, muting=muting)
             if fault.error is not None:
                 faults[outcome.rule.key] = str(fault.error)
         return plan

@@ -3,15 +3,39 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from enum import StrEnum
 from typing import TypeAlias
 
 from alerts.core.labels import Labels
+from alerts.core.terms import (
+    AgentState,
+    Compared,
+    Direction,
+    ErrorNews,
+    ExecutionStatus,
+    LogLevel,
+    Op,
+    Reducer,
+    Side,
+    SpendingPeriod,
+    SpendingUnit,
+)
 from alerts.core.vocabulary import NoData
 
 DEFAULT_WINDOW = timedelta(minutes=5)
 DEFAULT_RATE_WINDOW = timedelta(minutes=15)
 DEFAULT_GRACE = timedelta(minutes=10)
+DEFAULT_LONG, DEFAULT_SHORT = timedelta(hours=1), timedelta(minutes=5)
+DEFAULT_FACTOR = 14.4
+"""At which two percent of a month's errors are made in an hour."""
+DEFAULT_REPEAT_WINDOW = timedelta(minutes=10)
+DEFAULT_BASELINE = timedelta(days=7)
+DEFAULT_SIGMA = 4.0
+DEFAULT_ERROR_WINDOW = timedelta(hours=1)
+DEFAULT_COMPARE_WINDOW = timedelta(days=7)
+DEFAULT_SAMPLE = 30
+
+CALL_LABELS = ("model", "provider", "user", "workflow", "environment")
+"""What calls of models are told apart by, in the ledger."""
 
 
 class ConditionError(ValueError):
@@ -21,69 +45,6 @@ class ConditionError(ValueError):
         super().__init__(f"{path}: {message}")
         self.path = path
         self.message = message
-
-
-class ExecutionStatus(StrEnum):
-    """How an execution ended."""
-
-    ERROR = "error"
-    WARNING = "warning"
-    SUCCESS = "success"
-
-
-class LogLevel(StrEnum):
-    """Level of a log line; the order of the members is the order of urgency."""
-
-    DEBUG = "debug"
-    INFO = "info"
-    WARNING = "warning"
-    ERROR = "error"
-    CRITICAL = "critical"
-
-
-class Reducer(StrEnum):
-    """How the points of a window become one value. Percentiles are nearest-rank (inverted CDF)."""
-
-    COUNT = "count"
-    SUM = "sum"
-    MEAN = "mean"
-    MIN = "min"
-    MAX = "max"
-    LAST = "last"
-    RATE = "rate"
-    INCREASE = "increase"
-    P50 = "p50"
-    P90 = "p90"
-    P95 = "p95"
-    P99 = "p99"
-    STDDEV = "stddev"
-
-
-class Op(StrEnum):
-    """How a value is compared with the threshold; true means breached."""
-
-    GT = ">"
-    GE = ">="
-    LT = "<"
-    LE = "<="
-    EQ = "=="
-    NE = "!="
-
-    def holds(self, value: float, bound: float) -> bool:
-        """Whether `value <op> bound` is true."""
-        match self:
-            case Op.GT:
-                return value > bound
-            case Op.GE:
-                return value >= bound
-            case Op.LT:
-                return value < bound
-            case Op.LE:
-                return value <= bound
-            case Op.EQ:
-                return value == bound
-            case Op.NE:
-                return value != bound
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +121,126 @@ class LogLeaf:
 
 
 @dataclass(frozen=True, slots=True)
+class DurationLeaf:
+    """A task, or a run that a ping started, has been running for longer than `longer_than`.
+
+    `task_type`: only tasks of this type; None: any of them, and what pings started.
+    """
+
+    longer_than: timedelta
+    task_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetLeaf:
+    """Calls of models since the period of `timezone`'s calendar began come to `warn_at` of `limit`, or more.
+
+    Each agent's own, or those of each value of `by`. `where`: values that calls must have. Both speak of CALL_LABELS.
+    """
+
+    budget: SpendingUnit
+    limit: float
+    period: SpendingPeriod = SpendingPeriod.DAY
+    warn_at: float = 1.0
+    timezone: str = "UTC"
+    by: tuple[str, ...] = ()
+    where: Labels = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BurnRateLeaf:
+    """Executions fail more than `factor` times as often as `objective` allows, over a long and a short window alike.
+
+    `objective` is the share (0 to 1) of executions that may be expected to do well. The long window says that it is
+    serious, the short one that it goes on. Source: The Site Reliability Workbook, chapter 5, "Multiwindow, Multi-Burn-
+    Rate Alerts".
+    """
+
+    burn_rate: ExecutionStatus
+    objective: float
+    long: timedelta = DEFAULT_LONG
+    short: timedelta = DEFAULT_SHORT
+    factor: float = DEFAULT_FACTOR
+    min_count: int = 1
+    no_data: NoData = NoData.KEEP
+
+    @property
+    def window(self) -> timedelta:
+        """The one that has all of the executions."""
+        return self.long
+
+
+@dataclass(frozen=True, slots=True)
+class RepeatCallLeaf:
+    """One tool was called `times` times or more in a window, with the same arguments.
+
+    Calls whose arguments are not known are never the same. `by` is `("tool",)` for one label set a tool.
+    """
+
+    times: int
+    window: timedelta = DEFAULT_REPEAT_WINDOW
+    by: tuple[str, ...] = ()
+    no_data: NoData = NoData.KEEP
+
+
+@dataclass(frozen=True, slots=True)
+class AnomalyLeaf:
+    """A metric is more than `sigma` deviations away from what it was at the same hour of earlier days.
+
+    What was usual is the median of the `baseline`'s windows in that hour (UTC), and a deviation their median absolute
+    deviation, scaled so that it is the standard deviation of normally distributed values.
+    """
+
+    metric: str
+    reduce: Reducer = Reducer.MEAN
+    window: timedelta = DEFAULT_WINDOW
+    baseline: timedelta = DEFAULT_BASELINE
+    sigma: float = DEFAULT_SIGMA
+    direction: Direction = Direction.BOTH
+    by: tuple[str, ...] = ()
+    where: Labels = ()
+    min_count: int = 1
+    no_data: NoData = NoData.KEEP
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorGroupLeaf:
+    """The agent failed in a window with an error that is new, or that was resolved and has come again.
+
+    `since` of a new one: seen no earlier than so long ago; None: never before the agent's version that it happened to.
+    What people ignore or resolve is neither.
+    """
+
+    error: ErrorNews
+    since: timedelta | None = None
+    window: timedelta = DEFAULT_ERROR_WINDOW
+
+
+@dataclass(frozen=True, slots=True)
+class CompareLeaf:
+    """The newest version or model of an agent does worse than the one before, by more than chance and `threshold`.
+
+    `of` is compared over the finished tasks of a window; `threshold` is a share of tasks (0 to 1) where that is the
+    rate of errors, and otherwise how much larger the median is, as a share of the earlier one. Each side has at least
+    `min_count` tasks, or the verdict is UNKNOWN. `environment`: only tasks of this one.
+    """
+
+    compare: Side
+    of: Compared
+    threshold: float = 0.0
+    window: timedelta = DEFAULT_COMPARE_WINDOW
+    min_count: int = DEFAULT_SAMPLE
+    environment: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StateLeaf:
+    """The agent is in a state in which nobody wants it."""
+
+    state: AgentState
+
+
+@dataclass(frozen=True, slots=True)
 class All:
     """Breached when every child is."""
 
@@ -180,8 +261,16 @@ class Not:
     child: "Condition"
 
 
-WindowLeaf: TypeAlias = MetricLeaf | RateLeaf | LogLeaf
-Leaf: TypeAlias = StatusLeaf | HeartbeatLeaf | ScheduleLeaf | WindowLeaf
+WindowLeaf: TypeAlias = MetricLeaf | RateLeaf | LogLeaf | BurnRateLeaf | RepeatCallLeaf | AnomalyLeaf
+"""Leaves that read what lies in a window: one that is empty says what `no_data` says."""
+
+FactLeaf: TypeAlias = StatusLeaf | ScheduleLeaf | DurationLeaf | BudgetLeaf | ErrorGroupLeaf | CompareLeaf | StateLeaf
+"""Leaves that read how something stands, which may be that nothing is known of it."""
+
+Leaf: TypeAlias = HeartbeatLeaf | FactLeaf | WindowLeaf
+LabelLeaf: TypeAlias = MetricLeaf | BudgetLeaf | RepeatCallLeaf | AnomalyLeaf
+"""Leaves that may have a label set for each value of their `by`."""
+
 Condition: TypeAlias = Leaf | All | Any | Not
 
 

@@ -6,17 +6,23 @@ from enum import IntFlag
 
 from alerts.core.condition import (
     All,
+    AnomalyLeaf,
     Any,
+    BudgetLeaf,
+    BurnRateLeaf,
+    CompareLeaf,
     Condition,
+    DurationLeaf,
+    ErrorGroupLeaf,
     HeartbeatLeaf,
     Leaf,
     LogLeaf,
     MetricLeaf,
     Not,
-    Op,
     RateLeaf,
-    Reducer,
+    RepeatCallLeaf,
     ScheduleLeaf,
+    StateLeaf,
     StatusLeaf,
     WindowLeaf,
     leaves,
@@ -24,10 +30,12 @@ from alerts.core.condition import (
 from alerts.core.judge import heartbeat_limit
 from alerts.core.reading import Reading, Readings
 from alerts.core.state import AlertState
+from alerts.core.terms import Op, Reducer
 from alerts.core.vocabulary import NoData, Phase
 
 _READS_A_WINDOW = 30
 _TICK = timedelta(microseconds=1)
+_LOOKS_AGAIN = timedelta(minutes=5)
 
 
 class Touched(IntFlag):
@@ -38,25 +46,47 @@ class Touched(IntFlag):
     METRIC = 4
     HEARTBEAT = 8
     AGENT = 16
+    RUN = 32
+    SPENDING = 64
+    ERROR = 128
 
 
 def kinds_read(condition: Condition) -> Touched:
     """The kinds of new data that can change the verdict on a condition."""
     kinds = Touched(0)
     for leaf in leaves(condition):
-        match leaf:
-            case StatusLeaf() | RateLeaf():
-                kinds |= Touched.EXECUTION
-            case LogLeaf():
-                kinds |= Touched.EXECUTION | Touched.LINE
-            case MetricLeaf():
-                kinds |= Touched.METRIC
-            case HeartbeatLeaf():
-                kinds |= Touched.HEARTBEAT
-            case ScheduleLeaf():
-                # AGENT: a schedule may have been set, changed or taken away.
-                kinds |= Touched.EXECUTION | Touched.AGENT
+        kinds |= _kinds_of(leaf)
     return kinds
+
+
+def _kinds_of(leaf: Leaf) -> Touched:
+    match leaf:
+        case StatusLeaf() | RateLeaf() | BurnRateLeaf():
+            return Touched.EXECUTION
+        case LogLeaf():
+            return Touched.EXECUTION | Touched.LINE
+        case MetricLeaf() | AnomalyLeaf():
+            return Touched.METRIC
+        case HeartbeatLeaf():
+            return Touched.HEARTBEAT
+        case ScheduleLeaf():
+            # AGENT: a schedule may have been set, changed or taken away.
+            return Touched.EXECUTION | Touched.AGENT
+        case DurationLeaf():
+            # LINE: so a ping tells that a run starts.
+            return Touched.RUN | Touched.LINE
+        case RepeatCallLeaf():
+            return Touched.RUN
+        case BudgetLeaf():
+            return Touched.SPENDING
+        case ErrorGroupLeaf():
+            return Touched.ERROR
+        case CompareLeaf():
+            # Thousands of tasks are looked at, and one more hardly changes what they come to: by the clock only.
+            return Touched(0)
+        case StateLeaf():
+            # AGENT: its patience may have been changed.
+            return Touched.EXECUTION | Touched.LINE | Touched.METRIC | Touched.HEARTBEAT | Touched.AGENT | Touched.RUN
 
 
 def next_due(
@@ -115,9 +145,15 @@ def _changes(
                 yield reading.last_at + limit + _TICK
             elif leaf.no_data is NoData.ALERT and leaf.after is not None:
                 yield since + leaf.after
-        case ScheduleLeaf():
+        case CompareLeaf():
+            yield now + max(_LOOKS_AGAIN, interval)
+        case ErrorGroupLeaf(window=window):
+            # What happened leaves the window: an end only, unless that is what is waited for.
+            if reading.last_at is not None and negated:
+                yield max(reading.last_at + window + _TICK, now + interval)
+        case ScheduleLeaf() | DurationLeaf() | BudgetLeaf() | StateLeaf():
             if reading.changes_at is not None:
-                # Past: the run that is due then has not been planned yet.
+                # Past: what is to happen then has not been noticed yet.
                 yield reading.changes_at if reading.changes_at > now else now + interval
         case _ if reading.count == 0:
             if leaf.no_data is NoData.ALERT:
@@ -130,7 +166,8 @@ def _leaving(
     leaf: WindowLeaf, reading: Reading, *, negated: bool, now: datetime, interval: timedelta
 ) -> Iterator[datetime]:
     """When points leave a window that has some: soon one of them, and at the latest the last one."""
-    soon = now + max(leaf.window / _READS_A_WINDOW, interval)
+    shortest = leaf.short if isinstance(leaf, BurnRateLeaf) else leaf.window
+    soon = now + max(shortest / _READS_A_WINDOW, interval)
     # A point exactly at the edge is still inside for a store that counts both edges.
     empty_at = soon if reading.last_at is None else reading.last_at + leaf.window + _TICK
     empty_at = empty_at if empty_at > now else soon
@@ -143,7 +180,7 @@ def _leaving(
 def _only_falls(leaf: WindowLeaf) -> bool:
     """Whether points that leave the window can end a breach but never begin one."""
     match leaf:
-        case LogLeaf():
+        case LogLeaf() | RepeatCallLeaf():
             return True
         case MetricLeaf(reduce=Reducer.LAST):
             return True

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from enum import StrEnum
 from typing import TypeVar
+from zoneinfo import ZoneInfo
 
 from alerts.core.condition import ConditionError
 from alerts.core.duration import format_duration, parse_duration
@@ -14,6 +15,7 @@ SHORTEST = timedelta(seconds=1)
 LONGEST = timedelta(days=31)
 
 _LABELS_AT_MOST = 32
+_NAMES_AT_MOST = 8
 _SHOWN = 60
 _Choice = TypeVar("_Choice", bound=StrEnum)
 
@@ -65,10 +67,7 @@ class Fields:
         """One of the values of an enumeration."""
         if default is not None and not self.has(name):
             return default
-        value = self.require(name)
-        if isinstance(value, str) and value in {str(member) for member in kind}:
-            return kind(value)
-        raise self.fault(name, f"must be one of {', '.join(kind)}")
+        return check_choice(self.require(name), self.at(name), tuple(kind))
 
     def number(self, name: str) -> float:
         """A required finite number."""
@@ -83,6 +82,26 @@ class Fields:
     def maybe_number(self, name: str) -> float | None:
         """A finite number, or None where it is not given."""
         return self.number(name) if self.has(name) else None
+
+    def positive(self, name: str, *, default: float | None = None, at_most: float | None = None) -> float:
+        """A finite number above 0, and not above `at_most`."""
+        if default is not None and not self.has(name):
+            return default
+        value = self.number(name)
+        if value <= 0 or (at_most is not None and value > at_most):
+            raise self.fault(name, "must be above 0" + ("" if at_most is None else f" and at most {at_most:g}"))
+        return value
+
+    def zone(self, name: str) -> str:
+        """The IANA name of a time zone; UTC where it is not given."""
+        if not self.has(name):
+            return "UTC"
+        value = self.text(name, at_most=64)
+        try:
+            ZoneInfo(value)
+        except (KeyError, ValueError, OSError):
+            raise self.fault(name, "must be an IANA time zone such as Europe/Berlin") from None
+        return value
 
     def whole(self, name: str, *, default: int, at_most: int) -> int:
         """A whole number from 1 to `at_most`."""
@@ -114,18 +133,43 @@ class Fields:
         """A duration from 1 second to 31 days, or None where it is not given."""
         return self.duration(name) if self.has(name) else None
 
-    def pairs(self, name: str, *, reserved: Sequence[str] = ()) -> Labels:
-        """A flat object of texts, or `()` where it is not given."""
+    def pairs(self, name: str, *, reserved: Sequence[str] = (), known: Sequence[str] = ()) -> Labels:
+        """A flat object of texts, or `()` where it is not given; `known`: the only keys there are."""
         if not self.has(name):
             return ()
         fields = Fields(self.raw[name], self.at(name))
         if len(fields.raw) > _LABELS_AT_MOST:
             raise ConditionError(fields.path, f"must have at most {_LABELS_AT_MOST} entries")
+        if known:
+            fields.allow(known)
         pairs = []
         for key, value in fields.raw.items():
             label = check_label(key, fields.at(key), reserved=reserved)
             pairs.append((label, check_text(value, fields.at(key), at_most=200)))
         return make_labels(pairs)
+
+    def names(self, name: str, *, reserved: Sequence[str] = (), known: Sequence[str] = ()) -> tuple[str, ...]:
+        """Different names of labels, or `()` where it is not given; `known`: the only ones there are."""
+        if not self.has(name):
+            return ()
+        path = self.at(name)
+        names: list[str] = []
+        for index, entry in enumerate(check_list(self.raw[name], path, at_most=_NAMES_AT_MOST)):
+            label = check_label(entry, f"{path}[{index}]", reserved=reserved)
+            if known and label not in known:
+                raise ConditionError(f"{path}[{index}]", f"must be one of {', '.join(known)}")
+            if label in names:
+                raise ConditionError(f"{path}[{index}]", "is there twice")
+            names.append(label)
+        return tuple(names)
+
+
+def check_choice(value: object, path: str, choices: Sequence[_Choice]) -> _Choice:
+    """One of some values of an enumeration."""
+    for choice in choices:
+        if isinstance(value, str) and value == choice:
+            return choice
+    raise ConditionError(path, f"must be one of {', '.join(choices)}")
 
 
 def check_text(value: object, path: str, *, at_most: int) -> str:

@@ -7,20 +7,31 @@ from math import isfinite
 
 from alerts.core.condition import (
     All,
+    AnomalyLeaf,
     Any,
+    BudgetLeaf,
+    BurnRateLeaf,
+    CompareLeaf,
     Condition,
+    DurationLeaf,
+    ErrorGroupLeaf,
+    FactLeaf,
     HeartbeatLeaf,
+    LabelLeaf,
     Leaf,
     LogLeaf,
     MetricLeaf,
     Not,
     RateLeaf,
+    RepeatCallLeaf,
     ScheduleLeaf,
+    StateLeaf,
     StatusLeaf,
     WindowLeaf,
 )
 from alerts.core.labels import Labels, agree, join, only
 from alerts.core.reading import Evaluation, Reading, Readings
+from alerts.core.terms import Op
 from alerts.core.vocabulary import NoData, Phase, Verdict
 
 HEARTBEATS_TO_LEARN = 3
@@ -142,15 +153,15 @@ def _judge_leaf(
         return Evaluation(now, Verdict.OK, labels=labels, leaf=leaf, reading=_NOTHING, bound=bound)
     value = reading.value
     match leaf:
-        case StatusLeaf() | ScheduleLeaf():
-            verdict = _judge_value(leaf, reading, bound) if reading.count else Verdict.UNKNOWN
         case HeartbeatLeaf():
             value = (now - reading.last_at).total_seconds() if reading.last_at else None
             limit = heartbeat_limit(leaf, reading)
             bound = limit.total_seconds() if limit else bound
             verdict = _judge_heartbeat(leaf, reading, now=now, since=since)
-        case _:
+        case _ if isinstance(leaf, WindowLeaf):
             verdict = _judge_window(leaf, reading, bound, age=now - since)
+        case _:
+            verdict = _judge_value(leaf, reading, bound) if reading.count else Verdict.UNKNOWN
     return Evaluation(now, verdict, value=value, labels=labels, leaf=leaf, reading=reading, bound=bound)
 
 
@@ -159,43 +170,53 @@ def _find(leaf: Leaf, sets: Mapping[Labels, Reading], labels: Labels) -> Reading
 
     None: the set stands for several sets of the leaf, each judged on its own, so that it says nothing itself.
     """
-    own = labels
-    if isinstance(leaf, MetricLeaf) and leaf.by:
-        own = only(labels, leaf.by)
-    elif labels:
-        own = ()
+    names = leaf.by if isinstance(leaf, LabelLeaf) else ()
+    own = only(labels, names)
     if (reading := sets.get(own)) is not None:
         return reading
-    finer = isinstance(leaf, MetricLeaf) and len(own) < len(leaf.by) and any(agree(own, each) for each in sets)
+    finer = len(own) < len(names) and any(agree(own, each) for each in sets)
     return None if finer else _NOTHING
 
 
 def _bound(leaf: Leaf, *, firing: bool) -> float | None:
     match leaf:
-        case StatusLeaf(consecutive_failures=needed) | LogLeaf(count=needed):
+        case StatusLeaf(consecutive_failures=needed) | LogLeaf(count=needed) | RepeatCallLeaf(times=needed):
             return float(needed)
         case HeartbeatLeaf(after):
             return after.total_seconds() if after else None
-        case ScheduleLeaf(grace):
-            return grace.total_seconds()
+        case ScheduleLeaf(span) | DurationLeaf(span):
+            return span.total_seconds()
+        case BudgetLeaf(limit=limit, warn_at=share):
+            return limit * share
+        case BurnRateLeaf(factor=bound) | AnomalyLeaf(sigma=bound) | CompareLeaf(threshold=bound):
+            return bound
+        case ErrorGroupLeaf() | StateLeaf():
+            return 1.0
         case MetricLeaf(threshold=threshold, recover=recover) | RateLeaf(threshold=threshold, recover=recover):
             return recover if firing and recover is not None else threshold
 
 
-def _judge_value(leaf: StatusLeaf | ScheduleLeaf | WindowLeaf, reading: Reading, bound: float | None) -> Verdict:
+def _op(leaf: FactLeaf | WindowLeaf) -> Op:
+    """How a leaf's value is held against its bound."""
+    match leaf:
+        case MetricLeaf() | RateLeaf():
+            return leaf.op
+        case DurationLeaf() | BurnRateLeaf() | AnomalyLeaf() | CompareLeaf():
+            return Op.GT
+        case _:
+            return Op.GE
+
+
+def _judge_value(leaf: FactLeaf | WindowLeaf, reading: Reading, bound: float | None) -> Verdict:
     if reading.value is None or bound is None or not isfinite(reading.value):
         return Verdict.UNKNOWN
-    if isinstance(leaf, MetricLeaf | RateLeaf):
-        breached = leaf.op.holds(reading.value, bound)
-    else:
-        breached = reading.value >= bound
-    return Verdict.BREACHED if breached else Verdict.OK
+    return Verdict.BREACHED if _op(leaf).holds(reading.value, bound) else Verdict.OK
 
 
 def _judge_window(leaf: WindowLeaf, reading: Reading, bound: float | None, *, age: timedelta) -> Verdict:
     if reading.count == 0:
         return _judge_nothing(leaf.no_data, full=age >= leaf.window)
-    if not isinstance(leaf, LogLeaf) and reading.count < leaf.min_count:
+    if not isinstance(leaf, LogLeaf | RepeatCallLeaf) and reading.count < leaf.min_count:
         return Verdict.UNKNOWN
     return _judge_value(leaf, reading, bound)
 

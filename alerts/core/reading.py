@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
-from alerts.core.condition import HeartbeatLeaf, Leaf, ScheduleLeaf, StatusLeaf
-from alerts.core.describe import describe_bound, describe_value
+from alerts.core.condition import Leaf, WindowLeaf
+from alerts.core.describe import describe_bound
 from alerts.core.labels import Labels
+from alerts.core.seen import describe_value
 from alerts.core.vocabulary import Verdict
 
 
@@ -28,6 +29,24 @@ class Reading:
     - schedule: of the newest decided run `value` is 0 when it came in time, else the seconds since it was due;
       `count` is 0 when none was decided yet. `changes_at`: when the next one is decided, if it does not come.
 
+    - duration: `value` is for how many seconds the longest run has been going on, 0 where nothing is running; `count`
+      how many are. `changes_at`: when the longest one has lasted as long as it may.
+    - budget: `value` is what was spent in the period so far, None where no price is known of any of its calls; `count`
+      is never 0, since nothing spent is known to be nothing. `changes_at`: when the next period begins.
+    - burn rate: `value` is the smaller of the two windows' burn rates; None where the long one burns and the short one
+      is empty. `count`: the long window's executions.
+    - repeat call: `value` is how often the most frequent call was made, `count` the calls in the window.
+    - anomaly: `value` is by how many deviations the window is away in the leaf's direction, None without enough
+      history; `count` the points in the window.
+    - error: `value` is how many groups of errors are what the leaf asks for, None where no error names a version;
+      `count` is 0 where nothing is known.
+    - compare: `value` is how much worse the newer one is, 0 where what is seen may be chance; `count` is 0 where one
+      of the two has too few tasks.
+    - state: `value` is 1 in that state, else 0; `count` is 0 where the agent was never seen. `changes_at`: when
+      silence alone may change it.
+
+    `note` is what else is to be said of the value, in plain words; the judgement does not look at it.
+
     `last_at` is the time of the newest row in the window; of the last heartbeat (by receipt) for a heartbeat; when the
     run was due for a schedule.
     """
@@ -38,6 +57,7 @@ class Reading:
     interval: timedelta | None = None
     expected: bool = True
     changes_at: datetime | None = None
+    note: str = ""
 
 
 Readings: TypeAlias = Mapping[Leaf, Mapping[Labels, Reading] | None]
@@ -69,8 +89,7 @@ class Evaluation:
     @property
     def window(self) -> timedelta | None:
         """The window that was read, for a leaf that has one."""
-        without = StatusLeaf | HeartbeatLeaf | ScheduleLeaf
-        return None if self.leaf is None or isinstance(self.leaf, without) else self.leaf.window
+        return self.leaf.window if isinstance(self.leaf, WindowLeaf) else None
 
     @property
     def no_data(self) -> bool:
@@ -84,7 +103,8 @@ class Evaluation:
             return ""
         if self.reading is None:
             return "the data could not be read"
-        return describe_value(self.leaf, self.value, count=self.reading.count)
+        seen = describe_value(self.leaf, self.value, count=self.reading.count)
+        return f"{seen}; {self.reading.note}" if self.reading.note else seen
 
     @property
     def threshold(self) -> str:

@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alerts.core.condition import HeartbeatLeaf, Leaf, LogLeaf, MetricLeaf
-from alerts.core.describe import describe, describe_bound, describe_value, number
+from alerts.core.describe import describe, describe_bound, number
 from alerts.core.duration import format_duration, parse_duration
 from alerts.core.parse import parse_condition
+from alerts.core.seen import describe_value
 
 METRIC = {"metric": "latency_ms", "reduce": "p95", "threshold": 2000}
 RATE = {"rate": "error", "threshold": 0.2}

@@ -10,15 +10,12 @@ from alerts.core.condition import (
     All,
     Any,
     Condition,
-    ExecutionStatus,
     HeartbeatLeaf,
     Leaf,
     LogLeaf,
     MetricLeaf,
     Not,
-    Op,
     RateLeaf,
-    Reducer,
     ScheduleLeaf,
     StatusLeaf,
 )
@@ -26,6 +23,7 @@ from alerts.core.due import Touched, kinds_read, next_due
 from alerts.core.judge import judge
 from alerts.core.reading import Reading, Readings
 from alerts.core.state import AlertState
+from alerts.core.terms import ExecutionStatus, Op, Reducer
 from alerts.core.vocabulary import NoData, Phase, Verdict
 from tests.core.strategies import START
 

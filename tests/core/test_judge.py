@@ -8,13 +8,11 @@ from alerts.core.condition import (
     All,
     Any,
     Condition,
-    ExecutionStatus,
     HeartbeatLeaf,
     Leaf,
     LogLeaf,
     MetricLeaf,
     Not,
-    Op,
     RateLeaf,
     ScheduleLeaf,
     StatusLeaf,
@@ -22,6 +20,7 @@ from alerts.core.condition import (
 from alerts.core.judge import judge
 from alerts.core.labels import Labels
 from alerts.core.reading import Evaluation, Reading, Readings
+from alerts.core.terms import ExecutionStatus, Op
 from alerts.core.vocabulary import NoData, Phase, Verdict
 from tests.core.judging import BY_MODEL, CPU, LONG_AGO, OK, A, B, U, Z, only, seen, verdicts
 from tests.core.strategies import START

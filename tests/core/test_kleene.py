@@ -9,7 +9,6 @@ from alerts.core.condition import (
     All,
     Any,
     Condition,
-    ExecutionStatus,
     Leaf,
     Not,
     StatusLeaf,
@@ -17,6 +16,7 @@ from alerts.core.condition import (
 from alerts.core.judge import judge
 from alerts.core.labels import Labels
 from alerts.core.reading import Reading
+from alerts.core.terms import ExecutionStatus
 from alerts.core.vocabulary import Phase, Verdict
 from tests.core.judging import LONG_AGO, OK, A, B, U, seen, verdicts
 from tests.core.strategies import START, conditions

@@ -10,19 +10,16 @@ from alerts.core.condition import (
     Any,
     Condition,
     ConditionError,
-    ExecutionStatus,
     HeartbeatLeaf,
     LogLeaf,
-    LogLevel,
     MetricLeaf,
     Not,
-    Op,
     RateLeaf,
-    Reducer,
     ScheduleLeaf,
     StatusLeaf,
 )
 from alerts.core.parse import parse_condition
+from alerts.core.terms import ExecutionStatus, LogLevel, Op, Reducer
 from alerts.core.vocabulary import NoData
 
 Raw: TypeAlias = object
@@ -93,7 +90,10 @@ def test_conditions_are_parsed(raw: Raw, expected: Condition) -> None:
 
 METRIC = {"metric": "cpu", "threshold": 1}
 NO_DURATION = 'must be a duration such as "90s", "5m", "2h" or "1d", or a number of seconds'
-HEADS = "status, metric, rate, heartbeat, schedule, log, all, any, not"
+HEADS = (
+    "status, metric, rate, heartbeat, schedule, log, duration, budget, burn_rate, repeat_call, anomaly, error, "
+    "compare, state, all, any, not"
+)
 
 
 @pytest.mark.parametrize(
@@ -103,8 +103,8 @@ HEADS = "status, metric, rate, heartbeat, schedule, log, all, any, not"
         ([], "conditions", "must be an object"),
         ("error", "conditions", "must be an object"),
         ({}, "conditions", f"must have one of the keys {HEADS}"),
-        ({"budget": "cost_usd"}, "conditions.budget", f"unknown key; known are {HEADS}"),
-        ({"anomaly": "latency_ms"}, "conditions.anomaly", f"unknown key; known are {HEADS}"),
+        ({"budgets": "cost_usd"}, "conditions.budgets", f"unknown key; known are {HEADS}"),
+        ({"anomalies": "latency_ms"}, "conditions.anomalies", f"unknown key; known are {HEADS}"),
         ({1: 2}, "conditions.1", f"unknown key; known are {HEADS}"),
         ({"x" * 100: 2}, f"conditions.{'x' * 60}…", f"unknown key; known are {HEADS}"),
         (

@@ -11,13 +11,13 @@ from alerts.core.condition import (
     Any,
     Condition,
     ConditionError,
-    ExecutionStatus,
     HeartbeatLeaf,
     Not,
     StatusLeaf,
     leaves,
 )
 from alerts.core.parse import parse_condition, to_json
+from alerts.core.terms import ExecutionStatus
 from tests.core.strategies import conditions
 
 Raw: TypeAlias = object

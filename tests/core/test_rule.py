@@ -4,10 +4,14 @@ from datetime import timedelta
 
 import pytest
 
-from alerts.core.condition import ConditionError, ExecutionStatus, StatusLeaf
+from alerts.core.condition import (
+    ConditionError,
+    StatusLeaf,
+)
 from alerts.core.matching import Selector, has_tags, parse_selector, selects
 from alerts.core.rule import DEFAULT_REPEAT, Escalation, Rule, Timing, parse_rule
 from alerts.core.targets import Channels, Target, channels_to_json, parse_channels
+from alerts.core.terms import ExecutionStatus
 from alerts.core.vocabulary import ChannelKind, Severity
 
 STATUS = {"status": "error"}

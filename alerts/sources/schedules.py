@@ -5,7 +5,9 @@ from typing import Any
 
 from sqlalchemy import text
 
+from alerts.core.condition import ScheduleLeaf
 from alerts.core.reading import Reading
+from alerts.sources.base import Batch, Shape, Source
 
 EARLY = timedelta(minutes=1)
 """How much earlier than its run an execution may begin by the agent's own clock."""
@@ -14,7 +16,7 @@ _TICK = timedelta(microseconds=1)
 
 # A run is decided when it came in time, or its grace is over; the newest decided one counts. One that was called came
 # when the webhook answered 2xx, one that was expected with an execution of the agent that began in time.
-READ = text("""
+_READ = text("""
     SELECT d.tenant_id, d.agent_id, decided.due_at, decided.came, coalesce(waiting.due_at, s.next_run_at) AS next_at
     FROM unnest(CAST(:tenants AS uuid[]), CAST(:agents AS uuid[])) AS d (tenant_id, agent_id)
     JOIN agent_schedules s ON s.tenant_id = d.tenant_id AND s.agent_id = d.agent_id
@@ -41,11 +43,25 @@ READ = text("""
 """)
 
 
-def reading(row: Any, *, now: datetime, grace: timedelta) -> Reading:
-    """What a row of READ says at `now`."""
+def _reading(row: Any, *, now: datetime, grace: timedelta) -> Reading:
+    """What a row of _READ says at `now`."""
     # Missed is *more* than the grace, so its end itself would be a tick too early.
     changes_at = None if row.next_at is None else row.next_at + grace + _TICK
     if row.due_at is None:
         return Reading(changes_at=changes_at)
     late = 0.0 if row.came else (now - row.due_at).total_seconds()
     return Reading(late, 1, row.due_at, changes_at=changes_at)
+
+
+async def _read(batch: Batch[ScheduleLeaf]) -> None:
+    grace = batch.leaf.grace
+    given = batch.agents | {"grace": grace, "floor": batch.now - grace, "early": EARLY}
+    for row in await batch.rows(_READ, given):
+        batch.put((row.tenant_id, row.agent_id), _reading(row, now=batch.now, grace=grace))
+
+
+def _shape(leaf: ScheduleLeaf) -> Shape:
+    return (ScheduleLeaf, leaf.grace)
+
+
+SOURCE = Source(_shape, _read)
