@@ -192,7 +192,10 @@ class ChannelRow(TenantMixin, Timestamps, Base):
     secret: Mapped[str | None]
     __table_args__ = (
         UniqueConstraint("tenant_id", "name"),
-        CheckConstraint("kind IN ('email', 'slack', 'webhook')", name="kind"),
+        CheckConstraint(
+            "kind IN ('email', 'slack', 'webhook', 'pagerduty', 'teams', 'discord', 'telegram', 'ntfy', 'apprise')",
+            name="kind",
+        ),
     )
 
 

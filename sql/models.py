@@ -1,6 +1,7 @@
 """Every table of the product, imported in one place: what Alembic and the schema tests compare with."""
 
 import alerts.escalation_tables
+import alerts.interop_tables
 import alerts.muting_tables
 import alerts.pacing_tables
 import alerts.tables
@@ -30,6 +31,7 @@ MODULES = (
     monitor.audit.tables,
     monitor.calendar.tables,
     alerts.tables,
+    alerts.interop_tables,
     alerts.escalation_tables,
     alerts.muting_tables,
     alerts.pacing_tables,

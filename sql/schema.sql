@@ -1075,6 +1075,20 @@ ALTER TABLE ONLY public.audit_logs FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.audit_logs OWNER TO agent_monitor_owner;
 
+CREATE TABLE public.bounces (
+    tenant_id uuid NOT NULL,
+    address text NOT NULL,
+    said text NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    notification_id uuid,
+    told boolean DEFAULT false NOT NULL,
+    cleared_by text
+);
+
+ALTER TABLE ONLY public.bounces FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.bounces OWNER TO agent_monitor_owner;
+
 CREATE TABLE public.budget_reservations (
     tenant_id uuid NOT NULL,
     id uuid NOT NULL,
@@ -1183,7 +1197,7 @@ CREATE TABLE public.channels (
     secret text,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT channels_kind_check CHECK ((kind = ANY (ARRAY['email'::text, 'slack'::text, 'webhook'::text])))
+    CONSTRAINT channels_kind_check CHECK ((kind = ANY (ARRAY['email'::text, 'slack'::text, 'webhook'::text, 'pagerduty'::text, 'teams'::text, 'discord'::text, 'telegram'::text, 'ntfy'::text, 'apprise'::text])))
 );
 
 ALTER TABLE ONLY public.channels FORCE ROW LEVEL SECURITY;
@@ -1501,6 +1515,24 @@ ALTER TABLE public.price_changes ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTIT
     NO MAXVALUE
     CACHE 1
 );
+
+CREATE TABLE public.received_alerts (
+    tenant_id uuid NOT NULL,
+    fingerprint text NOT NULL,
+    labels jsonb NOT NULL,
+    annotations jsonb DEFAULT '{}'::jsonb NOT NULL,
+    generator_url text,
+    starts_at timestamp with time zone NOT NULL,
+    ends_at timestamp with time zone NOT NULL,
+    resolved boolean DEFAULT false NOT NULL,
+    received_at timestamp with time zone DEFAULT now() NOT NULL,
+    alert_id uuid,
+    due_at timestamp with time zone NOT NULL
+);
+
+ALTER TABLE ONLY public.received_alerts FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.received_alerts OWNER TO agent_monitor_owner;
 
 CREATE TABLE public.rollup_dirty (
     tenant_id uuid NOT NULL,
@@ -2085,6 +2117,9 @@ ALTER TABLE ONLY public.api_keys
 ALTER TABLE ONLY public.audit_logs
     ADD CONSTRAINT audit_logs_pkey PRIMARY KEY (tenant_id, id);
 
+ALTER TABLE ONLY public.bounces
+    ADD CONSTRAINT bounces_pkey PRIMARY KEY (tenant_id, address);
+
 ALTER TABLE ONLY public.budget_reservations
     ADD CONSTRAINT budget_reservations_pkey PRIMARY KEY (tenant_id, id, budget_id);
 
@@ -2165,6 +2200,9 @@ ALTER TABLE ONLY public.paces
 
 ALTER TABLE ONLY public.price_changes
     ADD CONSTRAINT price_changes_pkey PRIMARY KEY (tenant_id, id);
+
+ALTER TABLE ONLY public.received_alerts
+    ADD CONSTRAINT received_alerts_pkey PRIMARY KEY (tenant_id, fingerprint);
 
 ALTER TABLE ONLY public.rollup_dirty
     ADD CONSTRAINT rollup_dirty_pkey PRIMARY KEY (tenant_id, series_id, hour);
@@ -2308,6 +2346,8 @@ CREATE INDEX api_keys_tenant_id_agent_id_idx ON public.api_keys USING btree (ten
 
 CREATE INDEX api_keys_user_id_idx ON public.api_keys USING btree (user_id);
 
+CREATE INDEX bounces_open_idx ON public.bounces USING btree (at) WHERE ((NOT told) OR (cleared_by IS NOT NULL));
+
 CREATE INDEX budget_reservations_expires_at_idx ON public.budget_reservations USING btree (expires_at);
 
 CREATE INDEX budget_reservations_tenant_id_budget_id_expires_at_idx ON public.budget_reservations USING btree (tenant_id, budget_id, expires_at);
@@ -2359,6 +2399,8 @@ CREATE INDEX notifications_tenant_id_group_id_id_idx ON public.notifications USI
 CREATE INDEX notifications_unsent_idx ON public.notifications USING btree (next_attempt_at) WHERE (status = ANY (ARRAY['pending'::text, 'sending'::text]));
 
 CREATE INDEX paces_due_at_idx ON public.paces USING btree (due_at) WHERE (due_at IS NOT NULL);
+
+CREATE INDEX received_alerts_due_at_idx ON public.received_alerts USING btree (due_at);
 
 CREATE INDEX run_names_id_idx ON public.run_names USING btree (id);
 
@@ -2594,6 +2636,9 @@ ALTER TABLE ONLY public.api_keys
 ALTER TABLE ONLY public.api_keys
     ADD CONSTRAINT api_keys_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE SET NULL;
 
+ALTER TABLE ONLY public.bounces
+    ADD CONSTRAINT bounces_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.budget_reservations
     ADD CONSTRAINT budget_reservations_tenant_id_budget_id_fkey FOREIGN KEY (tenant_id, budget_id) REFERENCES public.budgets(tenant_id, id) ON DELETE CASCADE;
 
@@ -2662,6 +2707,9 @@ ALTER TABLE ONLY public.paces
 
 ALTER TABLE ONLY public.price_changes
     ADD CONSTRAINT price_changes_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.received_alerts
+    ADD CONSTRAINT received_alerts_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.scheduled_runs
     ADD CONSTRAINT scheduled_runs_tenant_id_agent_id_fkey FOREIGN KEY (tenant_id, agent_id) REFERENCES public.agents(tenant_id, id) ON DELETE CASCADE;
@@ -2767,6 +2815,8 @@ CREATE POLICY alerter ON public.alerts TO agent_monitor_alerter USING (true) WIT
 
 CREATE POLICY alerter ON public.audit_logs TO agent_monitor_alerter USING (true) WITH CHECK (true);
 
+CREATE POLICY alerter ON public.bounces TO agent_monitor_alerter USING (true) WITH CHECK (true);
+
 CREATE POLICY alerter ON public.budget_reservations TO agent_monitor_alerter USING (true) WITH CHECK (true);
 
 CREATE POLICY alerter ON public.budget_spending TO agent_monitor_alerter USING (true) WITH CHECK (true);
@@ -2804,6 +2854,8 @@ CREATE POLICY alerter ON public.outages TO agent_monitor_alerter USING (true) WI
 CREATE POLICY alerter ON public.paces TO agent_monitor_alerter USING (true) WITH CHECK (true);
 
 CREATE POLICY alerter ON public.price_changes TO agent_monitor_alerter USING (true) WITH CHECK (true);
+
+CREATE POLICY alerter ON public.received_alerts TO agent_monitor_alerter USING (true) WITH CHECK (true);
 
 CREATE POLICY alerter ON public.rollup_dirty TO agent_monitor_alerter USING (true) WITH CHECK (true);
 
@@ -2856,6 +2908,8 @@ ALTER TABLE public.alerts ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.api_keys ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.audit_logs ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.bounces ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.budget_reservations ENABLE ROW LEVEL SECURITY;
 
@@ -2937,6 +2991,8 @@ CREATE POLICY owner ON public.api_keys TO agent_monitor_owner USING (true) WITH 
 
 CREATE POLICY owner ON public.audit_logs TO agent_monitor_owner USING (true) WITH CHECK (true);
 
+CREATE POLICY owner ON public.bounces TO agent_monitor_owner USING (true) WITH CHECK (true);
+
 CREATE POLICY owner ON public.budget_reservations TO agent_monitor_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner ON public.budget_spending TO agent_monitor_owner USING (true) WITH CHECK (true);
@@ -2978,6 +3034,8 @@ CREATE POLICY owner ON public.outages TO agent_monitor_owner USING (true) WITH C
 CREATE POLICY owner ON public.paces TO agent_monitor_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner ON public.price_changes TO agent_monitor_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY owner ON public.received_alerts TO agent_monitor_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner ON public.rollup_dirty TO agent_monitor_owner USING (true) WITH CHECK (true);
 
@@ -3038,6 +3096,8 @@ ALTER TABLE public.paces ENABLE ROW LEVEL SECURITY;
 CREATE POLICY predefined ON public.agent_types FOR SELECT TO agent_monitor_app USING ((tenant_id = '00000000-0000-7000-8000-000000000000'::uuid));
 
 ALTER TABLE public.price_changes ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.received_alerts ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.rollup_dirty ENABLE ROW LEVEL SECURITY;
 
@@ -3109,6 +3169,8 @@ CREATE POLICY tenant ON public.api_keys TO agent_monitor_app USING ((tenant_id =
 
 CREATE POLICY tenant ON public.audit_logs TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
+CREATE POLICY tenant ON public.bounces TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
+
 CREATE POLICY tenant ON public.budget_reservations TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
 CREATE POLICY tenant ON public.budget_spending TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
@@ -3150,6 +3212,8 @@ CREATE POLICY tenant ON public.outages TO agent_monitor_app USING ((tenant_id = 
 CREATE POLICY tenant ON public.paces TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
 CREATE POLICY tenant ON public.price_changes TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
+
+CREATE POLICY tenant ON public.received_alerts TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
 CREATE POLICY tenant ON public.rollup_dirty TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
@@ -3352,6 +3416,9 @@ GRANT SELECT(expires_at) ON TABLE public.api_keys TO agent_monitor_doorman;
 GRANT SELECT,INSERT ON TABLE public.audit_logs TO agent_monitor_app;
 GRANT INSERT ON TABLE public.audit_logs TO agent_monitor_alerter;
 
+GRANT SELECT,INSERT,UPDATE ON TABLE public.bounces TO agent_monitor_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.bounces TO agent_monitor_alerter;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.budget_reservations TO agent_monitor_app;
 GRANT SELECT,UPDATE ON TABLE public.budget_reservations TO agent_monitor_alerter;
 
@@ -3421,6 +3488,9 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.paces TO agent_monitor_alerter
 
 GRANT SELECT,INSERT ON TABLE public.price_changes TO agent_monitor_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.price_changes TO agent_monitor_alerter;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.received_alerts TO agent_monitor_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.received_alerts TO agent_monitor_alerter;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.rollup_dirty TO agent_monitor_app;
 GRANT SELECT ON TABLE public.rollup_dirty TO agent_monitor_alerter;
