@@ -23,6 +23,7 @@ from monitor.series.store import (
     Latest,
     LatestQuery,
     Line,
+    Past,
     Query,
     Reduced,
     Reduction,
@@ -104,6 +105,21 @@ class InfluxSeriesStore:
             source = InfluxSource(self.influx, reading.who, metric=reduction.metric, left=left)
             answer = await reading.answer(await reading.gather(source))
         return reduce.reduced(answer, reading.labels)
+
+    async def past(
+        self, tenant_id: UUID, reduction: Reduction, agents: Sequence[UUID], *, end: datetime, at_most: int
+    ) -> Past | None:
+        """Counted first, from rollups."""
+        reduce.check_size(await self.query(tenant_id, reduce.counting(reduction, agents, end=end)), at_most)
+        with series_down():
+            async with self._db.tenant(tenant_id) as connection:
+                cur = cursor(await driver(connection))
+                reading = await reduce.plan(cur, reduction, {tenant_id: agents}, now=end)
+        if reading is None:
+            return None
+        reading = reduce.single(reading)
+        source = InfluxSource(self.influx, reading.who, metric=reduction.metric, left=None)
+        return reduce.past(reading, await reading.gather(source))
 
     async def roll_up(self, now: datetime) -> Report:
         """Write the minutes and hours of what is over, and of what came late."""

@@ -18,6 +18,7 @@ from monitor.series.store import (
     Latest,
     LatestQuery,
     Line,
+    Past,
     Query,
     Reduced,
     Reduction,
@@ -109,6 +110,20 @@ class PostgresSeriesStore:
                     return []
                 found = await reading.gather(PostgresSource(cur, reading.who))
         return reduce.reduced(await reading.answer(found), reading.labels)
+
+    async def past(
+        self, tenant_id: UUID, reduction: Reduction, agents: Sequence[UUID], *, end: datetime, at_most: int
+    ) -> Past | None:
+        """Counted first, from rollups."""
+        reduce.check_size(await self.query(tenant_id, reduce.counting(reduction, agents, end=end)), at_most)
+        with series_down():
+            async with self._db.tenant(tenant_id) as connection:
+                cur = cursor(await driver(connection))
+                reading = await reduce.plan(cur, reduction, {tenant_id: agents}, now=end)
+                if reading is None:
+                    return None
+                reading = reduce.single(reading)
+                return reduce.past(reading, await reading.gather(PostgresSource(cur, reading.who)))
 
     async def roll_up(self, now: datetime) -> Report:
         """Compact the hours that are over."""

@@ -1,6 +1,7 @@
 """One reading for the rules of many agents of many tenants at once, as the alerter: which series it takes."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -8,12 +9,13 @@ from uuid import UUID
 import numpy as np
 
 from monitor import arrays
+from monitor.errors import InvalidInput
 from monitor.ids import from_microseconds, microseconds
 from monitor.series.answer import Answer, Shape, line_ids
 from monitor.series.columns import Cursor
-from monitor.series.gather import RISES
+from monitor.series.gather import RISES, Gathered
 from monitor.series.read import RAW_SPAN, Reading, is_exact, labels_sql, where_sql
-from monitor.series.store import Kind, Reduced, Reduction
+from monitor.series.store import Kind, Line, Past, Query, Reduced, Reducer, Reduction
 from monitor.series.stored import DAY_US, HOUR_US, Who
 
 Agent = tuple[UUID, UUID, tuple[str, ...]]
@@ -42,6 +44,38 @@ async def plan(
         exact=is_exact(span, widths),
     )
     return Reading(Who([row[1] for row in rows], np.array([row[0] for row in rows], np.int64)), shape, widths, labels)
+
+
+def single(reading: Reading[Agent]) -> Reading[Agent]:
+    """The same, read from single points alone, however long the span is."""
+    return replace(reading, widths=(), shape=replace(reading.shape, exact=True))
+
+
+def past(reading: Reading[Agent], found: Gathered) -> Past:
+    """The points that were gathered, with what they are points of."""
+    labels = [(agent_id, of) for _, agent_id, of in reading.labels]
+    return Past(found.points, reading.shape.lines, reading.shape.counters, labels)
+
+
+def counting(reduction: Reduction, agents: Sequence[UUID], *, end: datetime) -> Query:
+    """How many points a reduction is made of."""
+    return Query(
+        metric=reduction.metric,
+        reduce=Reducer.COUNT,
+        start=end - reduction.window,
+        end=end,
+        where=dict(reduction.where),
+        agent_ids=tuple(agents),
+    )
+
+
+def check_size(counted: Sequence[Line], at_most: int) -> None:
+    """Raise InvalidInput for more points than are wanted."""
+    points = int(sum(value for line in counted for _, value in line.points))
+    if points > at_most:
+        raise InvalidInput(
+            f"there are {points:,} points, more than {at_most:,}: take a shorter time or fewer agents", path="since"
+        )
 
 
 def reduced(found: Answer, labels: Sequence[Agent]) -> list[Reduced]:

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from monitor.pipeline import Pipeline
+from monitor.series.summaries import Points
 
 Tags = tuple[tuple[str, str], ...]
 """Tags of a series: pairs sorted by name, no empty values."""
@@ -143,6 +144,19 @@ class Reduced:
 
 
 @dataclass(frozen=True, slots=True)
+class Past:
+    """Single points of one shape of reading over a long span. `points.series` are rows of `lines` and `counters`.
+
+    `lines`: the place in `labels` of each series; `labels`: agent and values of `by`. `counters`: which ones are.
+    """
+
+    points: Points
+    lines: npt.NDArray[np.int64]
+    counters: npt.NDArray[np.bool_]
+    labels: Sequence[tuple[UUID, tuple[str, ...]]]
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """What one pass of rolling up did. `postponed`: batches that another transaction held up. `busy`: another pass was
     at work. `chunks`: hours of series; `truncated`: emptied partitions."""
@@ -182,6 +196,15 @@ class SeriesStore(Protocol):
         """Reduce [now - window, now) for agents by tenant (as the alerter), all of them at once. No points: no row.
 
         Rate and increase of a counter need two points; a gauge has neither and gives no row.
+        """
+        ...
+
+    async def past(
+        self, tenant_id: UUID, reduction: Reduction, agents: Sequence[UUID], *, end: datetime, at_most: int
+    ) -> Past | None:
+        """The single points of [end - window, end) that a reduction is made of; None where there is no such series.
+
+        Raises InvalidInput where there are more than `at_most`.
         """
         ...
 

@@ -1,0 +1,135 @@
+"""What a replay comes to: pages, how many at night, the longest episode, each episode, and a chart. Pure."""
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime, timedelta, tzinfo
+from typing import Any
+
+from alerts.backtest.replay import Replay, Sent
+from alerts.core.vocabulary import Reason
+from alerts.core.wording import duration, moment
+from alerts.episode import Episode
+
+NIGHT = (22, 7)
+"""Hours of the local clock: from the first, up to the second."""
+
+EPISODES_AT_MOST = 500
+_BARS = 96
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A replay, counted. Pages are messages that say that something is wrong, resolves are none."""
+
+    since: datetime
+    until: datetime
+    pages: int
+    at_night: int
+    longest_s: float
+    withheld: dict[str, int]
+    episodes: list[dict[str, Any]]
+    messages: tuple[Sent, ...]
+    chart: list[list[Any]]
+    differs: tuple[str, ...]
+    complete: bool
+    judged: int
+
+
+def report(
+    done: Replay, *, since: datetime, zone: tzinfo, names: dict[Any, str], differs: tuple[str, ...] = ()
+) -> Report:
+    """Count. `zone`: whose nights; `names`: agents by id."""
+    pages = [one for one in done.sent if one.reason is not Reason.RESOLVED]
+    lasted = [_end(one, done) - one.triggered_at for one in done.episodes]
+    return Report(
+        since=since,
+        until=done.until,
+        pages=len(pages),
+        at_night=sum(1 for one in pages if _at_night(one.at, zone)),
+        longest_s=max((one.total_seconds() for one in lasted), default=0.0),
+        withheld=dict(Counter(one.by for one in done.withheld)),
+        episodes=[_episode(one, names) for one in sorted(done.episodes, key=lambda one: one.triggered_at)],
+        messages=tuple(done.sent),
+        chart=_chart(done, since),
+        differs=differs,
+        complete=done.complete,
+        judged=done.judged,
+    )
+
+
+def report_json(told: Report) -> dict[str, Any]:
+    """As the API answers."""
+    return {
+        "since": told.since,
+        "until": told.until,
+        "pages": told.pages,
+        "at_night": told.at_night,
+        "longest_s": told.longest_s,
+        "withheld": told.withheld,
+        "episodes": told.episodes[:EPISODES_AT_MOST],
+        "episodes_in_all": len(told.episodes),
+        "chart": told.chart,
+        "differs": list(told.differs),
+        "complete": told.complete,
+    }
+
+
+def report_text(told: Report) -> list[str]:
+    """Lines for a terminal."""
+    span = duration(told.until - told.since)
+    longest = duration(timedelta(seconds=told.longest_s))
+    lines = [
+        f"over {span} up to {moment(told.until)}: would have paged {told.pages} times, {told.at_night} at night,"
+        f" longest {longest}"
+    ]
+    if not told.complete:
+        lines.append("stopped before the end: it took too long; take a shorter time or fewer agents")
+    lines += [f"{count} withheld by {by}" for by, count in sorted(told.withheld.items())]
+    for one in told.episodes[:20]:
+        ended = "still firing" if one["resolved_at"] is None else f"for {one['lasted']}"
+        labels = " ".join(f"{name}={value}" for name, value in sorted(one["labels"].items()))
+        lines.append(
+            f"  {moment(one['triggered_at'])}  {one['agent']} {labels}".rstrip() + f"  {ended}: {one['summary']}"
+        )
+    if len(told.episodes) > 20:
+        lines.append(f"  and {len(told.episodes) - 20} more episodes")
+    return [*lines, *(f"note: {said}" for said in told.differs)]
+
+
+def _episode(one: Episode, names: dict[Any, str]) -> dict[str, Any]:
+    ended = None if one.resolved_at is None else duration(one.resolved_at - one.triggered_at)
+    return {
+        "agent": names.get(one.agent_id, ""),
+        "labels": one.labels,
+        "severity": str(one.severity),
+        "triggered_at": one.triggered_at,
+        "resolved_at": one.resolved_at,
+        "lasted": ended,
+        "value": one.value,
+        "summary": one.details.get("summary", ""),
+    }
+
+
+def _end(one: Episode, done: Replay) -> datetime:
+    return one.resolved_at or done.until
+
+
+def _at_night(at: datetime, zone: tzinfo) -> bool:
+    hour = at.astimezone(zone).hour
+    return hour >= NIGHT[0] or hour < NIGHT[1]
+
+
+def _chart(done: Replay, since: datetime) -> list[list[Any]]:
+    """[time, alerts that fired then] for equal parts of the span."""
+    span = max(done.until - since, timedelta(seconds=1))
+    part = span / _BARS
+    bars = [[since + number * part, 0] for number in range(_BARS)]
+    changes: Counter[int] = Counter()
+    for one in done.episodes:
+        changes[int((one.triggered_at - since) / part)] += 1
+        changes[min(int((_end(one, done) - since) / part), _BARS - 1) + 1] -= 1
+    firing = 0
+    for number, bar in enumerate(bars):
+        firing += changes[number]
+        bar[1] = firing
+    return bars

@@ -1,0 +1,133 @@
+"""One rule over the past of its agents: read, replay, count."""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from alerts.backtest.read import History, read_history, tracks_of
+from alerts.backtest.replay import Replay, Subject, replay
+from alerts.backtest.report import Report, report
+from alerts.backtest.tracks import Grid
+from alerts.core.condition import MetricLeaf, leaves
+from alerts.core.rule import Rule
+from alerts.directory import Directory, read_directory
+from alerts.rules import LoadedRule
+from alerts.targets import DueTarget, TargetKey
+from monitor.db import Database
+from monitor.errors import InvalidInput
+from monitor.series.read import RAW_SPAN
+from monitor.series.store import SeriesStore
+
+AGENTS_AT_MOST = 1_000
+LONGEST = timedelta(days=31)
+NO_RULE = UUID(int=0)
+"""Stands for a rule that is not saved."""
+
+# As targets.py resolves a rule.
+_AGENTS = text("""
+    SELECT a.id, a.external_id, a.created_at FROM agents a
+    WHERE a.tenant_id = :tenant_id AND a.deleted_at IS NULL AND a.retired_at IS NULL AND a.status <> 'archived'
+      AND (CAST(:agent_id AS uuid) IS NULL OR a.id = :agent_id)
+      AND (CAST(:agent_type AS text) IS NULL OR a.agent_type = :agent_type)
+      AND a.tags @> CAST(:tags AS jsonb)
+    ORDER BY a.id LIMIT :at_most
+""")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """A rule, whose it is, and over what time. `created_at` None: it is taken to be older than the time asked for."""
+
+    tenant_id: UUID
+    rule: Rule
+    name: str
+    start: datetime
+    end: datetime
+    tick: timedelta
+    agent_id: UUID | None = None
+    selector: Mapping[str, Any] | None = None
+    config_id: UUID = NO_RULE
+    created_at: datetime | None = None
+    zone: tzinfo = UTC
+    seconds: float = 20.0
+
+    @property
+    def grid(self) -> Grid:
+        """The alerter's ticks."""
+        return Grid(self.start, self.tick, max(0, -((self.start - self.end) // self.tick)) + 1)
+
+
+async def backtest(db: Database, series: SeriesStore, asked: Question) -> Report:
+    """What the rule would have done. Raises InvalidInput for too much, SeriesDown, DatabaseDown."""
+    if asked.end - asked.start > LONGEST:
+        raise InvalidInput(f"at most {LONGEST.days} days can be looked back", path="since")
+    async with db.tenant(asked.tenant_id) as connection:
+        agents = await _agents(connection, asked)
+        directory = await read_directory(connection, [asked.tenant_id])
+    found = leaves(asked.rule.condition)
+    history = await read_history(
+        db,
+        series,
+        asked.tenant_id,
+        found,
+        [row.id for row in agents],
+        start=asked.start,
+        end=asked.end + asked.tick,
+        tick=asked.tick,
+    )
+    subjects = [_subject(asked, row, history) for row in agents]
+    # Off the loop: others are served meanwhile.
+    done = await asyncio.to_thread(replay_for, subjects, directory, asked.grid, seconds=asked.seconds)
+    names = {row.id: row.external_id for row in agents}
+    return report(
+        done, since=asked.start, zone=asked.zone, names=names, differs=(*history.differs, *_known(asked, len(agents)))
+    )
+
+
+def replay_for(subjects: list[Subject], directory: Directory, grid: Grid, *, seconds: float) -> Replay:
+    """Replay for so long at most."""
+    return replay(subjects, directory, grid, go_on=_within(seconds))
+
+
+def _within(seconds: float) -> Callable[[int], bool]:
+    ends = time.monotonic() + seconds
+    return lambda judged: time.monotonic() < ends
+
+
+async def _agents(connection: AsyncConnection, asked: Question) -> list[Any]:
+    selector = asked.selector or {}
+    given = {
+        "tenant_id": asked.tenant_id,
+        "agent_id": asked.agent_id,
+        "agent_type": selector.get("agent_type"),
+        "tags": json.dumps(selector.get("tags") or {}),
+        "at_most": AGENTS_AT_MOST,
+    }
+    return list((await connection.execute(_AGENTS, given)).all())
+
+
+def _subject(asked: Question, row: Any, history: History) -> Subject:
+    key = TargetKey(asked.tenant_id, asked.config_id, row.id)
+    since = row.created_at if asked.created_at is None else max(row.created_at, asked.created_at)
+    loaded = LoadedRule((asked.tenant_id, asked.config_id), 1, asked.name, asked.rule, leaves(asked.rule.condition))
+    return Subject(DueTarget(key, 1, since, asked.start), loaded, row.external_id, tracks_of(history, row.id))
+
+
+def _known(asked: Question, agents: int) -> list[str]:
+    said = []
+    metrics = [leaf for leaf in leaves(asked.rule.condition) if isinstance(leaf, MetricLeaf)]
+    if metrics:
+        said.append("points do not say when they came: late ones count as if they had come in time")
+    if any(leaf.window > RAW_SPAN for leaf in metrics):
+        said.append("the alerter reads percentiles of windows over 2h within 1 %, here they are exact")
+    if agents == AGENTS_AT_MOST:
+        said.append(f"of the rule's agents, the first {AGENTS_AT_MOST:,} were looked at")
+    return said

@@ -1,0 +1,210 @@
+"""What one leaf read over time for one label set, and the ticks at which its verdict can change. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from alerts.core.condition import HeartbeatLeaf, Leaf, LogLeaf, RateLeaf, StatusLeaf
+from alerts.core.judge import heartbeat_limit
+from alerts.core.labels import Labels
+from alerts.core.reading import Reading
+from alerts.core.vocabulary import NoData
+from monitor.ids import from_microseconds, microseconds
+
+Int: TypeAlias = npt.NDArray[np.int64]
+Float: TypeAlias = npt.NDArray[np.float64]
+
+Mask: TypeAlias = npt.NDArray[np.bool_]
+
+_COMPARISONS = {
+    ">": np.greater, ">=": np.greater_equal, "<": np.less, "<=": np.less_equal, "==": np.equal, "!=": np.not_equal,
+}  # fmt: skip
+
+# The classes of a verdict along the ticks; UNSURE ones are judged.
+UNSURE, EMPTY, FEW, OK, BREACHED = -1, 0, 1, 2, 3
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """The ticks of a replay: `count` of them, `step` apart, the first at `start`."""
+
+    start: datetime
+    step: timedelta
+    count: int
+
+    @property
+    def us(self) -> Int:
+        """All of their times, in microseconds since the epoch."""
+        first, step = microseconds(self.start), self.step // timedelta(microseconds=1)
+        return first + step * np.arange(self.count, dtype=np.int64)
+
+    def at(self, tick: int) -> datetime:
+        """When a tick is."""
+        return self.start + tick * self.step
+
+    def first_from(self, at: datetime) -> int:
+        """The first tick that is not before a time; never a negative number."""
+        return max(0, -((self.start - at) // self.step))
+
+
+class Track(Protocol):
+    """One leaf's past."""
+
+    def reading(self, now: datetime) -> Reading | None:
+        """What the live read would have returned at `now`; None: no row."""
+        ...
+
+    def looks(self, grid: Grid) -> Int:
+        """Ticks, ascending, at which the verdict may differ from that of the tick before."""
+        ...
+
+    def news(self, grid: Grid) -> Int:
+        """Ticks, ascending, that found news of this leaf."""
+        ...
+
+
+Tracks: TypeAlias = Mapping[Leaf, Mapping[Labels, Track] | None]
+"""Per leaf, a track for each of its label sets; None: its past is not kept, so that it is UNKNOWN."""
+
+
+def changes(classes: npt.NDArray[np.int8]) -> Int:
+    """Where a class differs from the one before, or is unsure."""
+    if not len(classes):
+        return np.zeros(0, np.int64)
+    moved = np.ones(len(classes), np.bool_)
+    moved[1:] = (classes[1:] != classes[:-1]) | (classes[1:] == UNSURE)
+    return np.flatnonzero(moved)
+
+
+def ticks_after(grid: Grid, at_us: Int) -> Int:
+    """The ticks that are the first to see what happened then: what happens at the time of a tick comes after it."""
+    ticks = np.unique(np.searchsorted(grid.us, at_us, side="right"))
+    return ticks[ticks < grid.count]
+
+
+@dataclass(frozen=True, slots=True)
+class StatusTrack:
+    """Executions in the order of their ids. `seen_us`: when each could be seen; `streak`: as of each."""
+
+    leaf: StatusLeaf
+    at_us: Int
+    seen_us: Int
+    streak: Int
+
+    def reading(self, now: datetime) -> Reading | None:
+        """The streak as of the newest execution that could be seen."""
+        last = int(np.searchsorted(self.seen_us, microseconds(now), side="left")) - 1
+        if last < 0:
+            return None
+        return Reading(float(self.streak[last]), 1, from_microseconds(int(self.at_us[last])))
+
+    def looks(self, grid: Grid) -> Int:
+        """Where the newest streak goes over the number, or back."""
+        last = np.searchsorted(self.seen_us, grid.us, side="left") - 1
+        breached = np.where(self.streak >= self.leaf.consecutive_failures, BREACHED, OK)
+        classes = np.where(last < 0, EMPTY, breached[last] if len(breached) else EMPTY)
+        return changes(classes.astype(np.int8))
+
+    def news(self, grid: Grid) -> Int:
+        """Every execution is."""
+        return ticks_after(grid, self.seen_us)
+
+
+@dataclass(frozen=True, slots=True)
+class RowsTrack:
+    """Log rows in order of time: `chosen` are those that count, of all that the window holds."""
+
+    leaf: RateLeaf | LogLeaf
+    at_us: Int
+    chosen: Mask
+
+    def reading(self, now: datetime) -> Reading | None:
+        """A share for a rate, a number for lines."""
+        low, high = self._window(np.array([microseconds(now)]))
+        first, end = int(low[0]), int(high[0])
+        if first >= end:
+            return None
+        counted = int(self.chosen[first:end].sum())
+        value = counted / (end - first) if isinstance(self.leaf, RateLeaf) else float(counted)
+        return Reading(value, end - first, from_microseconds(int(self.at_us[end - 1])))
+
+    def looks(self, grid: Grid) -> Int:
+        """Exact: whole numbers are counted."""
+        low, high = self._window(grid.us)
+        sums = np.concatenate([[0], np.cumsum(self.chosen)])
+        rows, counted = high - low, sums[high] - sums[low]
+        if isinstance(self.leaf, LogLeaf):
+            return changes(
+                np.where(rows == 0, EMPTY, np.where(counted >= self.leaf.count, BREACHED, OK)).astype(np.int8)
+            )
+        share = counted / np.maximum(rows, 1)
+        ticks = []
+        for bound in bounds(self.leaf.threshold, self.leaf.recover):
+            held = np.where(compare(self.leaf.op.value, share, bound), BREACHED, OK)
+            few = np.where(rows < self.leaf.min_count, FEW, held)
+            ticks.append(changes(np.where(rows == 0, EMPTY, few).astype(np.int8)))
+        return np.unique(np.concatenate(ticks))
+
+    def news(self, grid: Grid) -> Int:
+        """Every row is."""
+        return ticks_after(grid, self.at_us)
+
+    def _window(self, now_us: Int) -> tuple[Int, Int]:
+        window = self.leaf.window // timedelta(microseconds=1)
+        low = np.searchsorted(self.at_us, now_us - window, side="left")
+        return low, np.searchsorted(self.at_us, now_us, side="left")
+
+
+@dataclass(frozen=True, slots=True)
+class BeatTrack:
+    """Heartbeats: when each was received, and what was known as of each."""
+
+    leaf: HeartbeatLeaf
+    at_us: Int
+    readings: tuple[Reading, ...]
+
+    def reading(self, now: datetime) -> Reading | None:
+        """As of the newest one."""
+        last = int(np.searchsorted(self.at_us, microseconds(now), side="left")) - 1
+        return self.readings[last] if last >= 0 else None
+
+    def looks(self, grid: Grid) -> Int:
+        """Each that comes after a silence that was too long, and the end of such a silence."""
+        limits = [heartbeat_limit(self.leaf, reading) for reading in self.readings]
+        longest = np.iinfo(np.int64).max // 4
+        limit_us = np.array([longest if one is None else one // timedelta(microseconds=1) for one in limits], np.int64)
+        due = np.searchsorted(grid.us, np.minimum(self.at_us + limit_us, longest), side="right")
+        seen = np.searchsorted(grid.us, self.at_us, side="right")
+        following = np.append(seen[1:], grid.count)
+        missed = due < following
+        # The first ones too: with them something is known, and expected.
+        first = seen[: min(len(seen), 4)]
+        ticks = np.unique(np.concatenate([[0], first, due[missed], following[missed]]))
+        return ticks[ticks < grid.count]
+
+    def news(self, grid: Grid) -> Int:
+        """Every one is."""
+        return ticks_after(grid, self.at_us)
+
+
+def bounds(threshold: float, recover: float | None) -> tuple[float, ...]:
+    """The numbers that a value is held against, in whichever phase."""
+    return (threshold,) if recover is None else (threshold, recover)
+
+
+def compare(op: str, values: Float, bound: float) -> Mask:
+    """`Op.holds` of many values."""
+    compared: Mask = _COMPARISONS[op](values, bound)
+    return compared
+
+
+def full_at(leaf: Leaf, since: datetime) -> datetime | None:
+    """When an emptiness that began with the rule is one to alert for; None: never."""
+    if getattr(leaf, "no_data", None) is not NoData.ALERT:
+        return None
+    span: timedelta | None = leaf.after if isinstance(leaf, HeartbeatLeaf) else getattr(leaf, "window", None)
+    return None if span is None else since + span

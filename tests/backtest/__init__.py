@@ -1,0 +1,1 @@
+"""Tests of backtests: their engine, and that they tell what the alerter did."""
