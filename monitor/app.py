@@ -13,10 +13,12 @@ from alerts import routes as alerts
 from monitor import garbage
 from monitor.agents import routes as agents
 from monitor.audit import routes as audit
+from monitor.calendar import routes as calendar
 from monitor.console import routes as console
 from monitor.errors import ConfigError
 from monitor.http import health, problems
 from monitor.http.deps import Deps
+from monitor.identity import member_routes
 from monitor.identity import routes as identity
 from monitor.ingest import Ingest, privacy_routes
 from monitor.ingest import routes as ingest_routes
@@ -38,7 +40,8 @@ TAGS: list[dict[str, Any]] = [
     {"name": "series", "description": "History of metrics."},
     {"name": "usage", "description": "What models cost, what calls of them came to, and budgets."},
     {"name": "alerts", "description": "Rules, alerts and where messages go."},
-    {"name": "identity", "description": "The tenant and its keys."},
+    {"name": "calendar", "description": "Events, maintenance windows, and who is on call."},
+    {"name": "identity", "description": "The tenant, its members and its keys."},
     {"name": "audit", "description": "Who changed what."},
     {"name": "health", "description": "Whether it lives, and its own figures."},
 ]
@@ -59,7 +62,9 @@ ROUTERS = (
     budget_routes.router,
     verdict_routes.router,
     alerts.router,
+    calendar.router,
     identity.router,
+    member_routes.router,
     privacy_routes.router,
     audit.router,
     health.router,

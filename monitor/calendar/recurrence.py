@@ -9,8 +9,9 @@ Rules are those of RFC 5545, 3.3.10, as python-dateutil reads them, by the day o
 occurrences of a day.
 """
 
-from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime, timedelta
+from calendar import isleap, weekday
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import MAXYEAR, UTC, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
@@ -87,11 +88,31 @@ def _check_rule(event: CalendarEvent, rule: str, zone: ZoneInfo) -> None:
         raise InvalidInput(f"makes {a_day} occurrences of one day; {_A_DAY_AT_MOST} are possible", path="rrule")
     first = _wall(event.start_time, zone)
     try:
-        index, walls = _year(rule, first, zone, first.year)
+        until = _until(parts.pop("UNTIL", None), zone)
+        parts.pop("COUNT", None)
+        found = _begins(parts, first) and (until is None or first <= until)
     except (ValueError, TypeError, KeyError, OverflowError) as fault:
         raise InvalidInput(f"is not a recurrence rule: {fault}", path="rrule") from None
-    if index or walls[:1] != (first,):
+    if not found:
         raise InvalidInput("must be the first occurrence of the rule", path="start_time")
+
+
+def _begins(parts: Mapping[str, str], first: datetime) -> bool:
+    """Whether a rule takes place at its start.
+
+    dateutil looks for the first occurrence up to the last year that there is, which takes minutes where there is none
+    (30 February). So it is asked in one of the last 28 years, the one that has the same days of the week.
+    """
+    days = (isleap(first.year), weekday(first.year, 1, 1))
+    year = next(year for year in range(MAXYEAR - 27, MAXYEAR + 1) if (isleap(year), weekday(year, 1, 1)) == days)
+    moved = first.replace(year=year)
+    found: datetime | None = next(iter(_dateutil(parts, moved)), None)
+    return found == moved
+
+
+def _dateutil(parts: Mapping[str, str], first: datetime) -> Iterable[datetime]:
+    found: Iterable[datetime] = rrulestr(";".join(f"{name}={value}" for name, value in parts.items()), dtstart=first)
+    return found
 
 
 def _starting(event: CalendarEvent, at: datetime) -> Occurrence | None:
@@ -132,11 +153,9 @@ def _year(rule: str, first: datetime, zone: ZoneInfo, year: int) -> tuple[int, t
     parts = _parts(rule)
     count = int(parts.pop("COUNT", "0")) or None
     until = _until(parts.pop("UNTIL", None), zone)
-    # An end of its own keeps a rule that never comes again (30 February) from searching for ever.
-    parts["UNTIL"] = f"{year}1231T235959"
     before, found = 0, list[datetime]()
-    for index, wall in enumerate(rrulestr(";".join(f"{name}={value}" for name, value in parts.items()), dtstart=first)):
-        if (until is not None and wall > until) or index == count:
+    for index, wall in enumerate(_dateutil(parts, first)):
+        if wall.year > year or (until is not None and wall > until) or index == count:
             break
         if wall.year == year:
             found.append(wall)

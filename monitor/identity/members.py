@@ -97,4 +97,4 @@ async def _read(connection: AsyncConnection, tenants: Sequence[UUID], query: Any
         after = timedelta(seconds=row.after_seconds)
         contacts[row.tenant_id, row.user_id].append(Contact(row.kind, row.target, row.secret, after))
     rows = await connection.execute(query.where(Membership.tenant_id.in_(tenants)))
-    return [Member(*row, tuple(contacts.get((row.tenant_id, row.id), ()))) for row in rows]
+    return [Member(**row._mapping, contacts=tuple(contacts.get((row.tenant_id, row.id), ()))) for row in rows]

@@ -48,6 +48,8 @@ PARAMETERS: dict[str, Of] = {
     "scope": lambda f: [str(f.ids["budget"])],
     "reservation": lambda f: [str(f.ids["reservation"])],
     "key_id": lambda f: [str(f.spare_key_id)],
+    "event_id": lambda f: [str(f.ids["shift"])],
+    "member": lambda f: [str(f.tenant.user_id), f"owner@{f.tenant.slug}.example"],
     "workflow": lambda f: [f"{f.word}-workflow", str(f.ids["workflow"])],
     "execution": lambda f: [str(f.ids["execution"])],
     "task": lambda f: [f"{f.word}-task", str(f.ids["task"])],
@@ -137,6 +139,9 @@ RULE = {"conditions": {"status": "error", "consecutive_failures": 2}, "channels"
 PRICE = {"input": 1, "output": 2}
 BUDGET = {"unit": "tokens", "period": "day", "limit": 1000}
 FORM = {"csrf": CSRF}
+SHIFT = {
+    "kind": "on_call", "title": "t", "schedule": "s", "start_time": "2026-01-05T09:00", "end_time": "2026-01-12T09:00",
+}  # fmt: skip
 
 PROBES: dict[str, Probe] = {
     # What agents send: rows for a name that both tenants may use go to the sender's own agent of that name.
@@ -226,6 +231,7 @@ PROBES: dict[str, Probe] = {
     "GET /api/v1/alerts/{alert_id}": Probe(),
     "GET /api/v1/alerts/{alert_id}/timeline": Probe(),
     "POST /api/v1/alerts/{alert_id}/acknowledge": Probe(),
+    "POST /api/v1/alerts/{alert_id}/snooze": Probe(body=lambda f: {"until": "2099-01-01T00:00:00Z"}),
     "POST /api/v1/alerts/{alert_id}/resolve": Probe(),
     "POST /api/v1/alerts/{alert_id}/comment": Probe(owner=201, body=lambda f: {"comment": "mine"}),
     "GET /api/v1/alert-settings": _own(),
@@ -252,6 +258,16 @@ PROBES: dict[str, Probe] = {
     "GET /api/v1/deployments": _own(),
     "POST /api/v1/deployments": Probe(404, 201, body=lambda f: {"agent": f.agent, "version": "2"}),
     "GET /api/v1/compare": Probe(query=lambda f: {"agent": f.agent}),
+    # The calendar and who is in it.
+    "GET /api/v1/calendar-events": _own(query=lambda f: {"schedule": f"{f.word}-schedule"}),
+    "POST /api/v1/calendar-events": Probe(422, 201, body=lambda f: {**SHIFT, "members": [str(f.tenant.user_id)]}),
+    "GET /api/v1/calendar-events/{event_id}": Probe(),
+    "PATCH /api/v1/calendar-events/{event_id}": Probe(body=lambda f: {"title": "changed"}),
+    "DELETE /api/v1/calendar-events/{event_id}": Probe(owner=204),
+    "GET /api/v1/on-call": Probe(query=lambda f: {"schedule": f"{f.word}-schedule"}),
+    "GET /api/v1/members": _own(),
+    "GET /api/v1/members/{member}": Probe(),
+    "PATCH /api/v1/members/{member}": Probe(body=lambda f: {"contacts": []}),
     # Identity and the audit trail.
     "GET /api/v1/tenant": _own(),
     "GET /api/v1/tenant/privacy": _own(),
@@ -268,27 +284,3 @@ PROBES: dict[str, Probe] = {
     "POST /alerts/{alert_id}/acknowledge": Probe(owner=303, form=FORM),
     "POST /alerts/{alert_id}/resolve": Probe(owner=303, form=FORM),
 }
-
-PAGED = (
-    "GET /api/v1/agents",
-    "GET /api/v1/agents/{agent}/logs",
-    "GET /api/v1/agents/{agent}/runs",
-    "GET /api/v1/prices",
-    "GET /api/v1/budgets",
-    "GET /api/v1/alert-configs",
-    "GET /api/v1/alerts",
-    "GET /api/v1/channels",
-    "GET /api/v1/audit-logs",
-    "GET /api/v1/traces",
-    "GET /api/v1/errors",
-    "GET /api/v1/errors/{fingerprint}/occurrences",
-    "GET /api/v1/scores",
-    "GET /api/v1/deployments",
-    "GET /api/v1/unmapped",
-    "GET /api/v1/tasks",
-    "GET /api/v1/workflow-executions",
-    "GET /api/v1/tool-executions",
-    "GET /api/v1/interactions",
-    "GET /api/v1/workflows",
-)
-"""Routes that take a cursor."""

@@ -22,7 +22,8 @@ from monitor.http.paging import encode
 from monitor.ingest import Ingest
 from monitor.settings import Settings
 from tests.http.furnished import TABLES, Furnished, furnish, rows_of
-from tests.http.probes import PAGED, PARAMETERS, PROBES, PUBLIC
+from tests.http.paged import PAGED
+from tests.http.probes import PARAMETERS, PROBES, PUBLIC
 
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 

@@ -1,0 +1,25 @@
+"""Routes that take a cursor."""
+
+PAGED = (
+    "GET /api/v1/agents",
+    "GET /api/v1/agents/{agent}/logs",
+    "GET /api/v1/agents/{agent}/runs",
+    "GET /api/v1/prices",
+    "GET /api/v1/budgets",
+    "GET /api/v1/alert-configs",
+    "GET /api/v1/alerts",
+    "GET /api/v1/channels",
+    "GET /api/v1/calendar-events",
+    "GET /api/v1/audit-logs",
+    "GET /api/v1/traces",
+    "GET /api/v1/errors",
+    "GET /api/v1/errors/{fingerprint}/occurrences",
+    "GET /api/v1/scores",
+    "GET /api/v1/deployments",
+    "GET /api/v1/unmapped",
+    "GET /api/v1/tasks",
+    "GET /api/v1/workflow-executions",
+    "GET /api/v1/tool-executions",
+    "GET /api/v1/interactions",
+    "GET /api/v1/workflows",
+)
