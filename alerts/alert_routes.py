@@ -6,14 +6,16 @@ from uuid import UUID
 from fastapi import APIRouter
 
 from alerts import responses
-from alerts.bodies import AcknowledgeBody, AlertAnswer, CommentBody, EventAnswer, ResolveBody
+from alerts.bodies import AcknowledgeBody, AlertAnswer, CommentBody, EventAnswer, ResolveBody, SnoozeBody
 from alerts.core.vocabulary import AlertStatus
+from alerts.responses import By
 from alerts.rule_routes import find_agent
-from monitor.http.deps import Given, Reader, Responder
+from monitor.http.deps import Deps, Given, Reader, Responder
 from monitor.http.paging import Cursor, Limit, Page, decode, page
 from monitor.http.problems import uuid_of
+from monitor.principal import Principal
 
-_INNER = ("withheld", "acknowledged_severity")
+_INNER = ("withheld", "muting", "acknowledged_severity")
 
 
 router = APIRouter(prefix="/api/v1/alerts", tags=["alerts"])
@@ -67,18 +69,20 @@ async def get_timeline(deps: Given, principal: Reader, alert_id: UUID) -> dict[s
 async def acknowledge(
     deps: Given, principal: Responder, alert_id: UUID, body: AcknowledgeBody | None = None
 ) -> AlertAnswer:
-    """Stop repeats and escalation for a while: somebody has it."""
+    """Stop repeats and escalation for a while: somebody has it. Once more without a body changes nothing."""
     asked = body or AcknowledgeBody()
     async with deps.db.tenant(principal.tenant_id) as connection:
-        await responses.acknowledge(
-            connection,
-            principal.tenant_id,
-            alert_id,
-            until=asked.until,
-            said=asked.comment,
-            actor=principal.actor,
-            now=deps.clock(),
-        )
+        by = by_of(deps, principal)
+        await responses.acknowledge(connection, by, alert_id, until=asked.until, said=asked.comment)
+        return _answer(await responses.get_alert(connection, principal.tenant_id, alert_id))
+
+
+@router.post("/{alert_id}/snooze")
+async def snooze(deps: Given, principal: Responder, alert_id: UUID, body: SnoozeBody) -> AlertAnswer:
+    """Say nothing about an alert until then; `null` ends a snooze."""
+    async with deps.db.tenant(principal.tenant_id) as connection:
+        by = by_of(deps, principal)
+        await responses.snooze(connection, by, alert_id, until=body.until, said=body.comment)
         return _answer(await responses.get_alert(connection, principal.tenant_id, alert_id))
 
 
@@ -86,15 +90,8 @@ async def acknowledge(
 async def resolve(deps: Given, principal: Responder, alert_id: UUID, body: ResolveBody | None = None) -> AlertAnswer:
     """Close an alert by hand."""
     async with deps.db.tenant(principal.tenant_id) as connection:
-        await responses.resolve(
-            connection,
-            principal.tenant_id,
-            alert_id,
-            said=body.comment if body else None,
-            actor=principal.actor,
-            now=deps.clock(),
-            public_url=deps.settings.public_url,
-        )
+        said = body.comment if body else None
+        await responses.resolve(connection, by_of(deps, principal), alert_id, said=said)
         return _answer(await responses.get_alert(connection, principal.tenant_id, alert_id))
 
 
@@ -102,11 +99,14 @@ async def resolve(deps: Given, principal: Responder, alert_id: UUID, body: Resol
 async def comment(deps: Given, principal: Responder, alert_id: UUID, body: CommentBody) -> dict[str, list[EventAnswer]]:
     """Add a comment; answers with the timeline."""
     async with deps.db.tenant(principal.tenant_id) as connection:
-        await responses.comment(
-            connection, principal.tenant_id, alert_id, body.comment, actor=principal.actor, now=deps.clock()
-        )
+        await responses.comment(connection, by_of(deps, principal), alert_id, body.comment)
         rows = await responses.list_events(connection, principal.tenant_id, alert_id)
     return {"items": [EventAnswer.model_validate(row._mapping) for row in rows]}
+
+
+def by_of(deps: Deps, principal: Principal) -> By:
+    """Who responds now."""
+    return By(principal, deps.clock(), deps.audit, deps.settings.public_url)
 
 
 def _answer(row: Any) -> AlertAnswer:

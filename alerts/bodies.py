@@ -115,6 +115,8 @@ class AlertAnswer(BaseModel):
     acknowledged_at: datetime | None
     acknowledged_by: str | None
     acknowledged_until: datetime | None
+    snoozed_until: datetime | None
+    snoozed_by: str | None
     resolved_at: datetime | None
     reason: str | None
     details: dict[str, Any]
@@ -150,6 +152,12 @@ class AcknowledgeBody(ResolveBody):
     """Somebody has it. `until`: 24 hours from now unless said."""
 
     until: AwareDatetime | None = None
+
+
+class SnoozeBody(ResolveBody):
+    """Say nothing until then. `until` null: a snooze ends now."""
+
+    until: AwareDatetime | None
 
 
 class ChannelBody(BaseModel):

@@ -88,6 +88,8 @@ async def close_episodes(
     events = []
     for episode, reason in ended:
         episode.status, episode.resolved_at, episode.reason = AlertStatus.RESOLVED, now, str(reason)
+        if reason is CloseReason.BY_HAND:
+            episode.details["closed_by"] = actor
         events.append(TimelineEntry(episode.tenant_id, episode.id, "closed", {"reason": str(reason)}, actor))
     await update_alerts(connection, [episode for episode, _ in ended])
     await insert_events(connection, events, now=now)

@@ -23,6 +23,13 @@ class Told:
     at: datetime
     reason: Reason
     group_id: UUID
+    edited: datetime | None = None
+    """When the message was last edited because somebody responded; what is told next sorts after that."""
+
+    @property
+    def last(self) -> datetime:
+        """When anything was written for this target last."""
+        return self.at if self.edited is None else max(self.at, self.edited)
 
     @property
     def heard(self) -> Heard:
@@ -44,6 +51,7 @@ def told_from_json(raw: Iterable[dict[str, Any]]) -> tuple[Told, ...]:
             at=datetime.fromisoformat(entry["at"]),
             reason=Reason(entry["reason"]),
             group_id=UUID(entry["group"]),
+            edited=datetime.fromisoformat(entry["edited"]) if "edited" in entry else None,
         )
         for entry in raw
     )
@@ -51,7 +59,7 @@ def told_from_json(raw: Iterable[dict[str, Any]]) -> tuple[Told, ...]:
 
 def told_to_json(told: Told) -> dict[str, str]:
     """The inverse of `told_from_json`, for one record."""
-    return {
+    entry = {
         "tenant": str(told.tenant_id),
         "channel": str(told.target.kind),
         "target": told.target.address,
@@ -59,3 +67,4 @@ def told_to_json(told: Told) -> dict[str, str]:
         "reason": str(told.reason),
         "group": str(told.group_id),
     }
+    return entry if told.edited is None else entry | {"edited": told.edited.isoformat()}

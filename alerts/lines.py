@@ -62,6 +62,7 @@ def _of_row(row: Any, public_url: str) -> AlertLine:
         silent=details.get("stale_since") is not None,
         acknowledged=row.status == AlertStatus.ACKNOWLEDGED,
         tenant_id=row.tenant_id,
+        closed_by=details.get("closed_by"),
         acknowledged_by=row.acknowledged_by if acknowledged else None,
         acknowledged_until=row.acknowledged_until if acknowledged else None,
         snoozed_by=row.snoozed_by,

@@ -107,7 +107,7 @@ def _telling(episode: Episode, target: Target, reason: Reason, before: Told | No
         severity=episode.severity,
         group_id=before.group_id if before else None,
     )
-    return Telling(notice, home=episode.tenant_id, why=why, after=before.at if before else None)
+    return Telling(notice, home=episode.tenant_id, why=why, after=before.last if before else None)
 
 
 def _why(episode: Episode, rule: Rule, state: AlertState, reason: Reason, now: datetime) -> str:

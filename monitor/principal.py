@@ -27,7 +27,11 @@ class TenantStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """A key or a person acting in one tenant. `agent_id` is set for a key that is bound to one agent."""
+    """A key or a person acting in one tenant. `agent_id` is set for a key that is bound to one agent.
+
+    `reached`: who acts on a message that reached them, neither by a key nor signed in: `slack:U024BE7LH (alice)`,
+    `email:ops@example.com`.
+    """
 
     tenant_id: UUID
     tenant_status: TenantStatus
@@ -35,10 +39,13 @@ class Principal:
     key_id: UUID | None = None
     user_id: UUID | None = None
     agent_id: UUID | None = None
+    reached: str | None = None
 
     @property
     def actor(self) -> str:
         """Who to name in an audit row or a rule's version."""
+        if self.reached is not None:
+            return self.reached
         if self.user_id is not None:
             return f"user:{self.user_id}"
         return f"key:{self.key_id}" if self.key_id is not None else "system"

@@ -49,6 +49,8 @@ class AlertLine:
     """Somebody has it."""
     tenant_id: UUID | None = None
     """Whose alert it is; None in what was written before this was known."""
+    closed_by: str | None = None
+    """Who ended it, where a person did."""
     acknowledged_by: str | None = None
     acknowledged_until: datetime | None = None
     snoozed_by: str | None = None
@@ -191,7 +193,8 @@ def facts(line: AlertLine, at: datetime) -> Iterator[Fact]:
         if line.recovered:
             yield Fact("Recovered", moment(line.resolved_at))
         else:
-            yield Fact("Closed", f"{moment(line.resolved_at)} ({closed_because(line)})")
+            who = f", {one_line(line.closed_by, _NAME)}" if line.closed_by else ""
+            yield Fact("Closed", f"{moment(line.resolved_at)} ({closed_because(line)}{who})")
     if line.labels:
         yield Fact("Labels", labels(line.labels, _LABELS))
     if line.last_message:

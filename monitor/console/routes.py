@@ -12,6 +12,7 @@ from fastapi.routing import APIRoute
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from alerts import responses
+from alerts.alert_routes import by_of
 from monitor.console import static_files, store
 from monitor.console.board import read_board
 from monitor.console.charts import read_charts
@@ -106,9 +107,7 @@ async def acknowledge(request: Request, deps: Given, principal: Responder, alert
     """Say that somebody has it, then show the alert."""
     await _check_form(request)
     async with deps.db.tenant(principal.tenant_id) as connection:
-        await responses.acknowledge(
-            connection, principal.tenant_id, alert_id, until=None, said=None, actor=principal.actor, now=deps.clock()
-        )
+        await responses.acknowledge(connection, by_of(deps, principal), alert_id)
     return RedirectResponse(f"/alerts/{alert_id}", status_code=303)
 
 
@@ -117,15 +116,7 @@ async def resolve(request: Request, deps: Given, principal: Responder, alert_id:
     """Close an alert by hand, then show it."""
     await _check_form(request)
     async with deps.db.tenant(principal.tenant_id) as connection:
-        await responses.resolve(
-            connection,
-            principal.tenant_id,
-            alert_id,
-            said=None,
-            actor=principal.actor,
-            now=deps.clock(),
-            public_url=deps.settings.public_url,
-        )
+        await responses.resolve(connection, by_of(deps, principal), alert_id)
     return RedirectResponse(f"/alerts/{alert_id}", status_code=303)
 
 

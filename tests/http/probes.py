@@ -232,6 +232,7 @@ PROBES: dict[str, Probe] = {
     "GET /api/v1/alerts/{alert_id}/timeline": Probe(),
     "POST /api/v1/alerts/{alert_id}/acknowledge": Probe(),
     "POST /api/v1/alerts/{alert_id}/snooze": Probe(body=lambda f: {"until": "2099-01-01T00:00:00Z"}),
+    "POST /api/v1/alerts/{alert_id}/snooze": Probe(body=lambda f: {"until": "2099-01-01T00:00:00Z"}),
     "POST /api/v1/alerts/{alert_id}/resolve": Probe(),
     "POST /api/v1/alerts/{alert_id}/comment": Probe(owner=201, body=lambda f: {"comment": "mine"}),
     "GET /api/v1/alert-settings": _own(),
