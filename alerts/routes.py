@@ -2,8 +2,15 @@
 
 from fastapi import APIRouter
 
-from alerts import alert_routes, channel_routes, rule_routes, settings_routes
+from alerts import (
+    alert_routes,
+    channel_routes,
+    inhibition_routes,
+    rule_routes,
+    settings_routes,
+    silence_routes,
+)
 
 router = APIRouter()
-for _part in (rule_routes, alert_routes, channel_routes, settings_routes):
+for _part in (rule_routes, alert_routes, channel_routes, settings_routes, silence_routes, inhibition_routes):
     router.include_router(_part.router)

@@ -13,6 +13,7 @@ from alerts.core.targets import Target
 from alerts.core.vocabulary import AlertStatus, CloseReason, Reason, Severity
 from alerts.directory import Directory, read_directory
 from alerts.episode import Episode, episode_of
+from alerts.muting import HISTORY_BLIND
 from alerts.outbox import Telling, TimelineEntry, insert_events, queue
 from alerts.store import insert_alerts, update_alerts
 from alerts.telling import tell_closed
@@ -33,7 +34,7 @@ _ACTIVE_TENANTS = text("SELECT id FROM tenants WHERE status = 'active'")
 class SystemFault(StrEnum):
     """What can be wrong with the installation; the text is the alert's rule."""
 
-    HISTORY_BLIND = "history store unreachable"
+    HISTORY_BLIND = HISTORY_BLIND
     UNDELIVERABLE = "notification undeliverable"
     DISK_FULL = "disk nearly full"
 

@@ -8,7 +8,9 @@ from uuid import UUID
 
 from alerts.core.describe import describe
 from alerts.core.duration import format_duration
+from alerts.core.flapping import CALM, FIRINGS, WITHIN
 from alerts.core.grouping import Notice
+from alerts.core.muting import Mute
 from alerts.core.policy import Reach, decide, recipients
 from alerts.core.rule import Rule
 from alerts.core.state import AlertState
@@ -16,7 +18,7 @@ from alerts.core.targets import Target
 from alerts.core.vocabulary import CloseReason, Reason
 from alerts.core.wording import duration
 from alerts.directory import Directory
-from alerts.episode import Episode
+from alerts.episode import Episode, mute_to_json
 from alerts.heard import Told
 from alerts.outbox import Telling, TimelineEntry
 
@@ -30,9 +32,12 @@ class Verdicts:
     events: tuple[TimelineEntry, ...] = ()
 
 
-def tell_open(episode: Episode, rule: Rule, state: AlertState, directory: Directory, *, now: datetime) -> Verdicts:
+def tell_open(
+    episode: Episode, rule: Rule, state: AlertState, directory: Directory, *, now: datetime, mute: Mute | None = None
+) -> Verdicts:
     """Whom to tell of an open episode: FIRST, REPEAT or ESCALATED for each target, each with its reason.
 
+    `mute` is what withholds all of its messages now; the episode remembers what did before (`Episode.muted`).
     A tenant that is suspended is told nothing; once it is active again, its open alerts are told as new.
     """
     if episode.tenant_id not in directory.active:
@@ -56,15 +61,21 @@ def tell_open(episode: Episode, rule: Rule, state: AlertState, directory: Direct
             heard=before.heard if before else None,
             reach=reach,
             acknowledged=episode.acknowledgement,
+            muted_by=mute.by if mute else None,
+            unmuted_at=episode.muted.unmuted_at,
             stale_since=state.stale_since,
         )
         if decision.reason is not None:
-            why = _why(episode, rule, state, decision.reason, now)
+            why = _why(episode, rule, state, decision.reason, before, now)
             tellings.append(_telling(episode, target, decision.reason, before, why))
         elif decision.withheld_by is not None:
-            said = f"{decision.withheld_by} {decision.withheld} {target.kind} {target.address}"
-            details = {"by": str(decision.withheld_by), "reason": str(decision.withheld)}
-            withheld[said] = details | {"channel": str(target.kind), "target": target.address}
+            muted = mute_to_json(mute) if mute else {"by": str(decision.withheld_by)}
+            said = f"{muted['by']} {muted.get('source', '')} {decision.withheld} {target.kind} {target.address}"
+            withheld[said] = muted | {
+                "reason": str(decision.withheld),
+                "channel": str(target.kind),
+                "target": target.address,
+            }
     known = episode.details.get("withheld", ())
     events = tuple(
         TimelineEntry(episode.tenant_id, episode.id, "withheld", details)
@@ -110,12 +121,19 @@ def _telling(episode: Episode, target: Target, reason: Reason, before: Told | No
     return Telling(notice, home=episode.tenant_id, why=why, after=before.last if before else None)
 
 
-def _why(episode: Episode, rule: Rule, state: AlertState, reason: Reason, now: datetime) -> str:
+def _why(episode: Episode, rule: Rule, state: AlertState, reason: Reason, before: Told | None, now: datetime) -> str:
+    muted = episode.muted
+    unmuted = muted.unmuted_at is not None and (before is None or before.at < muted.unmuted_at)
     match reason:
+        case _ if unmuted and reason is not Reason.ESCALATED:
+            return f"the {muted.ended} that withheld its messages is over, and it is still firing"
         case Reason.REPEAT:
             return f"it is still firing; repeated every {format_duration(rule.repeat)} until it is handled"
         case Reason.ESCALATED:
             return f"nobody has acknowledged it for {duration(now - episode.triggered_at)}"
+        case _ if state.flaps.hold(now):
+            often = f"it fired {FIRINGS} times within {format_duration(WITHIN)}"
+            return f"it is flapping: {often}; until nothing changes for {format_duration(CALM)} no more is said of it"
         case _ if state.reopened:
             return "it was resolved by hand and is still breached, so it is open again"
         case _:

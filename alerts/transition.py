@@ -6,15 +6,17 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from alerts.core.due import next_due
+from alerts.core.due import Touched, kinds_read, next_due
 from alerts.core.grouping import fingerprint
 from alerts.core.judge import judge
+from alerts.core.muting import Mute, follow, says_dead
 from alerts.core.reading import Evaluation, Readings
 from alerts.core.rule import Rule
 from alerts.core.state import AlertState, step
 from alerts.core.vocabulary import AlertStatus, CloseReason, Event, Phase, Verdict
 from alerts.directory import Directory
 from alerts.episode import Episode, StateRow
+from alerts.muting import MutingNow
 from alerts.outbox import Telling, TimelineEntry
 from alerts.rules import LoadedRule
 from alerts.targets import DueTarget
@@ -108,8 +110,12 @@ def plan_outcome(
     plan: Plan,
     *,
     now: datetime,
+    muting: MutingNow | None = None,
 ) -> None:
-    """Add to the pass's plan what one target's outcome saves and tells. What it opens is inserted already."""
+    """Add to the pass's plan what one target's outcome saves and tells. What it opens is inserted already.
+
+    `muting`: what withholds messages at `now`; None: nothing does.
+    """
     rule = _parsed(outcome.rule)
     made = Plan()
     for change in outcome.changes:
@@ -118,7 +124,7 @@ def plan_outcome(
         if change.episode is not None:
             if change.opened:
                 change.row = replace(change.row, alert_id=change.episode.id)
-            _follow(change, change.episode, rule, messages, directory, made, now)
+            _follow(change, change.episode, rule, messages, directory, muting, made, now)
         if _worth_saving(change):
             made.states.append(change.row)
     plan.updated += made.updated
@@ -136,6 +142,7 @@ def _follow(
     rule: Rule,
     messages: Mapping[tuple[UUID, UUID], str],
     directory: Directory,
+    muting: MutingNow | None,
     plan: Plan,
     now: datetime,
 ) -> None:
@@ -151,7 +158,9 @@ def _follow(
         plan.events.append(TimelineEntry(episode.tenant_id, episode.id, "acknowledgement ended", {}))
     stale = change.row.state.stale_since
     episode.details["stale_since"] = stale.isoformat() if stale else None
-    told = tell_open(episode, rule, change.row.state, directory, now=now)
+    mute = _mute(change, episode, rule, muting)
+    episode.mute(follow(episode.muted, mute, now), mute)
+    told = tell_open(episode, rule, change.row.state, directory, now=now, mute=mute)
     episode.details["withheld"] = list(told.withheld)
     if (told.tellings or change.opened) and change.evaluation.verdict is Verdict.BREACHED:
         _describe(episode, change.evaluation, messages)
@@ -162,6 +171,20 @@ def _follow(
         plan.updated.append(episode)
     plan.events += told.events
     plan.tellings += told.tellings
+
+
+def _mute(change: Change, episode: Episode, rule: Rule, muting: MutingNow | None) -> Mute | None:
+    if muting is None:
+        return None
+    seen = change.evaluation
+    missing = seen.leaf is not None and (seen.reading is None or seen.no_data)
+    return muting.of(
+        episode,
+        flaps=change.row.state.flaps,
+        # What was read in spite of the store's trouble is told: only what rests on missing points waits.
+        unread=missing and seen.leaf is not None and Touched.METRIC in kinds_read(seen.leaf),
+        dead=says_dead(rule.condition),
+    )
 
 
 def _end(change: Change, episode: Episode, plan: Plan, now: datetime) -> None:
@@ -216,7 +239,8 @@ def _fired(episode: Episode, change: Change) -> TimelineEntry:
 def _vanished(row: StateRow, evaluation: Evaluation) -> bool:
     """Whether nothing is known of a label set that does not fire: its state is not worth keeping."""
     quiet = row.state.phase is Phase.INACTIVE and row.state.latched_until is None
-    return bool(row.labels) and quiet and evaluation.verdict is Verdict.UNKNOWN and evaluation.no_data
+    forgotten = quiet and not row.state.flaps.recent(evaluation.at)
+    return bool(row.labels) and forgotten and evaluation.verdict is Verdict.UNKNOWN and evaluation.no_data
 
 
 def _worth_saving(change: Change) -> bool:

@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
+from alerts.core.condition import All, Any, Condition, HeartbeatLeaf, StateLeaf
 from alerts.core.flapping import STEADY, Flaps
 from alerts.core.matchers import Matcher, MatchOp, matches
 from alerts.core.policy import Withheld, urgency
+from alerts.core.terms import AgentState
 from alerts.core.vocabulary import Severity
 
 TOLD_WHEN_OVER = frozenset({Withheld.SNOOZED, Withheld.SILENCED, Withheld.MAINTENANCE})
@@ -96,6 +98,19 @@ def follow(before: Muted, mute: Mute | None, now: datetime) -> Muted:
         owed = str(mute) if mute.by in TOLD_WHEN_OVER else before.owed
         return Muted(owed, before.ended, before.unmuted_at)
     return Muted("", before.owed, now) if before.owed else before
+
+
+def says_dead(condition: Condition) -> bool:
+    """Whether an agent that is alive cannot breach a condition."""
+    match condition:
+        case HeartbeatLeaf() | StateLeaf(state=AgentState.DEAD):
+            return True
+        case All(children):
+            return any(map(says_dead, children))
+        case Any(children):
+            return all(map(says_dead, children))
+        case _:
+            return False
 
 
 def labels_of(
