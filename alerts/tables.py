@@ -29,7 +29,10 @@ def _to_alert() -> ForeignKeyConstraint:
 
 
 class AlertConfig(TenantMixin, Timestamps, Base):
-    """A rule: condition, timing, channels. `timing` holds `for`, `keep_firing_for`, `repeat` and `escalate`."""
+    """A rule: condition, timing, channels. `timing` holds `for`, `keep_firing_for`, `repeat` and `escalate`.
+
+    `pack`, `pack_rule`: which rule of which pack it is; `pack_base`: as the pack last made it.
+    """
 
     __tablename__ = "alert_configs"
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -50,6 +53,9 @@ class AlertConfig(TenantMixin, Timestamps, Base):
     targets_version: Mapped[int] = mapped_column(server_default=_ZERO)
     last_error: Mapped[str | None]
     created_by: Mapped[str | None]
+    pack: Mapped[str | None]
+    pack_rule: Mapped[str | None]
+    pack_base: Mapped[Json | None]
     deleted_at: Mapped[datetime | None]
     __table_args__ = (
         _to_agent(),
@@ -61,7 +67,25 @@ class AlertConfig(TenantMixin, Timestamps, Base):
             "id",
             postgresql_where=text("targets_version <> version"),
         ),
+        Index(
+            "alert_configs_pack_key",
+            "tenant_id",
+            "pack",
+            "pack_rule",
+            unique=True,
+            postgresql_where=text("pack IS NOT NULL AND deleted_at IS NULL"),
+        ),
     )
+
+
+class RulePack(TenantMixin, Timestamps, Base):
+    """A pack of rules that is switched on, with what it was told to do otherwise. `digest`: of the pack as applied."""
+
+    __tablename__ = "rule_packs"
+    name: Mapped[str] = mapped_column(primary_key=True)
+    overrides: Mapped[Json] = mapped_column(server_default=EMPTY_OBJECT)
+    digest: Mapped[str]
+    created_by: Mapped[str]
 
 
 class AlertConfigVersion(TenantMixin, Base):

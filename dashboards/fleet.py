@@ -71,14 +71,19 @@ ROWS = (
         (
             Panel(
                 title="Agents by state",
-                description="Working: heard of within a minute. Idle: not heard of since. Error: the last execution "
-                "failed. Dead: expected, and silent for three heartbeats. Unknown: never heard of.",
+                description="Working: did something within a minute, or has a task in hand. Blocked: in a tool whose "
+                "patience is not over. Stalled: something is in hand and nothing moves. Error: the last execution "
+                "failed. Dead: expected, and silent for longer than its patience. Unknown: never heard of.",
                 query=queries.STATES,
                 kind=Kind.NUMBERS,
                 unit="short",
                 width=12,
                 height=5,
-                columns=(Column("error", steps=ANY_IS_ODD), Column("dead", steps=ANY_IS_BAD)),
+                columns=(
+                    Column("stalled", steps=ANY_IS_ODD),
+                    Column("error", steps=ANY_IS_ODD),
+                    Column("dead", steps=ANY_IS_BAD),
+                ),
             ),
             Panel(
                 title="Open alerts",

@@ -91,6 +91,8 @@ STATES = Query(
     "How many agents are in each state now",
     f"""SELECT count(*) FILTER (WHERE state = 'working') AS working,
   count(*) FILTER (WHERE state = 'idle') AS idle,
+  count(*) FILTER (WHERE state = 'blocked') AS blocked,
+  count(*) FILTER (WHERE state = 'stalled') AS stalled,
   count(*) FILTER (WHERE state = 'error') AS error,
   count(*) FILTER (WHERE state = 'dead') AS dead,
   count(*) FILTER (WHERE state = 'unknown') AS unknown

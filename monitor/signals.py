@@ -14,3 +14,6 @@ class Touch(IntFlag):
     METRIC = 4
     HEARTBEAT = 8
     AGENT = 16
+    RUN = 32
+    SPENDING = 64
+    ERROR = 128

@@ -525,7 +525,9 @@ CREATE TABLE public.agent_live (
     last_message text,
     last_duration bigint,
     consecutive_failures bigint DEFAULT 0 NOT NULL,
-    metrics jsonb DEFAULT '{}'::jsonb NOT NULL
+    metrics jsonb DEFAULT '{}'::jsonb NOT NULL,
+    last_active_at timestamp with time zone,
+    active_by text
 );
 
 ALTER TABLE ONLY public.agent_live FORCE ROW LEVEL SECURITY;
@@ -555,13 +557,109 @@ CREATE TABLE public.agents (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     timezone text DEFAULT 'UTC'::text NOT NULL,
+    patience double precision,
     CONSTRAINT agents_external_id_check CHECK (((length(external_id) >= 1) AND (length(external_id) <= 200))),
+    CONSTRAINT agents_patience_check CHECK ((patience > (0)::double precision)),
     CONSTRAINT agents_status_check CHECK ((status = ANY (ARRAY['active'::text, 'inactive'::text, 'maintenance'::text, 'archived'::text])))
 );
 
 ALTER TABLE ONLY public.agents FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.agents OWNER TO agent_monitor_owner;
+
+CREATE TABLE public.tasks (
+    tenant_id uuid NOT NULL,
+    id uuid NOT NULL,
+    agent_id uuid NOT NULL,
+    execution_id uuid,
+    parent_task_id uuid,
+    conversation text,
+    user_ref text,
+    task_type text NOT NULL,
+    description text DEFAULT ''::text NOT NULL,
+    status text DEFAULT 'pending'::text NOT NULL,
+    priority text DEFAULT 'normal'::text NOT NULL,
+    input jsonb,
+    output jsonb,
+    error_type text,
+    error_message text,
+    traceback text,
+    error_fingerprint text,
+    retry_count bigint DEFAULT 0 NOT NULL,
+    model text,
+    agent_version text,
+    environment text,
+    calls bigint DEFAULT 0 NOT NULL,
+    input_tokens bigint DEFAULT 0 NOT NULL,
+    output_tokens bigint DEFAULT 0 NOT NULL,
+    tokens_used bigint DEFAULT 0 NOT NULL,
+    cost_usd numeric(20,10) DEFAULT 0 NOT NULL,
+    started_at timestamp with time zone,
+    completed_at timestamp with time zone,
+    duration_ms bigint,
+    source text DEFAULT 'api'::text NOT NULL,
+    trace_id text,
+    span_id text,
+    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT tasks_order_check CHECK ((completed_at >= started_at)),
+    CONSTRAINT tasks_priority_check CHECK ((priority = ANY (ARRAY['low'::text, 'normal'::text, 'high'::text, 'critical'::text]))),
+    CONSTRAINT tasks_source_check CHECK ((source = ANY (ARRAY['api'::text, 'trace'::text]))),
+    CONSTRAINT tasks_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'running'::text, 'completed'::text, 'failed'::text, 'cancelled'::text]))),
+    CONSTRAINT tasks_sums_check CHECK (((retry_count >= 0) AND (calls >= 0) AND (input_tokens >= 0) AND (output_tokens >= 0) AND (tokens_used >= 0) AND (cost_usd >= (0)::numeric)))
+)
+PARTITION BY RANGE (id);
+
+ALTER TABLE ONLY public.tasks FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.tasks OWNER TO agent_monitor_owner;
+
+CREATE TABLE public.tool_executions (
+    tenant_id uuid NOT NULL,
+    id uuid NOT NULL,
+    agent_id uuid NOT NULL,
+    task_id uuid,
+    execution_id uuid,
+    conversation text,
+    tool_name text NOT NULL,
+    tool_type text,
+    call_id text,
+    mcp_server text,
+    mcp_instance text,
+    status text NOT NULL,
+    parameters jsonb,
+    result jsonb,
+    error_message text,
+    error_code text,
+    started_at timestamp with time zone NOT NULL,
+    completed_at timestamp with time zone,
+    duration_ms bigint,
+    source text DEFAULT 'api'::text NOT NULL,
+    trace_id text,
+    span_id text,
+    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT tool_executions_order_check CHECK ((completed_at >= started_at)),
+    CONSTRAINT tool_executions_source_check CHECK ((source = ANY (ARRAY['api'::text, 'trace'::text]))),
+    CONSTRAINT tool_executions_status_check CHECK ((status = ANY (ARRAY['running'::text, 'success'::text, 'error'::text, 'timeout'::text])))
+)
+PARTITION BY RANGE (id);
+
+ALTER TABLE ONLY public.tool_executions FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.tool_executions OWNER TO agent_monitor_owner;
+
+CREATE TABLE public.tool_patience (
+    tenant_id uuid NOT NULL,
+    tool text NOT NULL,
+    seconds double precision NOT NULL,
+    CONSTRAINT tool_patience_seconds_check CHECK ((seconds > (0)::double precision))
+);
+
+ALTER TABLE ONLY public.tool_patience FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.tool_patience OWNER TO agent_monitor_owner;
 
 CREATE VIEW dashboards.agents AS
  SELECT a.tenant_id,
@@ -579,13 +677,48 @@ CREATE VIEW dashboards.agents AS
     l.consecutive_failures,
         CASE
             WHEN (l.last_seen_at IS NULL) THEN 'unknown'::text
-            WHEN (l.expected AND ((now() - l.last_seen_at) > (GREATEST((90)::double precision, ((3)::double precision * COALESCE(l.heartbeat_interval, (0)::double precision))) * '00:00:01'::interval))) THEN 'dead'::text
-            WHEN (l.last_status = 'error'::text) THEN 'error'::text
-            WHEN ((now() - l.last_seen_at) <= '00:01:00'::interval) THEN 'working'::text
+            WHEN (l.expected AND (now() > (m.silent_from + m.silence))) THEN 'dead'::text
+            WHEN ((NOT a.ephemeral) AND (NOT m.gone) AND (now() >
+            CASE
+                WHEN ((c.since IS NULL) OR (m.active > c.until)) THEN
+                CASE
+                    WHEN (t.since IS NOT NULL) THEN (m.active + m.standstill)
+                    ELSE NULL::timestamp with time zone
+                END
+                WHEN (m.active <= c.since) THEN c.until
+                ELSE GREATEST(c.until, (m.active + m.standstill))
+            END)) THEN 'stalled'::text
+            WHEN ((now() <= c.until) AND (NOT m.gone) AND (NOT ((m.active > c.since) AND ((now() - m.active) <= '00:01:00'::interval)))) THEN 'blocked'::text
+            WHEN ((l.last_status = 'error'::text) OR (lower(l.heartbeat_status) = ANY (ARRAY['error'::text, 'failed'::text, 'failing'::text]))) THEN 'error'::text
+            WHEN (((now() - m.active) <= '00:01:00'::interval) OR ((t.since IS NOT NULL) AND (NOT m.gone))) THEN 'working'::text
             ELSE 'idle'::text
         END AS state
-   FROM (public.agents a
+   FROM ((((public.agents a
      LEFT JOIN public.agent_live l ON (((l.tenant_id = a.tenant_id) AND (l.agent_id = a.id))))
+     LEFT JOIN ( SELECT DISTINCT ON (x.tenant_id, x.agent_id) x.tenant_id,
+            x.agent_id,
+            x.created_at AS since,
+            (x.created_at + (COALESCE(own.seconds, other.seconds, (600)::double precision) * '00:00:01'::interval)) AS until
+           FROM ((public.tool_executions x
+             LEFT JOIN public.tool_patience own ON (((own.tenant_id = x.tenant_id) AND (own.tool = x.tool_name))))
+             LEFT JOIN public.tool_patience other ON (((other.tenant_id = x.tenant_id) AND (other.tool = '*'::text))))
+          WHERE ((x.status = 'running'::text) AND (x.id >= dashboards.first_id((now() - '8 days'::interval))))
+          ORDER BY x.tenant_id, x.agent_id, (x.created_at + (COALESCE(own.seconds, other.seconds, (600)::double precision) * '00:00:01'::interval)) DESC, x.created_at DESC) c ON (((c.tenant_id = a.tenant_id) AND (c.agent_id = a.id))))
+     LEFT JOIN ( SELECT x.tenant_id,
+            x.agent_id,
+            max(x.created_at) AS since
+           FROM public.tasks x
+          WHERE ((x.status = 'running'::text) AND (x.source = 'api'::text) AND (x.id >= dashboards.first_id((now() - '1 day'::interval))))
+          GROUP BY x.tenant_id, x.agent_id) t ON (((t.tenant_id = a.tenant_id) AND (t.agent_id = a.id))))
+     CROSS JOIN LATERAL ( SELECT GREATEST(l.last_active_at, t.since, c.since) AS active,
+            (COALESCE(a.patience, GREATEST((90)::double precision, ((3)::double precision * COALESCE(l.heartbeat_interval, (0)::double precision)))) * '00:00:01'::interval) AS silence,
+            (COALESCE(a.patience, (600)::double precision) * '00:00:01'::interval) AS standstill,
+            GREATEST(l.last_seen_at,
+                CASE
+                    WHEN (l.last_heartbeat_at >= (c.since + (COALESCE(l.heartbeat_interval, (30)::double precision) * '00:00:01'::interval))) THEN NULL::timestamp with time zone
+                    ELSE c.until
+                END) AS silent_from,
+            COALESCE(((lower(l.heartbeat_status) = ANY (ARRAY['stopped'::text, 'shutdown'::text, 'offline'::text])) AND (l.last_heartbeat_at >= GREATEST(l.last_active_at, t.since, c.since, l.last_heartbeat_at))), false) AS gone) m)
   WHERE ((a.deleted_at IS NULL) AND (a.retired_at IS NULL));
 
 ALTER VIEW dashboards.agents OWNER TO agent_monitor_owner;
@@ -963,6 +1096,9 @@ CREATE TABLE public.alert_configs (
     deleted_at timestamp with time zone,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    pack text,
+    pack_rule text,
+    pack_base jsonb,
     CONSTRAINT alert_configs_severity_check CHECK ((severity = ANY (ARRAY['info'::text, 'warning'::text, 'critical'::text])))
 );
 
@@ -1590,6 +1726,20 @@ ALTER TABLE ONLY public.rollups_minute FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.rollups_minute OWNER TO agent_monitor_owner;
 
+CREATE TABLE public.rule_packs (
+    tenant_id uuid NOT NULL,
+    name text NOT NULL,
+    overrides jsonb DEFAULT '{}'::jsonb NOT NULL,
+    digest text NOT NULL,
+    created_by text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE ONLY public.rule_packs FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.rule_packs OWNER TO agent_monitor_owner;
+
 CREATE TABLE public.run_names (
     tenant_id uuid NOT NULL,
     kind text NOT NULL,
@@ -1760,89 +1910,6 @@ ALTER TABLE public.spool ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     NO MAXVALUE
     CACHE 1
 );
-
-CREATE TABLE public.tasks (
-    tenant_id uuid NOT NULL,
-    id uuid NOT NULL,
-    agent_id uuid NOT NULL,
-    execution_id uuid,
-    parent_task_id uuid,
-    conversation text,
-    user_ref text,
-    task_type text NOT NULL,
-    description text DEFAULT ''::text NOT NULL,
-    status text DEFAULT 'pending'::text NOT NULL,
-    priority text DEFAULT 'normal'::text NOT NULL,
-    input jsonb,
-    output jsonb,
-    error_type text,
-    error_message text,
-    traceback text,
-    error_fingerprint text,
-    retry_count bigint DEFAULT 0 NOT NULL,
-    model text,
-    agent_version text,
-    environment text,
-    calls bigint DEFAULT 0 NOT NULL,
-    input_tokens bigint DEFAULT 0 NOT NULL,
-    output_tokens bigint DEFAULT 0 NOT NULL,
-    tokens_used bigint DEFAULT 0 NOT NULL,
-    cost_usd numeric(20,10) DEFAULT 0 NOT NULL,
-    started_at timestamp with time zone,
-    completed_at timestamp with time zone,
-    duration_ms bigint,
-    source text DEFAULT 'api'::text NOT NULL,
-    trace_id text,
-    span_id text,
-    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT tasks_order_check CHECK ((completed_at >= started_at)),
-    CONSTRAINT tasks_priority_check CHECK ((priority = ANY (ARRAY['low'::text, 'normal'::text, 'high'::text, 'critical'::text]))),
-    CONSTRAINT tasks_source_check CHECK ((source = ANY (ARRAY['api'::text, 'trace'::text]))),
-    CONSTRAINT tasks_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'running'::text, 'completed'::text, 'failed'::text, 'cancelled'::text]))),
-    CONSTRAINT tasks_sums_check CHECK (((retry_count >= 0) AND (calls >= 0) AND (input_tokens >= 0) AND (output_tokens >= 0) AND (tokens_used >= 0) AND (cost_usd >= (0)::numeric)))
-)
-PARTITION BY RANGE (id);
-
-ALTER TABLE ONLY public.tasks FORCE ROW LEVEL SECURITY;
-
-ALTER TABLE public.tasks OWNER TO agent_monitor_owner;
-
-CREATE TABLE public.tool_executions (
-    tenant_id uuid NOT NULL,
-    id uuid NOT NULL,
-    agent_id uuid NOT NULL,
-    task_id uuid,
-    execution_id uuid,
-    conversation text,
-    tool_name text NOT NULL,
-    tool_type text,
-    call_id text,
-    mcp_server text,
-    mcp_instance text,
-    status text NOT NULL,
-    parameters jsonb,
-    result jsonb,
-    error_message text,
-    error_code text,
-    started_at timestamp with time zone NOT NULL,
-    completed_at timestamp with time zone,
-    duration_ms bigint,
-    source text DEFAULT 'api'::text NOT NULL,
-    trace_id text,
-    span_id text,
-    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT tool_executions_order_check CHECK ((completed_at >= started_at)),
-    CONSTRAINT tool_executions_source_check CHECK ((source = ANY (ARRAY['api'::text, 'trace'::text]))),
-    CONSTRAINT tool_executions_status_check CHECK ((status = ANY (ARRAY['running'::text, 'success'::text, 'error'::text, 'timeout'::text])))
-)
-PARTITION BY RANGE (id);
-
-ALTER TABLE ONLY public.tool_executions FORCE ROW LEVEL SECURITY;
-
-ALTER TABLE public.tool_executions OWNER TO agent_monitor_owner;
 
 CREATE TABLE public.touched (
     tenant_id uuid NOT NULL,
@@ -2219,6 +2286,9 @@ ALTER TABLE ONLY public.rollups_hour
 ALTER TABLE ONLY public.rollups_minute
     ADD CONSTRAINT rollups_minute_pkey PRIMARY KEY (tenant_id, series_id, hour);
 
+ALTER TABLE ONLY public.rule_packs
+    ADD CONSTRAINT rule_packs_pkey PRIMARY KEY (tenant_id, name);
+
 ALTER TABLE ONLY public.run_names
     ADD CONSTRAINT run_names_pkey PRIMARY KEY (tenant_id, kind, external_id);
 
@@ -2270,6 +2340,9 @@ ALTER TABLE ONLY public.tenants
 ALTER TABLE ONLY public.tool_executions
     ADD CONSTRAINT tool_executions_pkey PRIMARY KEY (tenant_id, id);
 
+ALTER TABLE ONLY public.tool_patience
+    ADD CONSTRAINT tool_patience_pkey PRIMARY KEY (tenant_id, tool);
+
 ALTER TABLE ONLY public.touched
     ADD CONSTRAINT touched_pkey PRIMARY KEY (tenant_id, id);
 
@@ -2319,6 +2392,8 @@ CREATE INDEX agents_created_by_idx ON public.agents USING btree (created_by);
 CREATE INDEX agents_ping_token_idx ON public.agents USING btree (ping_token);
 
 CREATE INDEX agents_tenant_id_status_idx ON public.agents USING btree (tenant_id, status) WHERE (deleted_at IS NULL);
+
+CREATE UNIQUE INDEX alert_configs_pack_key ON public.alert_configs USING btree (tenant_id, pack, pack_rule) WHERE ((pack IS NOT NULL) AND (deleted_at IS NULL));
 
 CREATE INDEX alert_configs_tenant_id_agent_id_idx ON public.alert_configs USING btree (tenant_id, agent_id);
 
@@ -2424,6 +2499,8 @@ CREATE INDEX spans_tenant_id_trace_id_idx ON ONLY public.spans USING btree (tena
 
 CREATE INDEX spool_id_idx ON public.spool USING btree (id);
 
+CREATE INDEX tasks_running_idx ON ONLY public.tasks USING btree (tenant_id, agent_id, id) WHERE (status = 'running'::text);
+
 CREATE INDEX tasks_tenant_id_agent_id_id_idx ON ONLY public.tasks USING btree (tenant_id, agent_id, id);
 
 CREATE INDEX tasks_tenant_id_execution_id_idx ON ONLY public.tasks USING btree (tenant_id, execution_id) WHERE (execution_id IS NOT NULL);
@@ -2433,6 +2510,8 @@ CREATE INDEX tasks_tenant_id_status_id_idx ON ONLY public.tasks USING btree (ten
 CREATE INDEX tasks_tenant_id_trace_id_idx ON ONLY public.tasks USING btree (tenant_id, trace_id) WHERE (trace_id IS NOT NULL);
 
 CREATE INDEX tenants_status_idx ON public.tenants USING btree (status);
+
+CREATE INDEX tool_executions_running_idx ON ONLY public.tool_executions USING btree (tenant_id, agent_id, id) WHERE (status = 'running'::text);
 
 CREATE INDEX tool_executions_tenant_id_agent_id_id_idx ON ONLY public.tool_executions USING btree (tenant_id, agent_id, id);
 
@@ -2515,6 +2594,8 @@ CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.memberships FOR EACH ROW W
 CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.model_prices FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
 
 CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.notifications FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
+
+CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.rule_packs FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
 
 CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.silences FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
 
@@ -2711,6 +2792,9 @@ ALTER TABLE ONLY public.price_changes
 ALTER TABLE ONLY public.received_alerts
     ADD CONSTRAINT received_alerts_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.rule_packs
+    ADD CONSTRAINT rule_packs_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.scheduled_runs
     ADD CONSTRAINT scheduled_runs_tenant_id_agent_id_fkey FOREIGN KEY (tenant_id, agent_id) REFERENCES public.agents(tenant_id, id) ON DELETE CASCADE;
 
@@ -2734,6 +2818,9 @@ ALTER TABLE public.tasks
 
 ALTER TABLE public.tool_executions
     ADD CONSTRAINT tool_executions_tenant_id_agent_id_fkey FOREIGN KEY (tenant_id, agent_id) REFERENCES public.agents(tenant_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.tool_patience
+    ADD CONSTRAINT tool_patience_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.unmapped_names
     ADD CONSTRAINT unmapped_names_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
@@ -2865,6 +2952,8 @@ CREATE POLICY alerter ON public.rollups_hour TO agent_monitor_alerter USING (tru
 
 CREATE POLICY alerter ON public.rollups_minute TO agent_monitor_alerter USING (true) WITH CHECK (true);
 
+CREATE POLICY alerter ON public.rule_packs TO agent_monitor_alerter USING (true) WITH CHECK (true);
+
 CREATE POLICY alerter ON public.run_news TO agent_monitor_alerter USING (true) WITH CHECK (true);
 
 CREATE POLICY alerter ON public.sample_chunks TO agent_monitor_alerter USING (true) WITH CHECK (true);
@@ -2888,6 +2977,8 @@ CREATE POLICY alerter ON public.tasks TO agent_monitor_alerter USING (true) WITH
 CREATE POLICY alerter ON public.tenants TO agent_monitor_alerter USING (true) WITH CHECK (true);
 
 CREATE POLICY alerter ON public.tool_executions TO agent_monitor_alerter USING (true) WITH CHECK (true);
+
+CREATE POLICY alerter ON public.tool_patience TO agent_monitor_alerter USING (true) WITH CHECK (true);
 
 CREATE POLICY alerter ON public.touched TO agent_monitor_alerter USING (true) WITH CHECK (true);
 
@@ -3045,6 +3136,8 @@ CREATE POLICY owner ON public.rollups_hour TO agent_monitor_owner USING (true) W
 
 CREATE POLICY owner ON public.rollups_minute TO agent_monitor_owner USING (true) WITH CHECK (true);
 
+CREATE POLICY owner ON public.rule_packs TO agent_monitor_owner USING (true) WITH CHECK (true);
+
 CREATE POLICY owner ON public.run_names TO agent_monitor_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner ON public.run_news TO agent_monitor_owner USING (true) WITH CHECK (true);
@@ -3072,6 +3165,8 @@ CREATE POLICY owner ON public.tasks TO agent_monitor_owner USING (true) WITH CHE
 CREATE POLICY owner ON public.tenants TO agent_monitor_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner ON public.tool_executions TO agent_monitor_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY owner ON public.tool_patience TO agent_monitor_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner ON public.touched TO agent_monitor_owner USING (true) WITH CHECK (true);
 
@@ -3106,6 +3201,8 @@ ALTER TABLE public.rollups_day ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.rollups_hour ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.rollups_minute ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.rule_packs ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.run_names ENABLE ROW LEVEL SECURITY;
 
@@ -3223,6 +3320,8 @@ CREATE POLICY tenant ON public.rollups_hour TO agent_monitor_app USING ((tenant_
 
 CREATE POLICY tenant ON public.rollups_minute TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
+CREATE POLICY tenant ON public.rule_packs TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
+
 CREATE POLICY tenant ON public.run_names TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
 CREATE POLICY tenant ON public.run_news TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
@@ -3251,6 +3350,8 @@ CREATE POLICY tenant ON public.tenants TO agent_monitor_app USING ((id = (curren
 
 CREATE POLICY tenant ON public.tool_executions TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
+CREATE POLICY tenant ON public.tool_patience TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
+
 CREATE POLICY tenant ON public.touched TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
 CREATE POLICY tenant ON public.touched_traces TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
@@ -3276,6 +3377,8 @@ CREATE POLICY tenant ON public.workflows TO agent_monitor_app USING ((tenant_id 
 ALTER TABLE public.tenants ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.tool_executions ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.tool_patience ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.touched ENABLE ROW LEVEL SECURITY;
 
@@ -3318,6 +3421,15 @@ GRANT SELECT(status) ON TABLE public.agents TO agent_monitor_doorman;
 GRANT SELECT(ping_token) ON TABLE public.agents TO agent_monitor_doorman;
 
 GRANT SELECT(deleted_at) ON TABLE public.agents TO agent_monitor_doorman;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.tasks TO agent_monitor_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.tasks TO agent_monitor_alerter;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.tool_executions TO agent_monitor_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.tool_executions TO agent_monitor_alerter;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.tool_patience TO agent_monitor_app;
+GRANT SELECT ON TABLE public.tool_patience TO agent_monitor_alerter;
 
 GRANT SELECT ON TABLE dashboards.agents TO agent_monitor_grafana;
 
@@ -3504,6 +3616,9 @@ GRANT SELECT ON TABLE public.rollups_day TO agent_monitor_alerter;
 GRANT SELECT ON TABLE public.rollups_minute TO agent_monitor_app;
 GRANT SELECT ON TABLE public.rollups_minute TO agent_monitor_alerter;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.rule_packs TO agent_monitor_app;
+GRANT SELECT ON TABLE public.rule_packs TO agent_monitor_alerter;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.run_names TO agent_monitor_app;
 
 GRANT SELECT,INSERT ON TABLE public.run_news TO agent_monitor_app;
@@ -3525,12 +3640,6 @@ GRANT SELECT ON TABLE public.spans TO agent_monitor_alerter;
 
 GRANT SELECT,INSERT ON TABLE public.spool TO agent_monitor_app;
 GRANT SELECT ON TABLE public.spool TO agent_monitor_alerter;
-
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.tasks TO agent_monitor_app;
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.tasks TO agent_monitor_alerter;
-
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.tool_executions TO agent_monitor_app;
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.tool_executions TO agent_monitor_alerter;
 
 GRANT SELECT,INSERT ON TABLE public.touched TO agent_monitor_app;
 GRANT SELECT,DELETE ON TABLE public.touched TO agent_monitor_alerter;

@@ -5,9 +5,10 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
-from monitor.agents.status import State
+from alerts.core.duration import parse_duration
+from monitor.agents.status import LONGEST_PATIENCE, State
 
 MAX_TAGS = 32
 SetStatus = Literal["active", "inactive", "maintenance", "archived"]
@@ -36,6 +37,19 @@ Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_no_nu
 Slug = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[\w.-]+$")]
 
 
+def _seconds(given: Any) -> Any:
+    if not isinstance(given, str | int | float) or isinstance(given, bool):
+        raise ValueError('must be a duration such as "90s", "30m" or "2h", or a number of seconds')
+    seconds = parse_duration(given).total_seconds()
+    if not 1 <= seconds <= LONGEST_PATIENCE.total_seconds():
+        raise ValueError("must be from 1s to 7d")
+    return seconds
+
+
+# `"30m"` or a number of seconds; answered as seconds.
+Seconds = Annotated[float, BeforeValidator(_seconds, json_schema_input_type=float | str)]
+
+
 class _Settable(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
@@ -48,6 +62,7 @@ class _Settable(BaseModel):
     webhook_url: Annotated[str, Field(max_length=2000)] | None = None
     schedule: Annotated[str, Field(max_length=200, description="five cron fields")] | None = None
     timezone: Annotated[str, Field(max_length=64, description="IANA name")] = "UTC"
+    patience: Seconds | None = None
 
 
 class NewAgentBody(_Settable):
@@ -70,8 +85,9 @@ class AgentChanges(_Settable):
 
 
 class AgentBody(BaseModel):
-    """An agent and what is known of it now. Durations are milliseconds, the heartbeat's interval seconds.
+    """An agent and what is known of it now. Durations are milliseconds, the heartbeat's interval and patience seconds.
 
+    `why` says what `state` is concluded from.
     `total_…`, `average_latency_ms` and `success_rate` (a share of one) are of all tasks that it ever had.
     """
 
@@ -82,6 +98,7 @@ class AgentBody(BaseModel):
     description: str | None
     status: str
     state: State
+    why: str
     tags: dict[str, str]
     capabilities: list[str]
     config: dict[str, Any]
@@ -92,11 +109,13 @@ class AgentBody(BaseModel):
     schedule: str | None
     timezone: str
     next_run_at: datetime | None
+    patience: float | None
     ping_url: str
     retired_at: datetime | None
     created_at: datetime
     updated_at: datetime
     last_seen_at: datetime | None
+    last_active_at: datetime | None
     last_heartbeat_at: datetime | None
     heartbeat_interval: float | None
     last_status: str | None
@@ -113,11 +132,42 @@ class AgentBody(BaseModel):
     success_rate: float | None
 
 
+class CallBody(BaseModel):
+    """A call of a tool that is open. `until`: the end of the patience with that tool."""
+
+    tool: str
+    since: datetime
+    until: datetime
+
+
+class EvidenceBody(BaseModel):
+    """What a state is concluded from, by time of receipt. `last_active_at`: of anything but plain heartbeats, which
+    was a `log`, `metric`, `span`, `run` or `heartbeat`. The interval and the agent's own patience are seconds."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    last_seen_at: datetime | None
+    last_active_at: datetime | None
+    active_by: str | None
+    last_heartbeat_at: datetime | None
+    heartbeat_interval: float | None
+    heartbeat_status: str | None
+    expected: bool
+    patience: float | None
+    open_call: CallBody | None
+    task_since: datetime | None
+
+
 class StatusBody(BaseModel):
-    """The live part of an agent alone."""
+    """The live part of an agent alone. `why` says what `state` is concluded from; `since`: when it began, where
+    silence or a tool made it so; `changes_at`: when it will be another if nothing more is heard."""
 
     agent: str
     state: State
+    why: str
+    since: datetime | None
+    changes_at: datetime | None
+    evidence: EvidenceBody
     status: str
     last_seen_at: datetime | None
     last_heartbeat_at: datetime | None
@@ -126,6 +176,21 @@ class StatusBody(BaseModel):
     last_duration: int | None
     last_execution_at: datetime | None
     consecutive_failures: int
+
+
+class PatienceBody(BaseModel):
+    """How long a call of a tool may take before its agent counts as stalled."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    patience: Seconds
+
+
+class ToolPatienceBody(BaseModel):
+    """The patience with a tool, in seconds; `*`: with any that is not named."""
+
+    tool: str
+    patience: float
 
 
 class LogBody(BaseModel):

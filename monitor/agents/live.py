@@ -13,6 +13,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from monitor import arrays
+from monitor.agents.status import BUSY
 from monitor.pipeline import Pipeline, Statement
 
 _LOCK = Statement("SELECT 1 FROM agent_live WHERE agent_id = ANY(:agents::uuid[]) ORDER BY agent_id FOR NO KEY UPDATE")
@@ -62,6 +63,8 @@ WITH n AS MATERIALIZED (
 ), lived AS (
     UPDATE agent_live l SET
         last_seen_at = greatest(l.last_seen_at, news.at),
+        last_active_at = greatest(l.last_active_at, news.at),
+        active_by = 'log',
         last_execution_id = greatest(l.last_execution_id, news.id),
         last_ok_id = greatest(l.last_ok_id, news.ok_id),
         last_status = CASE WHEN {_NEWER} THEN news.status ELSE l.last_status END,
@@ -84,10 +87,14 @@ SELECT log_id FROM named
 
 # The interval is learned from the times of receipt: a moving average in which one long gap counts as four at most.
 _GAP = "(extract(epoch FROM b.at - l.last_heartbeat_at) / b.count)"
+_BUSY = ", ".join(f"'{status}'" for status in sorted(BUSY))
 _BEATS = Statement(f"""
 UPDATE agent_live l SET
     last_seen_at = greatest(l.last_seen_at, b.at),
     last_heartbeat_at = greatest(l.last_heartbeat_at, b.at),
+    last_active_at = CASE WHEN lower(b.status) IN ({_BUSY}) THEN greatest(l.last_active_at, b.at)
+                          ELSE l.last_active_at END,
+    active_by = CASE WHEN lower(b.status) IN ({_BUSY}) THEN 'heartbeat' ELSE l.active_by END,
     heartbeat_count = l.heartbeat_count + b.count,
     heartbeat_status = coalesce(b.status, l.heartbeat_status),
     heartbeat_interval = CASE
@@ -113,8 +120,9 @@ WHERE l.tenant_id = :tenant::uuid AND l.agent_id = b.agent_id
 """)
 
 _SEEN = Statement("""
-UPDATE agent_live l SET last_seen_at = greatest(l.last_seen_at, s.at)
-FROM unnest(:agents::uuid[], :at::timestamptz[]) AS s (agent_id, at)
+UPDATE agent_live l SET
+    last_seen_at = greatest(l.last_seen_at, s.at), last_active_at = greatest(l.last_active_at, s.at), active_by = s.kind
+FROM unnest(:agents::uuid[], :at::timestamptz[], :kinds::text[]) AS s (agent_id, at, kind)
 WHERE l.tenant_id = :tenant::uuid AND l.agent_id = s.agent_id
 """)
 
@@ -206,10 +214,11 @@ def write_beats(pipeline: Pipeline, tenant_id: UUID, beats: Sequence[Beats]) -> 
     )
 
 
-def write_seen(pipeline: Pipeline, tenant_id: UUID, seen: Mapping[UUID, int]) -> None:
-    """Note when agents were last heard of: microseconds of receipt by agent, whose rows the caller has locked."""
-    agents, at = arrays.uuids(list(seen)), arrays.times_or_null(list(seen.values()))
-    pipeline.add(_SEEN, tenant=tenant_id, agents=agents, at=at)
+def write_seen(pipeline: Pipeline, tenant_id: UUID, seen: Mapping[UUID, tuple[int, str]]) -> None:
+    """Note when agents were last heard of: microseconds of receipt, and by what, by agent. The caller holds their
+    rows."""
+    agents, at = arrays.uuids(list(seen)), arrays.times_or_null([at_us for at_us, _ in seen.values()])
+    pipeline.add(_SEEN, tenant=tenant_id, agents=agents, at=at, kinds=arrays.texts([kind for _, kind in seen.values()]))
 
 
 def touch(pipeline: Pipeline, tenant_id: UUID, news: Mapping[UUID, int]) -> None:

@@ -24,7 +24,7 @@ from redis.asyncio import Redis
 from redis.typing import EncodableT, FieldT
 
 from monitor.agents.presence import LiveRow, list_live
-from monitor.agents.status import State, missed_at, presence_of, state_of
+from monitor.agents.status import assess, presence_of
 from monitor.agents.store import AgentRow
 from monitor.clock import Clock
 from monitor.db import Database
@@ -115,10 +115,10 @@ async def _write(redis: Redis, reading: Reading, *, asked: str | None = None, go
         # Whatever lies under a key, of whatever type, is replaced and not merged with.
         pipe.delete(*old)
         for row in reading.rows:
-            state = state_of(row.evidence, reading.now)
-            missed = None if state is State.DEAD else missed_at(row.evidence)
-            left = LIFE if missed is None else (missed - reading.now).total_seconds()
-            pipe.set(f"agent:{row.id}:status", presence_of(state), pxat=min(end_ms, read_ms + round(left * 1000)))
+            found = assess(row.evidence, reading.now)
+            left = LIFE if found.changes_at is None else (found.changes_at - reading.now).total_seconds()
+            until = min(end_ms, read_ms + max(1, round(left * 1000)))
+            pipe.set(f"agent:{row.id}:status", presence_of(found.state), pxat=until)
             metrics = _metrics(row)
             if metrics:
                 pipe.hset(f"agent:{row.id}:metrics", mapping=metrics)
@@ -187,7 +187,7 @@ class Mirror:
         now, began = self._clock(), asyncio.get_running_loop().time()
         try:
             async with self._db.tenant(tenant_id) as connection:
-                rows = await list_live(connection, tenant_id, agent_ids)
+                rows = await list_live(connection, tenant_id, agent_ids, now)
         except DatabaseDown:
             return  # what is in Redis ends by itself
         reading = Reading(tenant_id, rows, now, began)

@@ -11,11 +11,12 @@ from fastapi import APIRouter, Query
 from pydantic import AwareDatetime
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from monitor.agents import mirror, planning, store
+from monitor.agents import mirror, patience_routes, planning, store
 from monitor.agents.bodies import (
     AgentBody,
     AgentChanges,
     AgentTypeBody,
+    EvidenceBody,
     LastValueBody,
     LogBody,
     NewAgentBody,
@@ -23,8 +24,8 @@ from monitor.agents.bodies import (
 )
 from monitor.agents.counters import NONE, Counters, read_counters
 from monitor.agents.mirror import Reading
-from monitor.agents.presence import get_live
-from monitor.agents.status import state_of
+from monitor.agents.presence import LiveRow, get_live
+from monitor.agents.status import assess
 from monitor.errors import Unreadable
 from monitor.http.deps import Deps, Given, Reader, Writer
 from monitor.http.outbound import Allowed
@@ -34,11 +35,11 @@ from monitor.ids import uuid7
 from monitor.principal import Principal
 
 router = APIRouter(prefix="/api/v1", tags=["agents"])
+router.include_router(patience_routes.router)
 
 
 def _shown(deps: Deps, row: store.AgentRow, counters: Counters) -> AgentBody:
     values = asdict(row) | asdict(counters)
-    values.pop("expected")
     token = values.pop("ping_token")
     return AgentBody(**values, ping_url=f"{deps.settings.public_url.rstrip('/')}/ping/{token}")
 
@@ -180,10 +181,18 @@ async def get_status(deps: Given, principal: Reader, agent: str) -> StatusBody:
     row = await mirror.find(deps.live, principal.tenant_id, agent, now=now)
     if row is None:
         async with deps.db.tenant(principal.tenant_id) as connection:
-            row = await get_live(connection, principal.tenant_id, uuid_of(agent) or agent)
+            row = await get_live(connection, principal.tenant_id, uuid_of(agent) or agent, now)
         mirror.keep(deps.live, agent, Reading(principal.tenant_id, [row], now, began))
-    given = {name: getattr(row, name) for name in _LIVE}
-    return StatusBody(agent=row.external_id, state=state_of(row.evidence, now), **given)
+    given = {name: getattr(row, name) for name in _LIVE} | {name: getattr(row.evidence, name) for name in _SEEN}
+    return StatusBody(agent=row.external_id, **asdict(assess(row.evidence, now)), evidence=_evidence(row), **given)
+
+
+def _evidence(row: LiveRow) -> EvidenceBody:
+    work = row.evidence.work
+    return EvidenceBody.model_validate(
+        asdict(row.evidence)
+        | {"open_call": None if work.call is None else asdict(work.call), "task_since": work.task_since}
+    )
 
 
 @router.get("/agents/{agent}/logs")
@@ -246,10 +255,8 @@ async def list_types(deps: Given, principal: Reader) -> dict[str, list[AgentType
 
 
 _PLANNED = ("schedule", "timezone", "status", "retired_at", "deleted_at")
-_LIVE = (
-    "status", "last_seen_at", "last_heartbeat_at", "last_status", "last_message", "last_duration",
-    "last_execution_at", "consecutive_failures",
-)  # fmt: skip
+_LIVE = ("status", "last_message", "last_duration", "last_execution_at", "consecutive_failures")
+_SEEN = ("last_seen_at", "last_heartbeat_at", "last_status")
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:

@@ -9,8 +9,9 @@ from uuid import UUID
 from sqlalchemy import Select, and_, func, insert, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from monitor.agents.status import Evidence, State, state_of
+from monitor.agents.status import NOTHING, Evidence, State, Work, assess
 from monitor.agents.tables import Agent, AgentLive, AgentLog, AgentSchedule, AgentType, Touched
+from monitor.agents.work import read_work
 from monitor.errors import NotFound
 from monitor.ids import PLATFORM_TENANT, uuid7_floor, uuid7_time
 from monitor.signals import Touch
@@ -40,16 +41,18 @@ class AgentRow:
     retired_at: datetime | None
     created_at: datetime
     updated_at: datetime
+    patience: float | None
     last_seen_at: datetime | None
+    last_active_at: datetime | None
     last_heartbeat_at: datetime | None
     heartbeat_interval: float | None
-    expected: bool
     last_status: str | None
     last_message: str | None
     last_duration: int | None
     last_execution_at: datetime | None
     consecutive_failures: int
     state: State
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +93,17 @@ _NEXT_RUN = (
     .scalar_subquery()
     .label("next_run_at")
 )
+# What `evidence_of` takes: everything that a state is computed from, but what the agent has in hand.
+EVIDENCE = (
+    AgentLive.last_seen_at, AgentLive.last_active_at, AgentLive.active_by, AgentLive.last_heartbeat_at,
+    AgentLive.heartbeat_interval, AgentLive.heartbeat_status, AgentLive.last_status,
+    func.coalesce(AgentLive.expected, False).label("expected"),
+    Agent.ephemeral, Agent.retired_at, Agent.patience,
+)  # fmt: skip
 _AGENT = (
-    Agent.id, Agent.external_id, Agent.name, Agent.agent_type, Agent.description, Agent.status, Agent.tags,
-    Agent.capabilities, Agent.config, Agent.meta.label("metadata"), Agent.version, Agent.ephemeral, Agent.ping_token,
-    Agent.retired_at, Agent.created_at, Agent.updated_at, AgentLive.last_seen_at, AgentLive.last_heartbeat_at,
-    AgentLive.heartbeat_interval, func.coalesce(AgentLive.expected, False).label("expected"), AgentLive.last_status,
-    AgentLive.last_message, AgentLive.last_duration, AgentLive.last_execution_id,
+    *EVIDENCE, Agent.id, Agent.external_id, Agent.name, Agent.agent_type, Agent.description, Agent.status, Agent.tags,
+    Agent.capabilities, Agent.config, Agent.meta.label("metadata"), Agent.version, Agent.ping_token,
+    Agent.created_at, Agent.updated_at, AgentLive.last_message, AgentLive.last_duration, AgentLive.last_execution_id,
     func.coalesce(AgentLive.consecutive_failures, 0).label("consecutive_failures"),
     Agent.webhook_url, Agent.schedule, Agent.timezone, _NEXT_RUN,
 )  # fmt: skip
@@ -112,15 +120,20 @@ def agents_of(tenant_id: UUID, columns: Sequence[Any] = _AGENT) -> Select[*tuple
     return select(*columns).outerjoin(AgentLive, joined).where(Agent.tenant_id == tenant_id, Agent.deleted_at.is_(None))
 
 
-def _agent(row: Mapping[str, Any], now: datetime) -> AgentRow:
+def _agent(row: Mapping[str, Any], work: Work, now: datetime) -> AgentRow:
     values = dict(row)
     execution = values.pop("last_execution_id")
-    evidence = Evidence(row["last_seen_at"], row["expected"], row["heartbeat_interval"], row["last_status"])
-    return AgentRow(
-        **values,
-        last_execution_at=None if execution is None else uuid7_time(execution),
-        state=state_of(evidence, now),
-    )
+    live = assess(evidence_of(row, work), now)
+    for name in ("expected", "active_by", "heartbeat_status"):
+        del values[name]
+    last = None if execution is None else uuid7_time(execution)
+    return AgentRow(**values, last_execution_at=last, state=live.state, why=live.why)
+
+
+def evidence_of(row: Mapping[str, Any], work: Work) -> Evidence:
+    """What a row with the columns EVIDENCE says, and what the agent has in hand."""
+    values = {column.name: row[column.name] for column in EVIDENCE if column.name != "retired_at"}
+    return Evidence(**values, retired=row["retired_at"] is not None, work=work)
 
 
 async def find_one(connection: AsyncConnection, agents: Select[*tuple[Any, ...]], key: UUID | str) -> dict[str, Any]:
@@ -137,7 +150,9 @@ async def find_one(connection: AsyncConnection, agents: Select[*tuple[Any, ...]]
 
 async def get_agent(connection: AsyncConnection, tenant_id: UUID, key: UUID | str, now: datetime) -> AgentRow:
     """By UUID or external id. Raises NotFound."""
-    return _agent(await find_one(connection, agents_of(tenant_id), key), now)
+    row = await find_one(connection, agents_of(tenant_id), key)
+    work = await read_work(connection, [(tenant_id, row["id"])], now)
+    return _agent(row, work.get((tenant_id, row["id"]), NOTHING), now)
 
 
 async def list_agents(
@@ -163,7 +178,9 @@ async def list_agents(
         query = query.where(
             or_(Agent.external_id.icontains(search, autoescape=True), Agent.name.icontains(search, autoescape=True))
         )
-    return [_agent(dict(row), now) for row in (await connection.execute(query)).mappings()]
+    rows = (await connection.execute(query)).mappings().all()
+    work = await read_work(connection, [(tenant_id, row["id"]) for row in rows], now)
+    return [_agent(dict(row), work.get((tenant_id, row["id"]), NOTHING), now) for row in rows]
 
 
 async def insert_agent(connection: AsyncConnection, tenant_id: UUID, agent_id: UUID, values: Mapping[str, Any]) -> None:

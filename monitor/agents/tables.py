@@ -1,4 +1,4 @@
-"""Tables of the fleet: types, agents, schedules, live state, logs and their ids, news, counters."""
+"""Tables of the fleet: types, agents, schedules, live state, patience with tools, logs, their ids, news, counters."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -52,6 +52,7 @@ class Agent(TenantMixin, Timestamps, Base):
     timezone: Mapped[str] = mapped_column(server_default="UTC")
     version: Mapped[str | None]
     ephemeral: Mapped[bool] = mapped_column(server_default=text("false"))
+    patience: Mapped[float | None]
     ping_token: Mapped[str]
     created_by: Mapped[UUID | None]
     retired_at: Mapped[datetime | None]
@@ -61,6 +62,7 @@ class Agent(TenantMixin, Timestamps, Base):
         ForeignKeyConstraint(["created_by"], ["users.id"], ondelete="SET NULL"),
         CheckConstraint("status IN ('active', 'inactive', 'maintenance', 'archived')", name="status"),
         CheckConstraint("length(external_id) BETWEEN 1 AND 200", name="external_id"),
+        CheckConstraint("patience > 0", name="patience"),
         Index("agents_tenant_id_status_idx", "tenant_id", "status", postgresql_where=text("deleted_at IS NULL")),
         Index(None, "ping_token"),
         Index(None, "created_by"),
@@ -83,12 +85,16 @@ class AgentSchedule(TenantMixin, Base):
 class AgentLive(TenantMixin, Base):
     """What is known of an agent right now, kept in the transaction that stores its news.
 
+    `last_active_at`: when anything but a plain heartbeat came, `active_by` what it was. Both by time of receipt.
+
     Executions are ordered by their id, which is made from event time: late ones cannot overwrite newer ones.
     """
 
     __tablename__ = "agent_live"
     agent_id: Mapped[UUID] = mapped_column(primary_key=True)
     last_seen_at: Mapped[datetime | None]
+    last_active_at: Mapped[datetime | None]
+    active_by: Mapped[str | None]
     last_heartbeat_at: Mapped[datetime | None]
     heartbeat_status: Mapped[str | None]
     heartbeat_count: Mapped[int] = mapped_column(server_default=text("0"))
@@ -104,6 +110,15 @@ class AgentLive(TenantMixin, Base):
     __table_args__ = (
         ForeignKeyConstraint(["tenant_id", "agent_id"], ["agents.tenant_id", "agents.id"], ondelete="CASCADE"),
     )
+
+
+class ToolPatience(TenantMixin, Base):
+    """How many seconds a call of a tool may take before its agent stands still; `*`: of any other tool."""
+
+    __tablename__ = "tool_patience"
+    tool: Mapped[str] = mapped_column(primary_key=True)
+    seconds: Mapped[float]
+    __table_args__ = (CheckConstraint("seconds > 0", name="seconds"),)
 
 
 class AgentLog(HotTenantMixin, Base):

@@ -22,7 +22,13 @@ SHOWN_MESSAGES = 8
 RUNS = 24
 HOST_TYPE = "host"
 RECENT = timedelta(hours=24)
-_URGENCY = {State.DEAD: 0, State.ERROR: 1, State.WORKING: 2, State.IDLE: 3, State.UNKNOWN: 4}
+_UNWELL = (State.DEAD, State.STALLED, State.ERROR)
+_URGENCY = {
+    state: place
+    for place, state in enumerate(
+        (State.DEAD, State.STALLED, State.ERROR, State.BLOCKED, State.WORKING, State.IDLE, State.UNKNOWN)
+    )
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +107,7 @@ def summary(
 ) -> tuple[str, str, str]:
     """Headline, the sentence below it, and the mood: `critical`, `warning` or `calm`."""
     alerting = {alert.agent for alert in open_alerts}
-    well = sum(agent.state not in (State.DEAD, State.ERROR) and agent.external_id not in alerting for agent in fleet)
+    well = sum(agent.state not in _UNWELL and agent.external_id not in alerting for agent in fleet)
     agents_said = f"{well} of {plural(len(fleet), 'agent')} well" if fleet else "no agents yet"
     if not open_alerts:
         return "All quiet", f"No alert is open; {agents_said}.", "calm"

@@ -33,6 +33,8 @@ from monitor.runs.assembly import Assembled, Finished, assemble
 from monitor.runs.store import put_runs
 from monitor.runs.touched import Errand, Key, Told
 from monitor.runs.tree import Trace
+from monitor.signals import Touch
+from monitor.touched import tell
 from monitor.usage.ledger import put_calls
 
 TRACES_AT_ONCE = 500
@@ -194,7 +196,11 @@ class Assembler:
         starts = [node.step.started_us for trace in made.traces.values() for node in trace.nodes]
         within = (from_microseconds(min(starts)), from_microseconds(max(starts))) if starts else None
         await keep_spending(self._ingest, _principal(made.tenant_id), posted)
-        await put_runs(connection, made.tenant_id, runs, trace_ids=trace_ids, within=within, totals=totals)
+        await put_runs(
+            connection, made.tenant_id, runs, trace_ids=trace_ids, within=within, totals=totals, received_at=now
+        )
+        agents = {run.agent_id for one in runs for run in (*one.tasks, *one.tools)}
+        await tell(connection, made.tenant_id, agents, Touch.RUN)
         return [
             errand
             for trace_id, trace in made.traces.items()

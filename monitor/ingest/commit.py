@@ -78,9 +78,9 @@ class JobPoints:
 class Job:
     """What one request wants to be written; `done` is made when it is submitted, and done when it is committed.
 
-    `seen`: microseconds of receipt, for agents with neither logs nor heartbeats here. `touches`: news for the
-    alerter, by agent, as bits of `Touch`: plain integers, since an IntFlag costs a microsecond each time. `refuse` is
-    told of each point that the history store will not take: the index of its row, and why.
+    `seen`: microseconds of receipt, and of what, for agents with neither logs nor heartbeats here. `touches`: news for
+    the alerter, by agent, as bits of `Touch`: plain integers, since an IntFlag costs a microsecond each time. `refuse`
+    is told of each point that the history store will not take: the index of its row, and why.
     """
 
     tenant_id: UUID
@@ -89,7 +89,7 @@ class Job:
     spans: list[SpanRow] = field(default_factory=list)
     unmapped: list[NameRow] = field(default_factory=list)
     points: JobPoints = field(default_factory=JobPoints)
-    seen: dict[UUID, int] = field(default_factory=dict)
+    seen: dict[UUID, tuple[int, str]] = field(default_factory=dict)
     touches: dict[UUID, int] = field(default_factory=dict)
     stamp: Stamp | None = None
     refuse: Callable[[int, str], None] = lambda _row, _error: None
@@ -142,11 +142,11 @@ async def _write_tenant(pipeline: Pipeline, series: SeriesStore, tenant_id: UUID
     pipeline.add(SET_TENANT, tenant=str(tenant_id))
     logs = [log for job in jobs for log in job.logs]
     beats = heartbeats.together(beat for job in jobs for beat in job.beats)
-    seen: dict[UUID, int] = {}
+    seen: dict[UUID, tuple[int, str]] = {}
     touches: dict[UUID, int] = {}
     for job in jobs:
-        for agent_id, at_us in job.seen.items():
-            seen[agent_id] = max(at_us, seen.get(agent_id, 0))
+        for agent_id, one in job.seen.items():
+            seen[agent_id] = max(one, seen.get(agent_id, one))
         for agent_id, news in job.touches.items():
             touches[agent_id] = touches.get(agent_id, 0) | news
     locked = {log.agent_id for log in logs} | {beat.agent_id for beat in beats} | seen.keys()

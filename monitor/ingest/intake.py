@@ -95,7 +95,7 @@ class Intake:
         for ref in refs.values():
             if isinstance(ref, AgentRef) and ref.id in job.touches and now_us - ref.seen_us > SEEN_US:
                 ref.seen_us = now_us
-                job.seen[ref.id] = now_us
+                job.seen[ref.id] = (now_us, "metric")
         return job
 
     async def beats(self, principal: Principal, drafts: Sequence[BeatDraft], outcome: Outcome, *, now: datetime) -> Job:

@@ -52,7 +52,8 @@ async def job_of_steps(
         else:
             job.spans.append(row)
             if ref is not None and window.now_us - ref.seen_us > SEEN_US:
-                ref.seen_us = job.seen[ref.id] = window.now_us
+                ref.seen_us = window.now_us
+                job.seen[ref.id] = (window.now_us, "span")
                 job.touch(ref.id, int(Touch.LINE))
     outcome.accepted = len(job.spans)
     return job

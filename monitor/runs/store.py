@@ -70,8 +70,8 @@ def _upsert(table: str, columns: Sequence[Column], sums: Sequence[_Sum] = ()) ->
     kept = [name for name in names if name != "id"]
     ours, theirs = (", ".join(f"{side}.{name}" for name in kept) for side in (table, "excluded"))
     return f"""
-        INSERT INTO {table} (tenant_id, source, {", ".join(names)})
-        SELECT %s, %s, {", ".join(picked)}
+        INSERT INTO {table} (tenant_id, source, created_at, {", ".join(names)})
+        SELECT %s, %s, coalesce(%s, now()), {", ".join(picked)}
         FROM unnest({", ".join(f"%s::{kind}[]" for kind in types)}) AS n ({", ".join(names)})
         ON CONFLICT (tenant_id, id) DO UPDATE SET {", ".join(f"{name} = excluded.{name}" for name in kept)}
         WHERE ({ours}) IS DISTINCT FROM ({theirs})
@@ -114,6 +114,7 @@ async def put_runs(
     trace_ids: Collection[str] = (),
     within: tuple[datetime, datetime] | None = None,
     totals: Mapping[UUID, Total] | None = None,
+    received_at: datetime | None = None,
 ) -> None:
     """Make the tables equal to `runs`, in the caller's transaction: of one request, or of many traces of one tenant.
 
@@ -121,11 +122,12 @@ async def put_runs(
     away. `within`: from the earliest to the latest start of anything in these traces; it spares a look into every
     partition. `totals`: what the calls of each task and execution come to, by its id, as `put_calls` returns them; who
     is not named has none. Without `totals` tokens and cost stay as they are. The calls themselves are the ledger's.
+    `received_at`: when what is new was told of; None: now, by the database.
 
     A transaction that writes for several tenants takes them in order of their ids, so that none blocks another.
     """
     made = _gathered(runs)
-    writing = _Writing(await _driver(connection), tenant_id, source, totals)
+    writing = _Writing(await _driver(connection), tenant_id, source, totals, received_at)
     executions = {task.execution_id for task in made[Task] if task.execution_id is not None}
     executions |= {execution.id for execution in made[Execution]}
     bounds = _EVER if within is None else (uuid7_floor(within[0]), uuid7_floor(within[1] + _SECOND))
@@ -173,12 +175,14 @@ class _Writing:
     tenant_id: UUID
     source: Source
     totals: Mapping[UUID, Total] | None
+    received_at: datetime | None
 
     async def put(self, kind: type[Any], rows: Sequence[Any]) -> None:
         """Insert, or make equal."""
         if not rows:
             return
-        values: list[Any] = [self.tenant_id, str(self.source), *(column.of(rows) for column in COLUMNS[kind])]
+        columns = (column.of(rows) for column in COLUMNS[kind])
+        values: list[Any] = [self.tenant_id, str(self.source), self.received_at, *columns]
         if self.totals is None or kind not in _SUMS:
             await self.driver.execute(_UPSERTS[kind], values)
             return

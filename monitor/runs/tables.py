@@ -161,6 +161,7 @@ class Task(HotTenantMixin, Timestamps, Base):
         Index(None, "tenant_id", "execution_id", postgresql_where=text("execution_id IS NOT NULL")),
         # Nearly all are completed: those are found without an index.
         Index(None, "tenant_id", "status", "id", postgresql_where=text("status <> 'completed'")),
+        Index("tasks_running_idx", "tenant_id", "agent_id", "id", postgresql_where=text("status = 'running'")),
         {"postgresql_partition_by": "RANGE (id)"},
     )
 
@@ -199,6 +200,9 @@ class ToolExecution(HotTenantMixin, Base):
         CheckConstraint(_ORDER, name="order"),
         Index(None, "tenant_id", "agent_id", "id"),
         Index(None, "tenant_id", "tool_name", "id"),
+        Index(
+            "tool_executions_running_idx", "tenant_id", "agent_id", "id", postgresql_where=text("status = 'running'")
+        ),
         Index(None, "tenant_id", "trace_id", postgresql_where=text("trace_id IS NOT NULL")),
         Index(None, "tenant_id", "task_id", postgresql_where=text("task_id IS NOT NULL")),
         {"postgresql_partition_by": "RANGE (id)"},

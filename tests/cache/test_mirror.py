@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -44,7 +45,7 @@ class World:
 
     async def id_of(self, agent: str) -> UUID:
         async with self.db.tenant(self.tenant.id) as connection:
-            return (await get_live(connection, self.tenant.id, agent)).id
+            return (await get_live(connection, self.tenant.id, agent, datetime.now(UTC))).id
 
     async def change(self, assignment: str) -> None:
         """Behind everybody's back, so that only PostgreSQL knows."""
@@ -145,7 +146,7 @@ async def test_what_comes_too_late_is_not_kept(world: World, redis_url: str, clo
     agent_id = await world.id_of("a")
     await world.has(f"agent:{agent_id}:status", "online")
     async with world.db.tenant(world.tenant.id) as connection:
-        row = await get_live(connection, world.tenant.id, "a")
+        row = await get_live(connection, world.tenant.id, "a", clock())
     live = Live(redis_url)
     old = asyncio.get_running_loop().time() - module.LIFE
     module.keep(live, "a", Reading(world.tenant.id, [row], clock(), old))
@@ -241,7 +242,7 @@ async def test_what_others_leave_under_our_keys_is_replaced(world: World, junk: 
         await world.redis.delete(key)
         await (world.redis.rpush(key, "x") if junk == "a list" else world.redis.set(key, "\x80 no JSON {"))
     answer = await world.get("a")
-    assert (answer.status_code, answer.json()["state"]) == (200, "working")
+    assert (answer.status_code, answer.json()["state"]) == (200, "idle")
 
     async def replaced() -> bool:
         return [key for key in keys if await world.redis.ttl(key) < 0] == []

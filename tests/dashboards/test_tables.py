@@ -2,20 +2,22 @@
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from sqlalchemy import text
 
 from dashboards import queries
 from dashboards.queries import VARIABLES, Query
-from monitor.agents.status import Evidence, state_of
+from monitor.agents.status import Evidence, OpenCall, State, Work, state_of
+from monitor.agents.store import list_agents
+from monitor.agents.work import put_patience
 from monitor.db import Database
 from monitor.ids import uuid7
 from monitor.series.postgres import PostgresSeriesStore
 from monitor.series.store import Kind, SeriesName
 from tests.dashboards.conftest import ODD, Fleet, Grafana, answered
-from tests.factories import make_agent
+from tests.factories import TenantMade, make_agent
 from tests.points import Point, columns_of
 
 
@@ -44,36 +46,117 @@ async def _rows(grafana: Grafana, query: Query) -> list[tuple[Any, ...]]:
 
 
 SECONDS = timedelta(seconds=1)
+
+
+class Life(NamedTuple):
+    """An agent's evidence in seconds before now. `call`: a call of a tool that is open; `task`: a task in hand."""
+
+    seen: float | None
+    active: float | None = None
+    beat: float | None = None
+    expected: bool = True
+    interval: float | None = 10.0
+    last_status: str | None = None
+    heartbeat_status: str | None = None
+    ephemeral: bool = False
+    patience: float | None = None
+    call: float | None = None
+    tool: str = "bash"
+    task: float | None = None
+
+
 LIVES = {
-    "never": (None, False, None, None),
-    "fresh": (5, True, 10.0, "success"),
-    "quiet": (70, True, 10.0, "success"),
-    "late": (95, True, 10.0, "success"),
-    "patient": (95, True, 60.0, None),
-    "nobody-waits": (5000, False, None, "success"),
-    "failed": (5, True, 10.0, "error"),
-    "failed-and-gone": (500, True, 10.0, "error"),
+    "never": Life(None, expected=False),
+    "fresh": Life(5, 5, last_status="success"),
+    "quiet": Life(70, 70, last_status="success"),
+    "beats-only": Life(5, 500, 5),
+    "late": Life(95, 95, last_status="success"),
+    "slow-heart": Life(95, 95, interval=60),
+    "own-patience": Life(95, 95, patience=600),
+    "nobody-waits": Life(5000, 5000, expected=False),
+    "failed": Life(70, 70, last_status="error"),
+    "failed-and-gone": Life(500, 500, last_status="error"),
+    "failing": Life(5, 300, 5, heartbeat_status="ERROR"),
+    "tasked": Life(5, 300, 5, task=300),
+    "stands-still": Life(5, 700, 5, task=700),
+    "short-patience": Life(5, 50, 5, patience=40, task=50),
+    "in-a-tool": Life(300, 300, 301, call=300),
+    "in-a-tool-and-busy": Life(5, 5, call=300),
+    "in-a-tool-after-its-log": Life(80, 80, call=300),
+    "in-a-tool-too-long": Life(640, 640, 641, call=640),
+    "in-a-tool-and-gone": Life(1000, 1000, 1001, call=1000),
+    "in-a-slow-tool": Life(3000, 3000, 3001, call=3000, tool="deploy"),
+    "beats-stopped-in-the-tool": Life(200, 300, 200, call=300),
+    "lost-the-end-of-a-tool": Life(5, 800, 5, call=2000),
+    "went-on-then-stands": Life(5, 1000, 5, call=1500),
+    "said-goodbye": Life(100, 200, 100, expected=False, heartbeat_status="Stopped", call=200),
+    "ephemeral": Life(900, 900, ephemeral=True, expected=False, call=900),
 }
-"""Seconds since an agent was last seen, whether it is expected, its interval in seconds, its last status."""
+PATIENCE = {"deploy": 7200.0}
+
+
+def _evidence(life: Life, now: datetime) -> Evidence:
+    def ago(seconds: float | None) -> datetime | None:
+        return None if seconds is None else now - seconds * SECONDS
+
+    call = None
+    if life.call is not None:
+        since = now - life.call * SECONDS
+        call = OpenCall(life.tool, since, since + PATIENCE.get(life.tool, 600) * SECONDS)
+    return Evidence(
+        last_seen_at=ago(life.seen), last_active_at=ago(life.active), last_heartbeat_at=ago(life.beat),
+        heartbeat_interval=life.interval, heartbeat_status=life.heartbeat_status, expected=life.expected,
+        ephemeral=life.ephemeral, last_status=life.last_status, patience=life.patience,
+        work=Work(call, ago(life.task)),
+    )  # fmt: skip
+
+
+async def _live(db: Database, tenant: TenantMade, name: str, life: Life, now: datetime) -> Evidence:
+    """Make an agent with this evidence."""
+    agent, evidence = await make_agent(db, tenant.id, name), _evidence(life, now)
+    fields = ("last_seen_at", "last_active_at", "last_heartbeat_at", "heartbeat_interval", "heartbeat_status",
+              "expected", "last_status")  # fmt: skip
+    live = {name: getattr(evidence, name) for name in fields}
+    call, task = evidence.work.call, evidence.work.task_since
+    async with db.owner() as owner:
+        assignments = ", ".join(f"{name} = :{name}" for name in live)
+        await owner.execute(
+            text(f"UPDATE agent_live SET {assignments} WHERE agent_id = :agent"), live | {"agent": agent}
+        )
+        await owner.execute(
+            text("UPDATE agents SET ephemeral = :ephemeral, patience = :patience WHERE id = :agent"),
+            {"ephemeral": life.ephemeral, "patience": life.patience, "agent": agent},
+        )
+        if call is not None:
+            await owner.execute(
+                text("INSERT INTO tool_executions (tenant_id, id, agent_id, tool_name, status, started_at, created_at) "
+                     "VALUES (:tenant, :id, :agent, :tool, 'running', :at, :at)"),
+                {"tenant": tenant.id, "id": uuid7(call.since), "agent": agent, "tool": call.tool, "at": call.since},
+            )  # fmt: skip
+        if task is not None:
+            await owner.execute(
+                text("INSERT INTO tasks (tenant_id, id, agent_id, task_type, status, created_at) "
+                     "VALUES (:tenant, :id, :agent, 'review', 'running', :at)"),
+                {"tenant": tenant.id, "id": uuid7(task), "agent": agent, "at": task},
+            )  # fmt: skip
+    return evidence
 
 
 async def test_states_are_those_of_the_product(fleet: Fleet, db: Database) -> None:
     """Computed by SQL as by monitor/agents/status.py, a little later."""
     tenant, now = fleet.grafana.tenant.id, datetime.now(UTC)
     expected: dict[str, str] = dict.fromkeys(("akira-001", ODD, "shop"), "unknown")
-    for name, (silent, awaited, interval, status) in LIVES.items():
-        agent = await make_agent(db, tenant, name)
-        seen = None if silent is None else now - silent * SECONDS
-        expected[name] = state_of(Evidence(seen, awaited, interval, status), now)
-        async with db.owner() as owner:
-            await owner.execute(
-                text("UPDATE agent_live SET last_seen_at = :seen, expected = :awaited, heartbeat_interval = :interval, "
-                     "last_status = :status WHERE agent_id = :agent"),
-                {"seen": seen, "awaited": awaited, "interval": interval, "status": status, "agent": agent},
-            )  # fmt: skip
+    async with db.tenant(tenant) as connection:
+        for tool, seconds in PATIENCE.items():
+            await put_patience(connection, tenant, tool, seconds, now)
+    evidence = {name: await _live(db, fleet.grafana.tenant, name, life, now) for name, life in LIVES.items()}
+    expected |= {name: state_of(one, now) for name, one in evidence.items()}
+    async with db.tenant(tenant) as connection:
+        listed = {row.external_id: row.state for row in await list_agents(connection, tenant, now, limit=100)}
+    assert listed == expected
     found = {row["agent"]: row["state"] for row in await fleet.grafana.sql(queries.LAST_SEEN.sql)}
     assert found == expected
-    assert set(expected.values()) == {"unknown", "working", "idle", "dead", "error"}
+    assert set(expected.values()) == set(State)
     (counts,) = await fleet.grafana.sql(queries.STATES.sql)
     assert counts == {state: list(expected.values()).count(state) for state in counts}
 

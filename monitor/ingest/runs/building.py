@@ -1,6 +1,6 @@
 """From what is said of a run to the run: the first time, and as a change of what is known of it. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -48,6 +48,12 @@ class Said:
     values: Mapping[str, Any]
     usage: Mapping[str, Any]
     duration_ms: float | None = None
+
+
+def agents_of(runs: Iterable[Run | None]) -> list[UUID]:
+    """Whose doing these runs are."""
+    named = (getattr(run, "agent_id", None) or getattr(run, "from_agent_id", None) for run in runs)
+    return sorted({agent_id for agent_id in named if agent_id is not None})
 
 
 def check_times(values: Mapping[str, Any], window: Window) -> None:

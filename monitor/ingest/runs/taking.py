@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from monitor.agents import work
 from monitor.agents.registry import AgentRef
 from monitor.agents.tables import Agent
 from monitor.errors import Conflict, Forbidden, InvalidInput, MonitorError, NotFound
@@ -106,11 +107,15 @@ class Taking:
             await self._build(connection, rows)
             kept = [row for row in rows if row.run is not None]
             runs = _runs_of([row.run for row in kept if row.run is not None])
-            await store.put_runs(connection, tenant_id, [runs], source=Source.API)
+            await store.put_runs(connection, tenant_id, [runs], source=Source.API, received_at=self.now)
             calls = {row.call.id: row.call for row in kept if row.call is not None}
             posted = await post_calls(connection, tenant_id, list(calls.values())) if calls else Posted()
             ids = [row.run.id for row in kept if row.run is not None]
             stored = await reading.get_runs(connection, tenant_id, self.kind.name, ids)
+            active = building.agents_of(row.run for row in kept)
+            # Last of all: from here on whoever writes for these agents waits.
+            await work.mark_active(connection, tenant_id, active, now=self.now)
+        self.ingest.mirror.changed(tenant_id, active)
         if self.kind is TASK:
             await keep_spending(self.ingest, self.principal, posted)
             await self._log(kept, stored)
@@ -205,8 +210,7 @@ class Taking:
                 row.fault = fault
 
     def _check_owner(self, run: Run) -> None:
-        owner = getattr(run, "agent_id", None) or getattr(run, "from_agent_id", None)
-        if self.principal.agent_id is not None and owner is not None and owner != self.principal.agent_id:
+        if self.principal.agent_id is not None and building.agents_of([run]) not in ([], [self.principal.agent_id]):
             raise Forbidden("this key is bound to another agent")
 
     def _said(self, row: Row, flows: Mapping[str, tuple[UUID, str]]) -> Said:
