@@ -1,7 +1,7 @@
-"""The outbox: what a transaction has to tell, grouped and worded, written beside the change that caused it."""
+"""The outbox: what a transaction has to tell, paced, grouped and worded, written beside the change that caused it."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,15 +10,20 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from alerts.core.grouping import Notice, NoticeGroup, group
+from alerts.core.grouping import Telling
 from alerts.core.message import AlertLine
+from alerts.core.pace import Held, Outgoing
 from alerts.core.targets import Target
 from alerts.core.vocabulary import Reason
 from alerts.heard import Told, told_to_json
 from alerts.lines import line_to_json, read_lines
+from alerts.paces import Addressed, Muted, step_paces
+from alerts.timelines import TimelineEntry, insert_events
+from alerts.unsent import cancel
 from monitor.ids import uuid7
 
-_STRONGEST = (Reason.FIRST, Reason.ESCALATED, Reason.REPEAT, Reason.RESOLVED, Reason.TEST)
+__all__ = ["Muted", "Telling", "TimelineEntry", "insert_events", "queue", "queue_copy", "remember"]
+
 _AFTER = timedelta(microseconds=1)
 
 _INSERT_GROUPS = text("""
@@ -27,10 +32,13 @@ _INSERT_GROUPS = text("""
     FROM unnest(CAST(:tenants AS uuid[]), CAST(:ids AS uuid[]), CAST(:channels AS text[]),
                 CAST(:targets AS text[]), CAST(:secrets AS text[]), CAST(:members AS text[])) AS g (t, i, c, a, s, m)
 """)
-_READ_GROUPS = text("""
-    SELECT g.id, g.alert_ids
-    FROM unnest(CAST(:tenants AS uuid[]), CAST(:ids AS uuid[])) AS wanted (tenant_id, id)
-    JOIN notification_groups g ON g.tenant_id = wanted.tenant_id AND g.id = wanted.id
+_JOIN_GROUPS = text("""
+    UPDATE notification_groups g
+    SET alert_ids = g.alert_ids || ARRAY(
+        SELECT x::uuid FROM jsonb_array_elements_text(j.members::jsonb) AS x WHERE x::uuid <> ALL (g.alert_ids))
+    FROM unnest(CAST(:tenants AS uuid[]), CAST(:ids AS uuid[]), CAST(:members AS text[])) AS j (tenant_id, id, members)
+    WHERE g.tenant_id = j.tenant_id AND g.id = j.id
+    RETURNING g.id, g.alert_ids
 """)
 _INSERT_NOTIFICATIONS = text("""
     INSERT INTO notifications (tenant_id, id, group_id, channel, target, reason, why, alert_ids, payload,
@@ -55,114 +63,95 @@ _REMEMBER = text("""
         AS told (tenant_id, id, entries)
     WHERE a.tenant_id = told.tenant_id AND a.id = told.id
 """)
-_INSERT_EVENTS = text("""
-    INSERT INTO alert_events (tenant_id, id, alert_id, kind, actor, at, details)
-    SELECT t, i, a, k, w, :now, d::jsonb
-    FROM unnest(CAST(:tenants AS uuid[]), CAST(:ids AS uuid[]), CAST(:alerts AS uuid[]), CAST(:kinds AS text[]),
-                CAST(:actors AS text[]), CAST(:details AS text[])) AS e (t, i, a, k, w, d)
+_REMIND = text("""
+    UPDATE alerts a
+    SET heard = (
+        SELECT jsonb_agg(CASE
+            WHEN old.entry->>'tenant' = l.of AND old.entry->>'channel' = l.channel AND old.entry->>'target' = l.target
+            THEN old.entry || jsonb_build_object('at', l.at) ELSE old.entry END ORDER BY old.place)
+        FROM jsonb_array_elements(a.heard) WITH ORDINALITY AS old (entry, place))
+    FROM (
+        SELECT x.tenant_id, x.id, told.of, told.channel, told.target, told.at
+        FROM unnest(CAST(:tenants AS uuid[]), CAST(:ids AS uuid[]), CAST(:of AS text[]), CAST(:channels AS text[]),
+                    CAST(:targets AS text[]), CAST(:at AS text[])) AS told (tenant_id, id, of, channel, target, at)
+        JOIN alerts x ON x.tenant_id = told.tenant_id AND x.id = told.id
+        WHERE x.resolved_at IS NULL AND x.heard <> '[]'
+        FOR UPDATE OF x SKIP LOCKED) AS l
+    WHERE a.tenant_id = l.tenant_id AND a.id = l.id
 """)
 
 
 @dataclass(frozen=True, slots=True)
-class Telling:
-    """A notice with the tenant that the alert belongs to, and one sentence that says why it is sent now.
-
-    `after`: when this target was last told; the message sorts after that one even if clocks differ.
-    """
-
-    notice: Notice
-    home: UUID
-    why: str
-    after: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class TimelineEntry:
-    """One line of an alert's timeline."""
+class _Queued:
+    """One message on its way into the table."""
 
     tenant_id: UUID
-    alert_id: UUID
-    kind: str
-    details: dict[str, Any]
-    actor: str = "system"
-
-
-@dataclass(frozen=True, slots=True)
-class _Queued:
-    group: NoticeGroup
+    target: Target
+    message: Outgoing
     id: UUID
-    group_id: UUID
     at: datetime
-    reason: Reason
-    why: str
+
+    @property
+    def told(self) -> list[UUID]:
+        return list(dict.fromkeys(one.notice.alert_id for one in self.message.tellings))
 
 
-async def queue(connection: AsyncConnection, tellings: Sequence[Telling], *, now: datetime, public_url: str) -> int:
-    """Write one notification for each group of what is to be told; returns how many. Commits with the caller.
+async def queue(
+    connection: AsyncConnection,
+    tellings: Sequence[Telling],
+    *,
+    now: datetime,
+    public_url: str,
+    muted: Sequence[Muted] = (),
+    due_of: Iterable[UUID] = (),
+) -> int:
+    """Write one notification for each message that goes out now; returns how many. Commits with the caller.
 
-    What a message says is fixed here: all alerts of its group as they stand now. Each alert remembers who was
-    told, and its timeline says so.
+    What is to be told goes the way of its target's pace (`alerts.paces`): it goes out, joins what is held back, or
+    is held back itself, which its timeline says; what was held back for tenants in `due_of` is told when its time
+    has come. What a message says is fixed here: all alerts of its group as they stand now. Each alert remembers who
+    was told, and its timeline says so. `muted`: what is withheld now, and so is no longer owed.
     """
-    if not tellings:
+    due = sorted(set(due_of))
+    if not tellings and not due:
         return 0
-    queued = _plan(tellings, now)
-    homes = {telling.notice.alert_id: telling.home for telling in tellings}
-    await _insert_groups(connection, [one for one in queued if one.group.group_id is None], now)
+    going, held = await step_paces(connection, tellings, muted, now=now, due_of=due)
+    await insert_events(connection, [_held_back(one) for one in held], now=now)
+    queued = [_queued(one, now) for one in await cancel(connection, going, now=now)]
+    if not queued:
+        return 0
+    homes = {one.notice.alert_id: one.home for each in queued for one in each.message.tellings}
+    await _insert_groups(connection, [one for one in queued if one.message.new], now)
     members = await _members(connection, queued)
     wanted = {
         # A group is all of its own tenant's alerts or all of the platform's: any member tells which.
-        (homes[one.group.notices[0].alert_id], alert_id)
+        (homes[one.told[0]], alert_id)
         for one in queued
-        for alert_id in members[one.group_id]
+        for alert_id in members[one.message.group_id]
     }
     lines = await read_lines(connection, sorted(wanted), public_url=public_url)
     await _insert_notifications(connection, queued, members, lines, now)
     await _remember(connection, queued, homes, now)
+    await _remind(connection, queued)
     return len(queued)
 
 
-async def insert_events(connection: AsyncConnection, entries: Sequence[TimelineEntry], *, now: datetime) -> None:
-    """Add lines to timelines, in this order."""
-    if not entries:
-        return
-    await connection.execute(
-        _INSERT_EVENTS,
-        {
-            "now": now,
-            "tenants": [entry.tenant_id for entry in entries],
-            "ids": [uuid7(now + index * _AFTER) for index in range(len(entries))],
-            "alerts": [entry.alert_id for entry in entries],
-            "kinds": [entry.kind for entry in entries],
-            "actors": [entry.actor for entry in entries],
-            "details": [json.dumps(entry.details) for entry in entries],
-        },
-    )
+def _queued(going: Addressed, now: datetime) -> _Queued:
+    after = [one.after + _AFTER for one in going.message.tellings if one.after is not None]
+    at = max([now, *after])
+    return _Queued(going.tenant_id, going.target, going.message, uuid7(at), at)
 
 
-def _plan(tellings: Sequence[Telling], now: datetime) -> list[_Queued]:
-    by_notice = {telling.notice: telling for telling in tellings}
-    queued = []
-    for each in group(by_notice):
-        told = [by_notice[notice] for notice in each.notices]
-        at = max([now, *(one.after + _AFTER for one in told if one.after is not None)])
-        reasons = {notice.reason for notice in each.notices}
-        queued.append(
-            _Queued(
-                group=each,
-                id=uuid7(at),
-                group_id=each.group_id or uuid7(now),
-                at=at,
-                reason=next(reason for reason in _STRONGEST if reason in reasons),
-                why=_why([one.why for one in told]),
-            )
-        )
-    return queued
-
-
-def _why(whys: Iterable[str]) -> str:
-    different = list(dict.fromkeys(whys))
-    more = f"; and {len(different) - 3} more reasons" if len(different) > 3 else ""
-    return "; ".join(different[:3]) + more
+def _held_back(held: Held) -> TimelineEntry:
+    notice = held.telling.notice
+    details = {
+        "by": str(held.by),
+        "reason": str(notice.reason),
+        "channel": str(notice.target.kind),
+        "target": notice.target.address,
+        "until": held.until.isoformat(),
+    }
+    return TimelineEntry(held.telling.home, notice.alert_id, "withheld", details)
 
 
 async def _insert_groups(connection: AsyncConnection, queued: Sequence[_Queued], now: datetime) -> None:
@@ -171,67 +160,70 @@ async def _insert_groups(connection: AsyncConnection, queued: Sequence[_Queued],
             _INSERT_GROUPS,
             {
                 "now": now,
-                "tenants": [one.group.tenant_id for one in queued],
-                "ids": [one.group_id for one in queued],
-                "channels": [str(one.group.target.kind) for one in queued],
-                "targets": [one.group.target.address for one in queued],
-                "secrets": [one.group.target.secret for one in queued],
-                "members": [_ids(_told(one)) for one in queued],
+                "tenants": [one.tenant_id for one in queued],
+                "ids": [one.message.group_id for one in queued],
+                "channels": [str(one.target.kind) for one in queued],
+                "targets": [one.target.address for one in queued],
+                "secrets": [one.target.secret for one in queued],
+                "members": [_ids(one.told) for one in queued],
             },
         )
 
 
-async def _members(connection: AsyncConnection, queued: Sequence[_Queued]) -> dict[UUID, list[UUID]]:
-    members = {one.group_id: _told(one) for one in queued}
-    old = [one for one in queued if one.group.group_id is not None]
+async def _members(connection: AsyncConnection, queued: Sequence[_Queued]) -> Mapping[UUID, Sequence[UUID]]:
+    """All alerts of each message's group. What joins an earlier one is added to it."""
+    members: dict[UUID, Sequence[UUID]] = {one.message.group_id: one.told for one in queued}
+    old = [one for one in queued if not one.message.new]
     if old:
-        rows = await connection.execute(
-            _READ_GROUPS,
-            {"tenants": [one.group.tenant_id for one in old], "ids": [one.group_id for one in old]},
-        )
-        members |= {row.id: list(row.alert_ids) for row in rows}
+        given = {
+            "tenants": [one.tenant_id for one in old],
+            "ids": [one.message.group_id for one in old],
+            "members": [_ids(one.told) for one in old],
+        }
+        members |= {row.id: row.alert_ids for row in await connection.execute(_JOIN_GROUPS, given)}
     return members
 
 
 async def _insert_notifications(
     connection: AsyncConnection,
     queued: Sequence[_Queued],
-    members: dict[UUID, list[UUID]],
-    lines: dict[UUID, AlertLine],
+    members: Mapping[UUID, Sequence[UUID]],
+    lines: Mapping[UUID, AlertLine],
     now: datetime,
 ) -> None:
     payloads = [
-        [line_to_json(lines[alert_id]) for alert_id in members[one.group_id] if alert_id in lines] for one in queued
+        [line_to_json(lines[alert_id]) for alert_id in members[one.message.group_id] if alert_id in lines]
+        for one in queued
     ]
     await connection.execute(
         _INSERT_NOTIFICATIONS,
         {
             "now": now,
-            "tenants": [one.group.tenant_id for one in queued],
+            "tenants": [one.tenant_id for one in queued],
             "ids": [one.id for one in queued],
-            "groups": [one.group_id for one in queued],
-            "channels": [str(one.group.target.kind) for one in queued],
-            "targets": [one.group.target.address for one in queued],
-            "reasons": [str(one.reason) for one in queued],
-            "whys": [one.why for one in queued],
-            "members": [_ids(_told(one)) for one in queued],
+            "groups": [one.message.group_id for one in queued],
+            "channels": [str(one.target.kind) for one in queued],
+            "targets": [one.target.address for one in queued],
+            "reasons": [str(one.message.reason) for one in queued],
+            "whys": [one.message.why for one in queued],
+            "members": [_ids(one.told) for one in queued],
             "payloads": [json.dumps(payload) for payload in payloads],
         },
     )
 
 
 async def _remember(
-    connection: AsyncConnection, queued: Sequence[_Queued], homes: dict[UUID, UUID], now: datetime
+    connection: AsyncConnection, queued: Sequence[_Queued], homes: Mapping[UUID, UUID], now: datetime
 ) -> None:
     told: dict[UUID, list[dict[str, str]]] = {}
     events = []
     for one in queued:
-        for notice in one.group.notices:
-            record = Told(notice.tenant_id, notice.target, one.at, notice.reason, one.group_id)
+        for notice in (telling.notice for telling in one.message.tellings):
+            record = Told(one.tenant_id, one.target, one.at, notice.reason, one.message.group_id)
             told.setdefault(notice.alert_id, []).append(told_to_json(record))
             details = {
-                "channel": str(notice.target.kind),
-                "target": notice.target.address,
+                "channel": str(one.target.kind),
+                "target": one.target.address,
                 "reason": str(notice.reason),
                 "notification_id": str(one.id),
             }
@@ -248,8 +240,21 @@ async def _remember(
     await insert_events(connection, events, now=now)
 
 
-def _told(one: _Queued) -> list[UUID]:
-    return list(dict.fromkeys(notice.alert_id for notice in one.group.notices))
+async def _remind(connection: AsyncConnection, queued: Sequence[_Queued]) -> None:
+    """The other open alerts of a group stand in its message: they count as told again, and repeat together."""
+    also = [(one, alert_id) for one in queued for alert_id in sorted(one.message.also)]
+    if also:
+        await connection.execute(
+            _REMIND,
+            {
+                "tenants": [one.tenant_id for one, _ in also],
+                "ids": [alert_id for _, alert_id in also],
+                "of": [str(one.tenant_id) for one, _ in also],
+                "channels": [str(one.target.kind) for one, _ in also],
+                "targets": [one.target.address for one, _ in also],
+                "at": [one.at.isoformat() for one, _ in also],
+            },
+        )
 
 
 def _ids(members: Iterable[UUID]) -> str:

@@ -2,8 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from alerts.core.labels import Labels, make_labels
@@ -17,7 +18,7 @@ class Notice:
     """One alert that has something to tell one target, and why.
 
     `group_id` is the notification group in which this target heard of the alert before; None for the first
-    time.
+    time. `key` names the group that it may join then; None: only what is told in the same pass.
     """
 
     tenant_id: UUID
@@ -26,6 +27,20 @@ class Notice:
     reason: Reason
     severity: Severity
     group_id: UUID | None = None
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """A notice with the tenant that the alert belongs to, and one sentence that says why it is sent now.
+
+    `after`: when this target was last told; the message sorts after that one even if clocks differ.
+    """
+
+    notice: Notice
+    home: UUID
+    why: str
+    after: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +79,12 @@ def group(notices: Iterable[Notice]) -> list[NoticeGroup]:
         NoticeGroup(tenant_id, target, group_id, tuple(sorted(members, key=lambda it: -urgency(it.severity))))
         for (tenant_id, target, group_id), members in grouped.items()
     ]
+
+
+def group_key(by: Sequence[str], *, rule: str, agent: str, labels: Mapping[str, str]) -> str:
+    """What alerts have in common that are told together: `by` are "rule", "agent" or names of labels."""
+    values = {**labels, "rule": rule, "agent": agent}
+    return json.dumps([values.get(name, "") for name in by], separators=(",", ":"), ensure_ascii=True)
 
 
 def fingerprint(labels: Labels | Mapping[str, str]) -> str:

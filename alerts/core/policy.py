@@ -28,6 +28,10 @@ class Withheld(StrEnum):
     FLAPPING = "flapping"
     ACKNOWLEDGED = "acknowledged"
     STALE = "stale"
+    SETTLING = "settling"
+    GROUP = "group"
+    DIGEST = "digest"
+    BUDGET = "budget"
 
 
 def urgency(severity: Severity) -> int:

@@ -43,6 +43,7 @@ class Reason(StrEnum):
     ESCALATED = "ESCALATED"
     RESOLVED = "RESOLVED"
     RESPONDED = "RESPONDED"
+    DIGEST = "DIGEST"
     TEST = "TEST"
 
 
@@ -71,11 +72,17 @@ class NoData(StrEnum):
 
 
 class ChannelKind(StrEnum):
-    """How a message travels. A member has a module of its name in `alerts/channels`."""
+    """How a message travels. A member has a module of its name in `alerts/channels`, or goes through Apprise."""
 
     EMAIL = "email"
     SLACK = "slack"
     WEBHOOK = "webhook"
+    PAGERDUTY = "pagerduty"
+    TEAMS = "teams"
+    DISCORD = "discord"
+    TELEGRAM = "telegram"
+    NTFY = "ntfy"
+    APPRISE = "apprise"
 
 
 class CloseReason(StrEnum):

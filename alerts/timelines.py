@@ -1,0 +1,51 @@
+"""Timelines of alerts: what happened, line by line."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from monitor.ids import uuid7
+
+_AFTER = timedelta(microseconds=1)
+
+_INSERT_EVENTS = text("""
+    INSERT INTO alert_events (tenant_id, id, alert_id, kind, actor, at, details)
+    SELECT t, i, a, k, w, :now, d::jsonb
+    FROM unnest(CAST(:tenants AS uuid[]), CAST(:ids AS uuid[]), CAST(:alerts AS uuid[]), CAST(:kinds AS text[]),
+                CAST(:actors AS text[]), CAST(:details AS text[])) AS e (t, i, a, k, w, d)
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineEntry:
+    """One line of an alert's timeline."""
+
+    tenant_id: UUID
+    alert_id: UUID
+    kind: str
+    details: dict[str, Any]
+    actor: str = "system"
+
+
+async def insert_events(connection: AsyncConnection, entries: Sequence[TimelineEntry], *, now: datetime) -> None:
+    """Add lines to timelines, in this order."""
+    if not entries:
+        return
+    await connection.execute(
+        _INSERT_EVENTS,
+        {
+            "now": now,
+            "tenants": [entry.tenant_id for entry in entries],
+            "ids": [uuid7(now + index * _AFTER) for index in range(len(entries))],
+            "alerts": [entry.alert_id for entry in entries],
+            "kinds": [entry.kind for entry in entries],
+            "actors": [entry.actor for entry in entries],
+            "details": [json.dumps(entry.details) for entry in entries],
+        },
+    )
