@@ -1,6 +1,8 @@
 """`/api/v1/channels`: a tenant's named channels, and the fallback for whatever names none."""
 
 import json
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -9,9 +11,11 @@ from sqlalchemy import delete, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from alerts.bodies import ChannelAnswer, ChannelBody, ChannelPatch
+from alerts.channels.apprise import check_services
 from alerts.configs import check_storable, with_secrets, without_secrets
 from alerts.core.condition import ConditionError
-from alerts.core.targets import Channels, channels_to_json, parse_channels
+from alerts.core.covering import EXAMPLES
+from alerts.core.targets import Channels, Target, channels_to_json, parse_channels
 from alerts.core.vocabulary import ChannelKind
 from alerts.tables import ChannelRow
 from monitor.errors import Conflict, InvalidInput, NotFound
@@ -60,6 +64,7 @@ async def put_fallback(deps: Given, principal: Writer, body: dict[str, Any]) -> 
             raise InvalidInput("must name somebody", path="channels")
         for name in channels.named:
             await _require(connection, tenant_id, name)
+        await _check_services(channels)
         new = channels_to_json(channels)
         stored = {"tenant_id": tenant_id, "raw": json.dumps(new)}
         await connection.execute(_SET_FALLBACK, stored)
@@ -71,13 +76,14 @@ async def put_fallback(deps: Given, principal: Writer, body: dict[str, Any]) -> 
 @router.post("", status_code=201)
 async def create_channel(deps: Given, principal: Writer, body: ChannelBody) -> ChannelAnswer:
     """Name a channel, for rules to use as `{"channel": name}`."""
-    _check(body.kind, body.target, body.secret)
-    row = {"tenant_id": principal.tenant_id, "id": uuid7(deps.clock()), **body.model_dump(mode="json")}
+    target = await _checked(body.kind, body.target, body.secret)
+    row = {
+        "tenant_id": principal.tenant_id, "id": uuid7(deps.clock()), "name": body.name,
+        "kind": str(target.kind), "target": target.address, "secret": target.secret,
+    }  # fmt: skip
     async with deps.db.tenant(principal.tenant_id) as connection:
         await connection.execute(insert(ChannelRow).values(**row))
-        await deps.audit(
-            connection, principal, "channel.created", resource=("channel", str(row["id"])), new=_said(body)
-        )
+        await deps.audit(connection, principal, "channel.created", resource=("channel", str(row["id"])), new=_said(row))
         return _answer(await _get(connection, principal.tenant_id, str(row["id"])))
 
 
@@ -108,11 +114,15 @@ async def patch_channel(deps: Given, principal: Writer, channel: str, body: Chan
     async with deps.db.tenant(principal.tenant_id) as connection:
         old = await _get(connection, principal.tenant_id, channel)
         new = {name: sent.get(name, getattr(old, name)) for name in ("name", "kind", "target", "secret")}
-        _check(ChannelKind(new["kind"]), new["target"], new["secret"])
+        if old.kind in EXAMPLES and "secret" not in sent:
+            # The secret is the address itself: it stays where what is shown of it is sent back, or nothing is.
+            new |= {"target": old.secret if new["target"] == old.target else new["target"], "secret": None}
+        target = await _checked(ChannelKind(new["kind"]), new["target"], new["secret"])
+        new |= {"target": target.address, "secret": target.secret}
         if new["name"] != old.name:
             await _refuse_used(connection, principal.tenant_id, old.name)
         await connection.execute(update(ChannelRow).where(ChannelRow.id == old.id).values(**new))
-        shown = {name: value for name, value in sent.items() if name != "secret"}
+        shown = {name: new[name] for name in sent if name != "secret"}
         await deps.audit(connection, principal, "channel.updated", resource=("channel", str(old.id)), new=shown)
         return _answer(await _get(connection, principal.tenant_id, str(old.id)))
 
@@ -155,13 +165,16 @@ async def _refuse_used(connection: AsyncConnection, tenant_id: UUID, name: str) 
         raise Conflict("the tenant's fallback names this channel")
 
 
-def _check(kind: ChannelKind, target: str, secret: str | None) -> None:
+async def _checked(kind: ChannelKind, target: str, secret: str | None) -> Target:
+    """What is stored of a channel that somebody names."""
     if secret is not None and kind is not ChannelKind.WEBHOOK:
         raise InvalidInput("only a webhook has a secret", path="secret")
     try:
-        parse_channels({str(kind): target}, "target")
+        (parsed,) = parse_channels({str(kind): target}, "target").targets
+        await check_services([parsed])
     except ConditionError as error:
         raise InvalidInput(error.message, path="target") from error
+    return replace(parsed, secret=secret) if secret is not None else parsed
 
 
 def _parse(raw: Any) -> Channels:
@@ -172,9 +185,17 @@ def _parse(raw: Any) -> Channels:
         raise InvalidInput(error.message, path=error.path) from error
 
 
-def _said(body: ChannelBody) -> dict[str, Any]:
-    return {"name": body.name, "kind": str(body.kind), "target": body.target}
+async def _check_services(channels: Channels) -> None:
+    try:
+        await check_services(channels.targets)
+    except ConditionError as error:
+        raise InvalidInput(error.message, path=error.path) from error
+
+
+def _said(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: row[name] for name in ("name", "kind", "target")}
 
 
 def _answer(row: Any) -> ChannelAnswer:
-    return ChannelAnswer.model_validate({**row._mapping, "signed": row.secret is not None})
+    signed = row.secret is not None and row.kind == ChannelKind.WEBHOOK
+    return ChannelAnswer.model_validate({**row._mapping, "signed": signed})

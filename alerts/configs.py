@@ -11,9 +11,11 @@ from sqlalchemy import insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from alerts.core.condition import ConditionError
+from alerts.core.covering import EXAMPLES, cover, is_covered, is_secret_address
 from alerts.core.due import kinds_read
 from alerts.core.matching import parse_selector
 from alerts.core.rule import Rule, parse_rule
+from alerts.core.vocabulary import ChannelKind
 from alerts.tables import AlertConfig, AlertConfigVersion
 from monitor.agents.tables import Agent
 from monitor.errors import NotFound
@@ -171,28 +173,46 @@ def check_storable(raw: Any) -> None:
 
 
 def without_secrets(raw: Any) -> Any:
-    """Channels, or anything that holds some, with every secret covered."""
+    """Channels, or anything that holds some, with every secret covered, and every address that is one."""
     if isinstance(raw, Mapping):
-        return {name: _HIDDEN if name == "secret" else without_secrets(value) for name, value in raw.items()}
+        return {
+            name: _HIDDEN if name == "secret" else without_secrets(_covered(name, value)) for name, value in raw.items()
+        }
     return [without_secrets(value) for value in raw] if isinstance(raw, list) else raw
 
 
 def with_secrets(raw: Any, stored: Any) -> Any:
-    """Channels as a caller sends them back: what is covered is filled in from `stored`, by its URL."""
-    known = dict(_secrets(stored))
+    """Channels as a caller sends them back: what is covered is filled in from `stored`."""
+    return _uncovered(raw, dict(_secrets(stored)))
+
+
+def _covered(name: str, value: Any) -> Any:
+    if isinstance(value, list):
+        return [_covered(name, one) for one in value]
+    secret = isinstance(value, str) and name in EXAMPLES and is_secret_address(ChannelKind(name), value)
+    return cover(value) if secret else value
+
+
+def _uncovered(raw: Any, known: Mapping[str, str]) -> Any:
     if isinstance(raw, Mapping):
         if raw.get("secret") == _HIDDEN and raw.get("url") in known:
             return {**raw, "secret": known[raw["url"]]}
-        return {name: with_secrets(value, stored) for name, value in raw.items()}
-    return [with_secrets(value, stored) for value in raw] if isinstance(raw, list) else raw
+        return {name: _uncovered(value, known) for name, value in raw.items()}
+    if isinstance(raw, list):
+        return [_uncovered(value, known) for value in raw]
+    return known.get(raw, raw) if isinstance(raw, str) and is_covered(raw) else raw
 
 
-def _secrets(raw: Any) -> list[tuple[str, str]]:
+def _secrets(raw: Any, under: str = "") -> list[tuple[str, str]]:
+    """What is covered, as it is shown (a webhook's secret: by its URL), with what it stands for."""
     if isinstance(raw, Mapping):
         if "secret" in raw and "url" in raw:
             return [(raw["url"], raw["secret"])]
-        return [pair for value in raw.values() for pair in _secrets(value)]
-    return [pair for value in raw for pair in _secrets(value)] if isinstance(raw, list) else []
+        return [pair for name, value in raw.items() for pair in _secrets(value, name)]
+    if isinstance(raw, list):
+        return [pair for value in raw for pair in _secrets(value, under)]
+    shown = _covered(under, raw)
+    return [(shown, raw)] if shown != raw else []
 
 
 def _select() -> Any:

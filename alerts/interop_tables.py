@@ -1,4 +1,4 @@
-"""Tables of what other systems tell alerting: alerts that they evaluated themselves, and addresses whose mail bounced."""
+"""Tables of what other systems tell alerting: alerts that they evaluate themselves, and mail that bounces."""
 
 from datetime import datetime
 from uuid import UUID
@@ -14,8 +14,8 @@ _FALSE = text("false")
 class ReceivedAlert(TenantMixin, Base):
     """An alert that was posted to `/api/v2/alerts`, by the fingerprint of its labels, for as long as it goes on.
 
-    `alert_id`: the episode that it opened. `due_at`: when the alerter must look at it. `resolved`: whoever posts it says
-    that it has ended; without that, it ends when it is not posted any more before `ends_at`.
+    `alert_id`: the episode that it opened. `due_at`: when the alerter must look at it. `resolved`: whoever posts it
+    says that it has ended; without that, it ends when it is not posted any more before `ends_at`.
     """
 
     __tablename__ = "received_alerts"
@@ -46,6 +46,4 @@ class Bounce(TenantMixin, Base):
     notification_id: Mapped[UUID | None]
     told: Mapped[bool] = mapped_column(server_default=_FALSE)
     cleared_by: Mapped[str | None]
-    __table_args__ = (
-        Index("bounces_open_idx", "at", postgresql_where=text("NOT told OR cleared_by IS NOT NULL")),
-    )
+    __table_args__ = (Index("bounces_open_idx", "at", postgresql_where=text("NOT told OR cleared_by IS NOT NULL")),)

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from alerts import configs
 from alerts.bodies import RuleAnswer, RuleBody, RulePatch, TestAnswer, VersionAnswer
+from alerts.channels.apprise import check_services
 from alerts.checks import refuse_rates_of_gauges, warnings
 from alerts.closing import close_rule
 from alerts.core.condition import ConditionError
@@ -197,9 +198,10 @@ class _Edits:
     async def _check(
         self, connection: AsyncConnection, tenant_id: UUID, raw: dict[str, Any], agent_id: UUID | None
     ) -> configs.Draft:
-        with _faults_named():
+        with faults_named():
             made = configs.draft(raw, agent_id=agent_id)
             await refuse_rates_of_gauges(connection, tenant_id, agent_id, made.rule.condition)
+            await check_services(made.rule.targets)
         missing = await configs.missing_channels(connection, tenant_id, made.rule)
         if missing:
             raise InvalidInput(f"there is no channel named {missing[0]!r}", path="channels.channel")
@@ -241,7 +243,8 @@ async def find_agent(connection: AsyncConnection, tenant_id: UUID, name: str) ->
 
 
 @contextmanager
-def _faults_named() -> Iterator[None]:
+def faults_named() -> Iterator[None]:
+    """What the core refuses is the caller's fault, with its path."""
     try:
         yield
     except ConditionError as error:

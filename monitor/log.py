@@ -69,8 +69,11 @@ def configure(*, level: str, as_json: bool, file: Path | None = None) -> None:
         "apscheduler.executors.default",
         "uvicorn.access",
         "uvicorn.error",
+        "urllib3",
     ):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    # It names topics and addresses that are secrets; what matters of it is told by our own errors.
+    logging.getLogger("apprise").propagate = False
     # It warns of every run that finds the one before still at work; the alerter counts them in /metrics.
     logging.getLogger("apscheduler.scheduler").setLevel(logging.ERROR)
     structlog.configure(

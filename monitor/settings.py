@@ -167,6 +167,9 @@ class Settings:
         str, None, "signing secret of the Slack app: with it the collector hears buttons at /slack/actions"
     )
     slack_api_url: str = _setting(_HTTP, "https://slack.com/api/", "base address of Slack's Web API")
+    pagerduty_url: str = _setting(
+        _HTTP, "https://events.pagerduty.com", "PagerDuty's Events API; https://events.eu.pagerduty.com in the EU"
+    )
     webhook_secret: str | None = _setting(str, None, "signs outgoing webhooks that have no secret of their own")
     webhook_allow: tuple[str, ...] = _setting(
         _hosts, (), "networks, addresses and host names that webhooks may reach although they are not public"

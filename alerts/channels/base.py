@@ -1,10 +1,15 @@
-"""The interface of all channels, and their registry: a new one is a file, a line here and a golden file."""
+"""The interface of all channels, and their registry: a new one is a file, a line here and a golden file.
+
+What Apprise speaks needs no file: a kind of its own, or a URL of Apprise's as it is.
+"""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Protocol
 
+from alerts.channels import apprise
 from alerts.channels.email import EmailChannel
+from alerts.channels.pagerduty import PagerDutyChannel
 from alerts.channels.slack import SlackChannel
 from alerts.channels.webhook import WebhookChannel
 from alerts.core.message import Message, Reference
@@ -25,6 +30,8 @@ class Channel(Protocol):
 
     async def send(self, target: str, message: Message, previous: Reference | None) -> Reference:
         """Send to one target (addresses, a Slack channel, a URL) and return what finds it again.
+
+        Where addresses are secrets themselves, `target` is what is shown of one and `message.secret` the address.
 
         `previous` is what the group's first message to this target returned; without it, the message's own
         `thread_root` counts. Sending the same message again is allowed after any doubt about the first time.
@@ -47,6 +54,7 @@ async def open_channels(
     slack_bot_token: str | None = None,
     slack_api_url: str = "https://slack.com/api/",
     webhook_secret: str | None = None,
+    pagerduty_url: str = "https://events.pagerduty.com",
     public_url: str = "",
     allowed: Allowed = NOTHING,
     secret_keys: Sequence[str] = (),
@@ -65,6 +73,8 @@ async def open_channels(
             slack_bot_token, slack_api_url, now=now, allowed=allowed, offers=offers if slack_buttons else None
         ),
         WebhookChannel(webhook_secret, public_url, now=now, allowed=allowed),
+        PagerDutyChannel(pagerduty_url, public_url, now=now),
+        *(apprise.AppriseChannel(kind, public_url, allowed=allowed) for kind in apprise.KINDS),
     ]
     try:
         yield {channel.kind: channel for channel in opened}

@@ -8,7 +8,7 @@ from alerts.core.condition import Condition, ConditionError
 from alerts.core.fields import Fields, check_list
 from alerts.core.labels import Labels
 from alerts.core.parse import parse_condition
-from alerts.core.targets import NOBODY, Channels, parse_channels
+from alerts.core.targets import NOBODY, Channels, Target, parse_channels
 from alerts.core.vocabulary import Severity
 
 RULE_KEYS = (
@@ -74,6 +74,11 @@ class Rule:
     severity: Severity = Severity.WARNING
     labels: Labels = ()
     channels: Channels = NOBODY
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """Every target that the rule names itself, in its escalation too."""
+        return tuple(target for one in (self.channels, *(s.channels for s in self.escalate)) for target in one.targets)
 
 
 def parse_rule(raw: Mapping[str, object], *, tick: timedelta = Timing().tick) -> Rule:

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from alerts.core.condition import ConditionError
+from alerts.core.covering import EXAMPLES, cover, is_covered, is_secret_address
 from alerts.core.fields import Fields, check_list, check_text
-from alerts.core.parse import Json
+from alerts.core.leaf_json import Json
 from alerts.core.vocabulary import ChannelKind
 
 TARGETS_AT_MOST = 50
@@ -21,7 +22,10 @@ _SLACK_ID = re.compile(r"[CDGU][A-Z0-9]{6,20}")
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One address of one channel kind; `secret` signs what goes to a webhook."""
+    """One address of one channel kind. `secret` signs what goes to a webhook.
+
+    Where addresses are secrets themselves, `secret` is the address, and `address` what is shown of it.
+    """
 
     kind: ChannelKind
     address: str
@@ -44,12 +48,12 @@ NOBODY = Channels()
 
 
 def parse_channels(raw: object, path: str = "channels") -> Channels:
-    """Channels from `{"email": …, "slack": …, "webhook": …, "channel": …}`; raises ConditionError."""
+    """Channels from `{"email": …, "slack": …, "pagerduty": …, "channel": …}`; raises ConditionError."""
     fields = Fields(raw, path)
-    fields.allow(("email", "slack", "webhook", "channel"))
+    fields.allow((*ChannelKind, "channel"))
     targets: list[Target] = []
     for kind in ChannelKind:
-        targets += [_PARSERS[kind](entry, at) for entry, at in _entries(fields, kind)]
+        targets += [_target(kind, entry, at) for entry, at in _entries(fields, kind)]
     named = [check_text(entry, at, at_most=200) for entry, at in _entries(fields, "channel")]
     return Channels(tuple(dict.fromkeys(targets)), tuple(dict.fromkeys(named)))
 
@@ -99,6 +103,21 @@ def _webhook(raw: object, path: str) -> Target:
     return Target(ChannelKind.WEBHOOK, url, fields.text("secret", at_most=1000) if fields.has("secret") else None)
 
 
+def _target(kind: ChannelKind, raw: object, path: str) -> Target:
+    if kind in EXAMPLES:
+        return _secret_address(kind, raw, path)
+    return _PARSERS[kind](raw, path)
+
+
+def _secret_address(kind: ChannelKind, raw: object, path: str) -> Target:
+    given = check_text(raw, path, at_most=2000).strip()
+    if is_covered(given):
+        raise ConditionError(path, "is only what is shown of an address: send the address itself")
+    if not is_secret_address(kind, given):
+        raise ConditionError(path, f"must be {EXAMPLES[kind]}")
+    return Target(kind, cover(given), given)
+
+
 _PARSERS: dict[ChannelKind, Callable[[object, str], Target]] = {
     ChannelKind.EMAIL: _email,
     ChannelKind.SLACK: _slack,
@@ -107,6 +126,8 @@ _PARSERS: dict[ChannelKind, Callable[[object, str], Target]] = {
 
 
 def _target_json(target: Target) -> Json:
+    if target.kind in EXAMPLES:
+        return target.secret
     return target.address if target.secret is None else {"url": target.address, "secret": target.secret}
 
 

@@ -1,10 +1,13 @@
 """Real servers and the channels that send to them."""
 
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 
 from alerts.channels.base import Channels, open_channels
+from tests.channels.internet import Service
+from tests.channels.internet import internet as at_home
 from tests.channels.messages import NOW
 from tests.channels.servers import LOOPBACK, Mailbox, Stub, serving
 
@@ -33,7 +36,21 @@ async def receiver() -> AsyncIterator[Stub]:
 
 
 @pytest.fixture
-async def channels(mailbox: Mailbox, slack: Stub) -> AsyncIterator[Channels]:
+async def pagerduty() -> AsyncIterator[Stub]:
+    """PagerDuty's Events API."""
+    async with serving(Stub()) as stub:
+        yield stub
+
+
+@pytest.fixture
+async def internet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Service]:
+    """What Apprise speaks to, at the services' own addresses."""
+    async with at_home(tmp_path, monkeypatch) as made:
+        yield made
+
+
+@pytest.fixture
+async def channels(mailbox: Mailbox, slack: Stub, pagerduty: Stub) -> AsyncIterator[Channels]:
     """All channels, set up."""
     async with open_channels(
         now=lambda: NOW,
@@ -42,6 +59,7 @@ async def channels(mailbox: Mailbox, slack: Stub) -> AsyncIterator[Channels]:
         slack_bot_token="xoxb-test",
         slack_api_url=slack.url + "api",
         webhook_secret="s" * 32,
+        pagerduty_url=pagerduty.url,
         public_url="https://monitor.example.com",
         allowed=LOOPBACK,
     ) as opened:

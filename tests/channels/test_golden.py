@@ -3,14 +3,17 @@
 import json
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import alerts.channels
+from alerts.channels.apprise import KINDS
 from alerts.channels.base import Channels
 from alerts.core.message import Message
 from alerts.core.vocabulary import ChannelKind, CloseReason, Reason
+from tests.channels.internet import DISCORD, TELEGRAM, WORKFLOW, Service
 from tests.channels.messages import crowd, ended, line, message
 from tests.channels.servers import Mailbox, Stub
 
@@ -55,11 +58,33 @@ async def test_webhook(case: str, channels: Channels, receiver: Stub) -> None:
     assert same(f"webhook.{case}.json", pretty(receiver.calls[0][1]))
 
 
+@pytest.mark.parametrize("case", CASES)
+async def test_pagerduty(case: str, channels: Channels, pagerduty: Stub) -> None:
+    await channels[ChannelKind.PAGERDUTY].send("…", replace(CASES[case], secret="0" * 32), None)
+    assert same(f"pagerduty.{case}.json", pretty([body for _, body in pagerduty.calls]))
+
+
+SERVICES = {
+    ChannelKind.TEAMS: WORKFLOW,
+    ChannelKind.DISCORD: DISCORD,
+    ChannelKind.TELEGRAM: TELEGRAM,
+    ChannelKind.NTFY: "https://ntfy.sh/topic",
+    ChannelKind.APPRISE: "discord://" + DISCORD.partition("webhooks/")[2],
+}
+
+
+@pytest.mark.parametrize("kind", SERVICES)
+@pytest.mark.parametrize("case", CASES)
+async def test_what_apprise_sends(case: str, kind: ChannelKind, channels: Channels, internet: Service) -> None:
+    await channels[kind].send("…", replace(CASES[case], secret=SERVICES[kind]), None)
+    assert same(f"{kind}.{case}.json", pretty([body for _, body in internet.calls]))
+
+
 def test_every_channel_has_its_file_its_line_and_its_golden_files(channels: Channels) -> None:
     folder = Path(alerts.channels.__file__).parent
     assert set(channels) == set(ChannelKind)
     for kind in ChannelKind:
-        assert (folder / f"{kind}.py").is_file()
+        assert kind in KINDS or (folder / f"{kind}.py").is_file()
         assert channels[kind].kind is kind
         for case in CASES:
             assert list(GOLDEN.glob(f"{kind}.{case}.*")), f"{kind} lacks a golden file for {case}"

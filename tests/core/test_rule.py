@@ -99,7 +99,7 @@ STEP = {"after": "15m", "channels": {"channel": "ops"}}
         ("escalate", [{**STEP, "to": 1}], "escalate[0].to", "unknown key; known are after, channels"),
         ("escalate", [STEP] * 11, "escalate", "must have at most 10 entries"),
         ("channels", [], "channels", "must be an object"),
-        ("channels", {"sms": "1"}, "channels.sms", "unknown key; known are email, slack, webhook, channel"),
+        ("channels", {"sms": "1"}, "channels.sms", "unknown key; known are email, slack, webhook, pagerduty"),
         ("channels", {"email": []}, "channels.email", "must not be empty"),
         ("channels", {"email": 5}, "channels.email", "must be a text"),
         ("channels", {"email": ["a@b", "no"]}, "channels.email[1]", "must be an email address such as"),

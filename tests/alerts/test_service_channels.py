@@ -1,0 +1,159 @@
+"""Channels whose addresses are secrets: rules, named channels and fallbacks use them, and nobody is shown them."""
+
+import json
+import logging
+
+import pytest
+
+from alerts.core.covering import cover
+from alerts.core.vocabulary import ChannelKind, Reason
+from monitor.errors import ChannelError
+from tests.alerts.timeline import Timeline
+
+FAILS = {"status": "error"}
+KEY = "0123456789abcdef0123456789abcdef"
+DISCORD = "https://discord.com/api/webhooks/1234567890/" + "s3cret" * 10
+TELEGRAM = "tgram://123456789:" + "s3cret" * 6 + "/-100200300"
+NTFY = "ntfys://ntfy.example.com/s3cret"
+GOTIFY = "gotifys://push.example.com/s3cretS3cretS3"
+WORKFLOW = (
+    "https://prod-01.westeurope.logic.azure.com:443/workflows/" + "a" * 32 + "/triggers/manual/paths/invoke"
+    "?api-version=2016-06-01&sp=%2Ftriggers%2Fmanual%2Frun&sv=1.0&sig=s3cret" + "b" * 40
+)
+ALL = {
+    "pagerduty": KEY, "discord": DISCORD, "telegram": TELEGRAM, "ntfy": NTFY, "teams": WORKFLOW, "apprise": GOTIFY,
+}  # fmt: skip
+SHOWN = {kind: cover(address) for kind, address in ALL.items()}
+
+
+def unseen(said: object) -> bool:
+    """Whether no secret stands in what was said."""
+    text = json.dumps(said, default=str) if not isinstance(said, str) else said
+    return "s3cret" not in text and KEY not in text
+
+
+async def test_a_rule_uses_them_and_nobody_is_shown_them(t: Timeline, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    rule = await t.rule(FAILS, channels=ALL, escalate=[{"after": "5m", "channels": {"ntfy": [NTFY + "2"]}}])
+    assert rule["channels"] == SHOWN
+    assert unseen(rule)
+    await t.log("akira-001", "error", "5s")
+    await t.tick("10s")
+    for kind in ALL:
+        sent = t.expect(kind, Reason.FIRST)
+        assert (sent.target, sent.message.secret) == (SHOWN[kind], ALL[kind])
+    await t.tick("6m")
+    assert t.expect("ntfy", Reason.ESCALATED).message.secret == NTFY + "2"
+    await t.log("akira-001", "success", "7m")
+    await t.tick("7m10s")
+    for kind in ALL:
+        assert t.expect(kind, Reason.RESOLVED, target=SHOWN[kind]).message.secret == ALL[kind]
+    (alert,) = await t.alerts()
+    assert unseen(await t.request("GET", f"alerts/{alert['id']}/timeline"))
+    assert unseen(await t.request("GET", f"alert-configs/{rule['id']}/versions"))
+    assert unseen(await t.request("GET", "alert-configs"))
+    assert unseen(await t.rows("SELECT heard, details FROM alerts"))
+    assert unseen(await t.rows("SELECT * FROM notifications"))
+    assert unseen(await t.rows("SELECT * FROM audit_logs"))
+    # What Apprise says by itself goes nowhere: see the test of the logs' configuration.
+    assert unseen([record.getMessage() for record in caplog.records if record.name != "apprise"])
+
+
+async def test_what_is_shown_may_be_sent_back_and_stands_for_what_is_stored(t: Timeline) -> None:
+    rule = await t.rule(FAILS, channels={"discord": [DISCORD], "email": "ops@example.com"})
+    changed = await t.request("PUT", f"alert-configs/{rule['id']}", {k: rule[k] for k in ("name", "agent")} | {
+        "conditions": FAILS, "channels": rule["channels"] | {"pagerduty": KEY}, "severity": "critical",
+    })  # fmt: skip
+    assert changed["channels"] == {"discord": [SHOWN["discord"]], "email": "ops@example.com", "pagerduty": cover(KEY)}
+    await t.log("akira-001", "error", "5s")
+    await t.tick("10s")
+    assert t.expect("discord", Reason.FIRST).message.secret == DISCORD
+    assert t.expect("pagerduty", Reason.FIRST).message.secret == KEY
+    refused = await t.request(
+        "POST", "alert-configs", {"name": "n", "conditions": FAILS, "channels": {"ntfy": SHOWN["ntfy"]}}, expect=422
+    )
+    assert "channels.ntfy: is only what is shown of an address" in refused["detail"]
+
+
+async def test_a_named_channel_and_the_fallback(t: Timeline) -> None:
+    for kind, address in ALL.items():
+        made = await t.request("POST", "channels", {"name": f"my {kind}", "kind": kind, "target": address})
+        assert (made["kind"], made["target"], made["signed"]) == (kind, SHOWN[kind], False)
+    assert unseen(await t.request("GET", "channels"))
+    named = [f"my {kind}" for kind in ALL]
+    rule = await t.rule(FAILS, channels={"channel": named})
+    renamed = await t.request("PATCH", "channels/my ntfy", {"target": SHOWN["ntfy"]})
+    assert renamed["target"] == SHOWN["ntfy"]
+    moved = await t.request("PATCH", "channels/my apprise", {"target": GOTIFY + "4"})
+    assert moved["target"] == cover(GOTIFY + "4")
+    asked = await t.request("POST", f"alert-configs/{rule['id']}/test")
+    assert unseen(asked)
+    await t.deliver("10s")
+    for kind, address in (ALL | {"apprise": GOTIFY + "4"}).items():
+        assert t.expect(kind, Reason.TEST).message.secret == address
+    fallback = await t.request("PUT", "channels/fallback", {"discord": DISCORD})
+    assert fallback == {"discord": [SHOWN["discord"]]} == await t.request("GET", "channels/fallback")
+    assert await t.request("PUT", "channels/fallback", fallback) == fallback
+    await t.rule(FAILS, name="Nobody", agent="kaneda-001", channels={})
+    await t.log("kaneda-001", "error", "15s")
+    await t.tick("20s")
+    assert t.expect("discord", Reason.FIRST).message.secret == DISCORD
+    assert unseen(await t.rows("SELECT * FROM audit_logs"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "address", "said"),
+    [
+        ("pagerduty", "s3cret", "32 letters and digits"),
+        ("telegram", "tgram://s3cret", "tgram://bot-token/chat-id"),
+        ("apprise", "nonsense://s3cret", "a URL of Apprise"),
+        ("apprise", "syslog://s3cret", "a URL of Apprise"),
+        ("discord", "https://s3cret.example.com/hook", "discord.com/api/webhooks"),
+    ],
+)
+async def test_an_address_that_cannot_be_used_is_refused_with_its_path(
+    t: Timeline, kind: str, address: str, said: str
+) -> None:
+    body = {"name": "n", "conditions": FAILS, "channels": {kind: address}}
+    for method, path, sent, where in (
+        ("POST", "alert-configs", body, "channels"),
+        ("POST", "channels", {"name": "n", "kind": kind, "target": address}, "target"),
+        ("PUT", "channels/fallback", {kind: address}, "channels"),
+    ):
+        answer = await t.request(method, path, sent, expect=422)
+        assert said in answer["detail"]
+        assert answer["detail"].startswith(where)
+        assert unseen(answer)
+
+
+async def test_one_that_fails_raises_an_alert_through_another_and_is_tried_again(t: Timeline) -> None:
+    await t.request("PUT", "channels/fallback", {"email": "fallback@example.com"})
+    await t.rule(FAILS, channels={"pagerduty": KEY}, repeat="10m")
+    t.channels[ChannelKind.PAGERDUTY].failing[SHOWN["pagerduty"]] = ChannelError(
+        "PagerDuty answered 400", permanent=True
+    )
+    await t.log("akira-001", "error", "5s")
+    await t.tick("10s")
+    await t.deliver("11s")
+    copy = t.expect("email", Reason.FIRST, target="fallback@example.com")
+    assert copy.message.why.endswith(
+        f"could not be delivered to pagerduty {SHOWN['pagerduty']}: PagerDuty answered 400"
+    )
+    del t.channels[ChannelKind.PAGERDUTY].failing[SHOWN["pagerduty"]]
+    await t.tick("11m")
+    assert t.expect("pagerduty", Reason.REPEAT).message.secret == KEY
+
+
+async def test_what_people_do_reaches_pagerduty_at_once(t: Timeline) -> None:
+    await t.rule(FAILS, channels={"pagerduty": KEY})
+    await t.log("akira-001", "error", "5s")
+    await t.tick("10s")
+    t.expect("pagerduty", Reason.FIRST)
+    (alert,) = await t.alerts()
+    await t.request("POST", f"alerts/{alert['id']}/acknowledge", {"comment": "mine"})
+    await t.deliver("12s")
+    (line,) = t.expect("pagerduty", Reason.RESPONDED).message.lines
+    assert line.acknowledged
+    await t.request("POST", f"alerts/{alert['id']}/resolve", {})
+    await t.deliver("13s")
+    assert not t.expect("pagerduty", Reason.RESOLVED).message.lines[0].firing
