@@ -9,8 +9,17 @@ from alerts import (
     rule_routes,
     settings_routes,
     silence_routes,
+    trust_routes,
 )
 
 router = APIRouter()
-for _part in (rule_routes, alert_routes, channel_routes, settings_routes, silence_routes, inhibition_routes):
+for _part in (
+    trust_routes,
+    rule_routes,
+    alert_routes,
+    channel_routes,
+    settings_routes,
+    silence_routes,
+    inhibition_routes,
+):
     router.include_router(_part.router)

@@ -15,6 +15,7 @@ from alerts.core.grouping import group
 from alerts.core.labels import Labels, make_labels
 from alerts.core.reading import Reading, Readings
 from alerts.core.rule import Rule
+from alerts.core.state import AlertState
 from alerts.core.vocabulary import Phase, Reason
 from alerts.directory import Directory
 from alerts.episode import Episode, StateRow
@@ -63,12 +64,16 @@ class Withheld:
 
 @dataclass(slots=True)
 class Replay:
-    """What happened. `complete` False: the replay was stopped, and ends at `until`."""
+    """What happened, up to `until`; `complete` False: the replay was stopped there.
+
+    `states`: where each agent's label sets stand at the end.
+    """
 
     until: datetime
     episodes: list[Episode] = field(default_factory=list)
     sent: list[Sent] = field(default_factory=list)
     withheld: list[Withheld] = field(default_factory=list)
+    states: dict[UUID, dict[Labels, AlertState]] = field(default_factory=dict)
     judged: int = 0
     complete: bool = True
 
@@ -137,6 +142,9 @@ class _Machine:
             if not go_on(self._done.judged):
                 self._done.complete, self._done.until = False, self._grid.at(tick)
                 break
+        for lane in self._lanes:
+            states = {labels: row.state for labels, row in lane.states.items()}
+            self._done.states[lane.subject.target.key.agent_id] = states
         return self._done
 
     def _pass(self, tick: int, lanes: Sequence[_Lane]) -> None:

@@ -3,7 +3,8 @@
 import asyncio
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
@@ -17,12 +18,15 @@ from alerts.backtest.replay import Replay, Subject, replay
 from alerts.backtest.report import Report, report
 from alerts.backtest.tracks import Grid
 from alerts.core.condition import MetricLeaf, leaves
+from alerts.core.judge import judge
 from alerts.core.rule import Rule
 from alerts.directory import Directory, read_directory
 from alerts.rules import LoadedRule
+from alerts.sources import Sources
+from alerts.sources.base import Fault
 from alerts.targets import DueTarget, TargetKey
 from monitor.db import Database
-from monitor.errors import InvalidInput
+from monitor.errors import InvalidInput, Unavailable
 from monitor.series.read import RAW_SPAN
 from monitor.series.store import SeriesStore
 
@@ -90,6 +94,32 @@ async def backtest(db: Database, series: SeriesStore, asked: Question) -> Report
     return report(
         done, since=asked.start, zone=asked.zone, names=names, differs=(*history.differs, *_known(asked, len(agents)))
     )
+
+
+async def values_now(db: Database, series: SeriesStore, asked: Question, *, at_most: int) -> list[dict[str, Any]]:
+    """What the rule reads at the end of the time, for its first agents: one entry for each label set."""
+    async with db.tenant(asked.tenant_id) as connection:
+        agents = (await _agents(connection, asked))[:at_most]
+    found = leaves(asked.rule.condition)
+    wanted = {leaf: [(asked.tenant_id, row.id) for row in agents] for leaf in found}
+    facts = await Sources(db, series).read(wanted, now=asked.end, guard=readable)
+    values = []
+    for row in agents:
+        readings = facts.of(found, (asked.tenant_id, row.id))
+        for labels, one in judge(asked.rule.condition, readings, now=asked.end, since=row.created_at).items():
+            said = {"verdict": one.verdict, "value": one.value, "points": one.points, "detail": one.detail}
+            values.append({"agent": row.external_id, "labels": dict(labels), **said})
+    return values
+
+
+@contextmanager
+def readable(doing: str) -> Iterator[Fault]:
+    """A guard of reads: what a store does not answer is unknown."""
+    fault = Fault()
+    try:
+        yield fault
+    except Unavailable as error:
+        fault.error = error
 
 
 def replay_for(subjects: list[Subject], directory: Directory, grid: Grid, *, seconds: float) -> Replay:

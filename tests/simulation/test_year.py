@@ -1,0 +1,40 @@
+"""Whatever happens over a long time: nothing missed, nothing without cause, nothing lost, and the same again."""
+
+from datetime import timedelta
+
+import pytest
+
+from tests.simulation.pure import Outcome, Simulation
+from tests.simulation.world import make_world
+
+
+def _run(seed: int, length: timedelta, agents: int) -> Outcome:
+    return Simulation(make_world(seed, length, agents), seed).run()
+
+
+def _check(done: Outcome) -> None:
+    assert done.faults == []
+    assert done.dead == 0
+    assert done.sent == done.queued
+    assert done.fired >= done.resolved > 0
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_two_weeks_of_the_pure_core(seed: int) -> None:
+    done = _run(seed, timedelta(days=14), 2)
+    _check(done)
+    assert done.withheld > 0, "the world has no silence that withholds anything"
+
+
+def test_the_same_seed_repeats_exactly_and_another_differs() -> None:
+    first, again, other = (_run(seed, timedelta(days=4), 1) for seed in (7, 7, 8))
+    assert first == again
+    assert first.trace != other.trace
+
+
+@pytest.mark.accept
+@pytest.mark.parametrize("seed", [11, 12])
+def test_a_year_of_the_pure_core(seed: int) -> None:
+    done = _run(seed, timedelta(days=365), 3)
+    _check(done)
+    assert done.fired > 300
