@@ -94,7 +94,7 @@ def _rows(made: Furnished, now: datetime) -> dict[str, dict[str, Any]]:
         made.ids[name] = uuid7(now)
     for name in ("workflow", "execution", "task", "tool", "interaction", "span", "exemplar"):
         made.ids[name] = uuid7(now)
-    for name in ("price", "call", "budget", "reservation", "shift", "escalation"):
+    for name in ("price", "call", "budget", "reservation", "shift", "silence", "inhibition", "escalation"):
         made.ids[name] = uuid7(now)
     return _telemetry(made, now) | _runs(made, now) | _usage(made, now) | _insight(made, now) | _alerting(made, now)
 
@@ -266,6 +266,14 @@ def _alerting(made: Furnished, now: datetime) -> dict[str, dict[str, Any]]:
         "channels": {"id": ids["channel"], "name": f"{word}-channel", "kind": "email", "target": f"{word}@example.com"},
         "alert_settings": {"settings": {"group": {"by": [f"{word}-label"]}}},
         "paces": {"channel": "email", "target": f"{word}@example.com", "state": {word: word}},
+        "silences": {
+            "id": ids["silence"], "matchers": [f'rule="{word}"'], "starts_at": now, "ends_at": now + _DAY,
+            "comment": word, "created_by": word,
+        },
+        "inhibitions": {
+            "id": ids["inhibition"], "name": f"{word}-inhibition", "source": [f'rule="{word}"'],
+            "target": [f'team="{word}"'], "equal": ["agent"], "created_by": word,
+        },
         "calendar_events": {
             "id": ids["shift"], "kind": "on_call", "title": word, "start_time": now, "end_time": now + _DAY,
             "schedule": f"{word}-schedule", "members": [made.tenant.user_id], "created_by": word,

@@ -9,6 +9,8 @@ PAGED = (
     "GET /api/v1/alert-configs",
     "GET /api/v1/alerts",
     "GET /api/v1/channels",
+    "GET /api/v1/silences",
+    "GET /api/v1/inhibitions",
     "GET /api/v1/calendar-events",
     "GET /api/v1/audit-logs",
     "GET /api/v1/traces",

@@ -50,6 +50,8 @@ PARAMETERS: dict[str, Of] = {
     "key_id": lambda f: [str(f.spare_key_id)],
     "event_id": lambda f: [str(f.ids["shift"])],
     "member": lambda f: [str(f.tenant.user_id), f"owner@{f.tenant.slug}.example"],
+    "silence_id": lambda f: [str(f.ids["silence"])],
+    "inhibition_id": lambda f: [str(f.ids["inhibition"])],
     "workflow": lambda f: [f"{f.word}-workflow", str(f.ids["workflow"])],
     "execution": lambda f: [str(f.ids["execution"])],
     "task": lambda f: [f"{f.word}-task", str(f.ids["task"])],
@@ -139,6 +141,8 @@ RULE = {"conditions": {"status": "error", "consecutive_failures": 2}, "channels"
 PRICE = {"input": 1, "output": 2}
 BUDGET = {"unit": "tokens", "period": "day", "limit": 1000}
 FORM = {"csrf": CSRF}
+SILENCE = {"ends_at": "2099-01-01T00:00:00Z", "comment": "mine"}
+INHIBITION = {"source": ["rule=a"], "target": ["rule=b"]}
 SHIFT = {
     "kind": "on_call", "title": "t", "schedule": "s", "start_time": "2026-01-05T09:00", "end_time": "2026-01-12T09:00",
 }  # fmt: skip
@@ -239,6 +243,17 @@ PROBES: dict[str, Probe] = {
     "POST /api/v1/alerts/{alert_id}/comment": Probe(owner=201, body=lambda f: {"comment": "mine"}),
     "GET /api/v1/alert-settings": _own(),
     "PUT /api/v1/alert-settings": Probe(200, 200, body=lambda f: {"group": {"by": ["rule"]}}),
+    "GET /api/v1/silences": _own(),
+    "POST /api/v1/silences": Probe(201, 201, body=lambda f: {**SILENCE, "matchers": [f"agent={f.agent}"]}),
+    "POST /api/v1/silences/preview": _own(body=lambda f: {"matchers": [f"agent={f.agent}"]}),
+    "GET /api/v1/silences/{silence_id}": Probe(),
+    "PATCH /api/v1/silences/{silence_id}": Probe(body=lambda f: {"comment": "changed"}),
+    "POST /api/v1/silences/{silence_id}/expire": Probe(),
+    "GET /api/v1/inhibitions": _own(),
+    "POST /api/v1/inhibitions": Probe(201, 409, body=lambda f: {**INHIBITION, "name": f"{f.word}-inhibition"}),
+    "GET /api/v1/inhibitions/{inhibition_id}": Probe(),
+    "PUT /api/v1/inhibitions/{inhibition_id}": Probe(body=lambda f: {**INHIBITION, "name": "changed"}),
+    "DELETE /api/v1/inhibitions/{inhibition_id}": Probe(owner=204),
     "GET /api/v1/channels": _own(),
     "POST /api/v1/channels": Probe(
         201, 409, body=lambda f: {"name": f"{f.word}-channel", "kind": "email", "target": "a@example.com"}
