@@ -34,7 +34,7 @@ Import order, top imports down, never up (enforced by import-linter, see pyproje
     monitor.identity, monitor.agents, monitor.audit, monitor.usage, monitor.calendar    slices, independent of each other
     monitor.http
     monitor.series, monitor.pipeline, monitor.live, monitor.partitions, monitor.embedded
-    monitor.tables
+    monitor.tables, monitor.touched
     monitor.db
     alerts.core
     monitor.settings, clock, errors, ids, principal, signals, log

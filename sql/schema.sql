@@ -2531,6 +2531,8 @@ CREATE INDEX traces_tenant_id_started_at_trace_id_idx ON public.traces USING btr
 
 CREATE INDEX usage_hours_fresh_idx ON public.usage_hours USING btree (tenant_id) WHERE (NOT folded);
 
+CREATE INDEX usage_hours_tenant_id_agent_id_hour_idx ON public.usage_hours USING btree (tenant_id, agent_id, hour);
+
 CREATE INDEX used_tokens_expires_at_idx ON public.used_tokens USING btree (expires_at);
 
 CREATE UNIQUE INDEX users_lower_email_key ON public.users USING btree (lower(email));
@@ -3642,7 +3644,7 @@ GRANT SELECT,INSERT ON TABLE public.spool TO agent_monitor_app;
 GRANT SELECT ON TABLE public.spool TO agent_monitor_alerter;
 
 GRANT SELECT,INSERT ON TABLE public.touched TO agent_monitor_app;
-GRANT SELECT,DELETE ON TABLE public.touched TO agent_monitor_alerter;
+GRANT SELECT,INSERT,DELETE ON TABLE public.touched TO agent_monitor_alerter;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.touched_traces TO agent_monitor_app;
 GRANT SELECT,INSERT,DELETE ON TABLE public.touched_traces TO agent_monitor_alerter;

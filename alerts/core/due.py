@@ -25,12 +25,11 @@ from alerts.core.condition import (
     StateLeaf,
     StatusLeaf,
     WindowLeaf,
-    leaves,
 )
 from alerts.core.judge import heartbeat_limit
 from alerts.core.reading import Reading, Readings
 from alerts.core.state import AlertState
-from alerts.core.terms import Op, Reducer
+from alerts.core.terms import Op, Reducer, SpendingPeriod
 from alerts.core.vocabulary import NoData, Phase
 
 _READS_A_WINDOW = 30
@@ -54,12 +53,12 @@ class Touched(IntFlag):
 def kinds_read(condition: Condition) -> Touched:
     """The kinds of new data that can change the verdict on a condition."""
     kinds = Touched(0)
-    for leaf in leaves(condition):
-        kinds |= _kinds_of(leaf)
+    for leaf, negated in _signed(condition, negated=False):
+        kinds |= _kinds_of(leaf, negated=negated)
     return kinds
 
 
-def _kinds_of(leaf: Leaf) -> Touched:
+def _kinds_of(leaf: Leaf, *, negated: bool) -> Touched:
     match leaf:
         case StatusLeaf() | RateLeaf() | BurnRateLeaf():
             return Touched.EXECUTION
@@ -77,16 +76,19 @@ def _kinds_of(leaf: Leaf) -> Touched:
             return Touched.RUN | Touched.LINE
         case RepeatCallLeaf():
             return Touched.RUN
-        case BudgetLeaf():
+        case BudgetLeaf(period=SpendingPeriod.HOUR | SpendingPeriod.DAY):
             return Touched.SPENDING
         case ErrorGroupLeaf():
             return Touched.ERROR
-        case CompareLeaf():
-            # Thousands of tasks are looked at, and one more hardly changes what they come to: by the clock only.
+        case CompareLeaf() | BudgetLeaf():
+            # Thousands of tasks or hours are looked at, and one more hardly changes what they come to: by the clock
+            # only, but for the budgets of an hour or a day.
             return Touched(0)
         case StateLeaf():
-            # AGENT: its patience may have been changed.
-            return Touched.EXECUTION | Touched.LINE | Touched.METRIC | Touched.HEARTBEAT | Touched.AGENT | Touched.RUN
+            # Signs of life only put off what silence begins, and what fires is judged at every tick. AGENT: its
+            # patience may have been changed.
+            begins = Touched.HEARTBEAT | Touched.AGENT | Touched.RUN
+            return begins | Touched.EXECUTION | Touched.LINE | Touched.METRIC if negated else begins
 
 
 def next_due(
@@ -145,7 +147,7 @@ def _changes(
                 yield reading.last_at + limit + _TICK
             elif leaf.no_data is NoData.ALERT and leaf.after is not None:
                 yield since + leaf.after
-        case CompareLeaf():
+        case CompareLeaf() | BudgetLeaf(period=SpendingPeriod.WEEK | SpendingPeriod.MONTH):
             yield now + max(_LOOKS_AGAIN, interval)
         case ErrorGroupLeaf(window=window):
             # What happened leaves the window: an end only, unless that is what is waited for.

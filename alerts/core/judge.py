@@ -41,6 +41,7 @@ MISSED_INTERVALS = 3
 HEARTBEAT_GRACE = timedelta(seconds=5)
 
 _NOTHING = Reading()
+_NOTHING_SPENT = Reading(0.0, 1)
 
 
 def judge(
@@ -166,7 +167,7 @@ def _judge_leaf(
 
 
 def _find(leaf: Leaf, sets: Mapping[Labels, Reading], labels: Labels) -> Reading | None:
-    """The reading of a leaf for a label set; an empty one where the leaf has none.
+    """The reading of a leaf for a label set; one of nothing where the leaf has none.
 
     None: the set stands for several sets of the leaf, each judged on its own, so that it says nothing itself.
     """
@@ -175,7 +176,10 @@ def _find(leaf: Leaf, sets: Mapping[Labels, Reading], labels: Labels) -> Reading
     if (reading := sets.get(own)) is not None:
         return reading
     finer = len(own) < len(names) and any(agree(own, each) for each in sets)
-    return None if finer else _NOTHING
+    if finer:
+        return None
+    # The ledger has all calls: where there are none, nothing was spent.
+    return _NOTHING_SPENT if isinstance(leaf, BudgetLeaf) else _NOTHING
 
 
 def _bound(leaf: Leaf, *, firing: bool) -> float | None:

@@ -9,16 +9,37 @@ from datetime import datetime
 from typing import Final
 
 from alerts.core.condition import (
+    AnomalyLeaf,
+    BudgetLeaf,
+    BurnRateLeaf,
+    CompareLeaf,
+    DurationLeaf,
+    ErrorGroupLeaf,
     HeartbeatLeaf,
     Leaf,
     LogLeaf,
     MetricLeaf,
     RateLeaf,
+    RepeatCallLeaf,
     ScheduleLeaf,
+    StateLeaf,
     StatusLeaf,
 )
-from alerts.sources import lines, live, metrics, rates, schedules
-from alerts.sources.base import Agent, Batch, Facts, Guard, Shape, Source
+from alerts.sources import (
+    anomalies,
+    budgets,
+    durations,
+    errors,
+    lines,
+    live,
+    metrics,
+    rates,
+    repeats,
+    schedules,
+    state,
+    versions,
+)
+from alerts.sources.base import Agent, Batch, Facts, Guard, Memory, Shape, Source
 from monitor.db import Database
 from monitor.errors import SeriesDown
 from monitor.series.store import SeriesStore
@@ -30,6 +51,14 @@ SOURCES: Final[Mapping[type[Leaf], Source]] = {
     RateLeaf: rates.SOURCE,
     LogLeaf: lines.SOURCE,
     MetricLeaf: metrics.SOURCE,
+    DurationLeaf: durations.SOURCE,
+    BudgetLeaf: budgets.SOURCE,
+    BurnRateLeaf: rates.BURNS,
+    RepeatCallLeaf: repeats.SOURCE,
+    AnomalyLeaf: anomalies.SOURCE,
+    ErrorGroupLeaf: errors.SOURCE,
+    CompareLeaf: versions.SOURCE,
+    StateLeaf: state.SOURCE,
 }
 
 
@@ -39,19 +68,17 @@ class Sources:
     def __init__(self, db: Database, series: SeriesStore) -> None:
         self._db = db
         self._series = series
+        self._memory = Memory()
 
     async def read(self, wanted: Mapping[Leaf, Sequence[Agent]], *, now: datetime, guard: Guard) -> Facts:
         """Read every leaf for its agents, over windows that end at `now`. `guard` keeps a fault in its group."""
         facts = Facts()
         shapes: dict[Shape, list[Leaf]] = defaultdict(list)
-        for leaf, agents in wanted.items():
-            if type(leaf) not in SOURCES:
-                facts.failed |= {(leaf, agent) for agent in agents}
-                continue
+        for leaf in wanted:
             shapes[SOURCES[type(leaf)].shape(leaf)].append(leaf)
         for leaves in shapes.values():
             source = SOURCES[type(leaves[0])]
-            batch = Batch(leaves[0], _by_agent(leaves, wanted), now, self._db, self._series, facts)
+            batch = Batch(leaves[0], _by_agent(leaves, wanted), now, self._db, self._series, facts, self._memory)
             with guard(f"reading {leaves[0]}") as fault:
                 await source.read(batch)
                 facts.history_read |= source.history

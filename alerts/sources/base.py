@@ -52,6 +52,20 @@ class Facts:
         return {leaf: None if (leaf, agent) in self.failed else self.sets.get((leaf, agent), {}) for leaf in leaves}
 
 
+@dataclass(slots=True)
+class Memory:
+    """What is read once an hour and not at every tick, by shape and agent: it speaks of the past alone."""
+
+    hour: datetime | None = None
+    known: dict[tuple[Shape, Agent], Any] = field(default_factory=dict)
+
+    def of(self, hour: datetime) -> dict[tuple[Shape, Agent], Any]:
+        """What was read in this hour; what was read in another one is forgotten."""
+        if self.hour != hour:
+            self.hour, self.known = hour, {}
+        return self.known
+
+
 @dataclass(frozen=True, slots=True)
 class Batch(Generic[L]):
     """Leaves of one shape, by the agents that they are wanted for, to be read as of `now`."""
@@ -63,6 +77,7 @@ class Batch(Generic[L]):
     db: Database
     series: SeriesStore
     facts: Facts
+    memory: Memory
 
     def put(self, agent: Agent, reading: Reading, labels: Labels = ()) -> None:
         """Give all leaves of this agent the same reading."""

@@ -1,10 +1,13 @@
-"""Shares of executions, counted over windows."""
+"""Shares of executions, counted over windows: as they are, and against what an objective allows."""
 
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
 
-from alerts.core.condition import RateLeaf
+from alerts.core.condition import BurnRateLeaf, RateLeaf
+from alerts.core.describe import number
+from alerts.core.duration import format_duration
 from alerts.core.reading import Reading
 from alerts.sources.base import Batch, Shape, Source
 from monitor.ids import uuid7_floor, uuid7_time
@@ -21,6 +24,18 @@ _RATES = text("""
         WHERE l.tenant_id = d.tenant_id AND l.agent_id = d.agent_id AND l.id >= :floor AND l.kind = 'execution'
     ) AS f
 """)
+_BURNS = text("""
+    SELECT d.tenant_id, d.agent_id, f.*
+    FROM unnest(CAST(:tenants AS uuid[]), CAST(:agents AS uuid[])) AS d (tenant_id, agent_id)
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS long_rows, count(*) FILTER (WHERE l.id >= :short_floor) AS short_rows,
+               count(*) FILTER (WHERE l.status = :status) AS long_bad,
+               count(*) FILTER (WHERE l.status = :status AND l.id >= :short_floor) AS short_bad,
+               max(l.id::text) AS newest
+        FROM agent_logs l
+        WHERE l.tenant_id = d.tenant_id AND l.agent_id = d.agent_id AND l.id >= :floor AND l.kind = 'execution'
+    ) AS f
+""")
 
 
 async def _read(batch: Batch[RateLeaf]) -> None:
@@ -33,8 +48,43 @@ async def _read(batch: Batch[RateLeaf]) -> None:
                 batch.facts.sets[leaf, agent][()] = Reading(share, row.rows, uuid7_time(UUID(row.newest)))
 
 
+async def _read_burns(batch: Batch[BurnRateLeaf]) -> None:
+    leaf = batch.leaf
+    given = batch.agents | {
+        "status": leaf.burn_rate.value,
+        "floor": uuid7_floor(batch.now - leaf.long),
+        "short_floor": uuid7_floor(batch.now - leaf.short),
+    }
+    for row in await batch.rows(_BURNS, given):
+        if row.long_rows:
+            for each in batch.by_agent[row.tenant_id, row.agent_id]:
+                batch.facts.sets[each, (row.tenant_id, row.agent_id)][()] = _burning(each, row)
+
+
+def _burning(leaf: BurnRateLeaf, row: Any) -> Reading:
+    """Both windows burn as fast as the slower one does; what the short one does is not known while it is empty."""
+    allowed = 1 - leaf.objective
+    long = row.long_bad / row.long_rows / allowed
+    short = row.short_bad / row.short_rows / allowed if row.short_rows else None
+    said = [
+        f"{'nothing' if burn is None else f'{number(round(burn, 2))} times'} over {format_duration(window)}"
+        for burn, window in ((long, leaf.long), (short, leaf.short))
+    ]
+    value: float | None = long
+    if short is not None:
+        value = min(long, short)
+    elif long > leaf.factor:
+        value = None
+    return Reading(value, row.long_rows, uuid7_time(UUID(row.newest)), note=", ".join(said))
+
+
+def _shape_of_burns(leaf: BurnRateLeaf) -> Shape:
+    return (BurnRateLeaf, leaf.burn_rate, leaf.long, leaf.short)
+
+
 def _shape(leaf: RateLeaf) -> Shape:
     return (RateLeaf, leaf.window)
 
 
 SOURCE = Source(_shape, _read)
+BURNS = Source(_shape_of_burns, _read_burns)

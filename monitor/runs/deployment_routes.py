@@ -139,9 +139,11 @@ async def compare(
     now, span = deps.clock(), window_of(window)
     async with deps.db.tenant(principal.tenant_id) as connection:
         row = await get_agent(connection, principal.tenant_id, uuid_of(agent) or agent, now)
-        found = await sides.read_sides(
-            connection, principal.tenant_id, row.id, by=by, since=now - span, environment=environment, limit=limit + 1
+        key = (principal.tenant_id, row.id)
+        read = await sides.read_sides(
+            connection, [key], by=by, since=now - span, environment=environment, limit=limit + 1
         )
+        found = read.get(key, [])
     metrics = list(Metric) if metric is None else [metric]
     items = [_side(new, old, metrics, floor) for new, old in zip_longest(found, found[1:])]
     return ComparisonBody(agent=row.external_id, by=by, floor=floor, items=items[:limit])

@@ -16,6 +16,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.runs.fingerprint import fingerprint
+from monitor.signals import Touch
+from monitor.touched import tell
 
 MESSAGE_KEPT = 2_000
 
@@ -150,10 +152,20 @@ async def note(connection: AsyncConnection, told: Iterable[Told]) -> None:
         await connection.execute(_KEEP, [failed[key] for key in sorted(failed)])
         new = {key for key in failed if key not in known or known[key].fingerprint != failed[key]["fingerprint"]}
         await connection.execute(_GROUP, _grouped(failed, new))
+        await _tell(connection, failed.values())
     if less:
         rows = [{"tenant_id": key[0], "fingerprint": key[1], "gone": count} for key, count in sorted(less.items())]
         await connection.execute(_LESS, rows)
         await connection.execute(_NEVER, [{name: row[name] for name in ("tenant_id", "fingerprint")} for row in rows])
+
+
+async def _tell(connection: AsyncConnection, failed: Iterable[Mapping[str, Any]]) -> None:
+    """Let the rules look that ask for new errors."""
+    agents: dict[UUID, set[UUID]] = defaultdict(set)
+    for row in failed:
+        agents[row["tenant_id"]].add(row["agent_id"])
+    for tenant_id, named in sorted(agents.items()):
+        await tell(connection, tenant_id, named, Touch.ERROR)
 
 
 async def _failed(

@@ -17,6 +17,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor import arrays
+from monitor.signals import Touch
+from monitor.touched import tell
 from monitor.usage import columns, prices
 from monitor.usage.model import Call, Total
 from monitor.usage.pricing import Price, cost, ranked, sound, valid
@@ -135,6 +137,8 @@ async def put_calls(
     if rows:
         source = CallSource.API if trace_ids is None else CallSource.TRACE
         await driver.execute(columns.UPSERT, [tenant_id, str(source), *columns.columns(priced)])
+    spenders = {call.agent_id for call in rows} | {place.agent_id for place in moved}
+    await tell(connection, tenant_id, spenders, Touch.SPENDING)
     totals = await settle(
         connection,
         tenant_id,

@@ -14,6 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.db import Database
 from monitor.ids import PLATFORM_TENANT, uuid7_floor
+from monitor.signals import Touch
+from monitor.touched import tell
 from monitor.usage import ledger, prices
 from monitor.usage.model import Call, Tokens
 from monitor.usage.pricing import is_of, ranked
@@ -115,6 +117,7 @@ async def _price(connection: AsyncConnection, tenant_id: UUID, rows: Sequence[An
             "prices": [each.price and each.price.id for _, each in news],
         },
     )
+    await tell(connection, tenant_id, {row.agent_id for row, _ in news}, Touch.SPENDING)
     await ledger.settle(
         connection,
         tenant_id,

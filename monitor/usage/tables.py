@@ -186,7 +186,10 @@ class UsageHour(HotTenantMixin, Base):
     cache_write_tokens: Mapped[int]
     reasoning_tokens: Mapped[int]
     cost_usd: Mapped[Decimal] = mapped_column(SUM)
-    __table_args__ = (Index("usage_hours_fresh_idx", "tenant_id", postgresql_where=text("NOT folded")),)
+    __table_args__ = (
+        Index("usage_hours_fresh_idx", "tenant_id", postgresql_where=text("NOT folded")),
+        Index(None, "tenant_id", "agent_id", "hour"),
+    )
 
 
 class Budget(TenantMixin, Timestamps, Base):
