@@ -15,7 +15,7 @@ from monitor.http.paging import Cursor, Limit, Page, decode, page
 from monitor.http.problems import uuid_of
 from monitor.principal import Principal
 
-_INNER = ("withheld", "muting", "acknowledged_severity")
+_INNER = ("withheld", "muting", "waiting", "acknowledged_severity")
 
 
 router = APIRouter(prefix="/api/v1/alerts", tags=["alerts"])

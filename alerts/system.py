@@ -9,11 +9,13 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from alerts.core.grouping import Notice, fingerprint
+from alerts.core.muting import Mute, Muting, labels_of
 from alerts.core.targets import Target
-from alerts.core.vocabulary import AlertStatus, CloseReason, Reason, Severity
+from alerts.core.vocabulary import AlertStatus, ChannelKind, CloseReason, Reason, Severity
 from alerts.directory import Directory, read_directory
-from alerts.episode import Episode, episode_of
-from alerts.muting import HISTORY_BLIND
+from alerts.episode import Episode, episode_of, mute_to_json
+from alerts.lines import PLATFORM_AGENT
+from alerts.muting import HISTORY_BLIND, read_scopes
 from alerts.outbox import Telling, TimelineEntry, insert_events, queue
 from alerts.store import insert_alerts, update_alerts
 from alerts.telling import tell_closed
@@ -25,6 +27,13 @@ _OPEN = text("""
     WHERE tenant_id = :tenant_id AND coalesce(config_id::text, rule) = :rule AND coalesce(agent_id::text, '') = ''
       AND fingerprint = :fingerprint AND resolved_at IS NULL
     FOR UPDATE
+""")
+# What one alerter tells now, another one need not wait for.
+_WAITING = text("""
+    SELECT * FROM alerts
+    WHERE tenant_id = :tenant_id AND config_id IS NULL AND resolved_at IS NULL
+      AND jsonb_typeof(details->'waiting') = 'object'
+    ORDER BY id FOR UPDATE SKIP LOCKED
 """)
 # Two jobs may see the same fault in the same second: one opens the alert, the other finds it.
 _ALONE = text("SELECT pg_advisory_xact_lock(hashtext(:rule))")
@@ -54,7 +63,8 @@ async def report(
     """Open, keep or end the one alert about a fault; returns it where it is open or has just ended.
 
     `tenants` are affected: the fallback channel of each, and of the platform, is told once; None: every tenant.
-    `labels` tell faults of one kind apart. `never` is a target that must not be used: it is what is broken.
+    `labels` tell faults of one kind apart. `never` is a target that must not be used: it is what is broken. A tenant
+    whose silence or maintenance window covers the alert is told when that ends (`tell_waiting`).
     """
     given = {"tenant_id": PLATFORM_TENANT, "rule": str(fault), "fingerprint": fingerprint(labels or {})}
     await connection.execute(_ALONE, {"rule": str(fault)})
@@ -69,18 +79,56 @@ async def report(
     if episode is None:
         episode = await _open(connection, fault, detail, dict(labels or {}), now)
     heard = {one.tenant_id for one in episode.told}
-    affected = {PLATFORM_TENANT, *tenants} - heard
-    directory = await read_directory(connection, affected) if affected else Directory()
-    tellings = [
-        Telling(
-            Notice(tenant_id, target, episode.id, Reason.FIRST, episode.severity),
-            home=PLATFORM_TENANT,
-            why=f"Agent Monitor itself needs attention: {fault}",
-        )
-        for tenant_id, target in _fallbacks(directory, affected, never)
-    ]
-    await queue(connection, tellings, now=now, public_url=public_url)
+    await _tell(connection, episode, {PLATFORM_TENANT, *tenants} - heard, never=never, now=now, public_url=public_url)
     return episode
+
+
+async def tell_waiting(db: Database, *, now: datetime, public_url: str) -> None:
+    """Tell tenants of system alerts that go on, once what withheld the notice to them is over."""
+    async with db.alerter() as connection:
+        for row in (await connection.execute(_WAITING, {"tenant_id": PLATFORM_TENANT})).all():
+            episode = episode_of(row)
+            tenants = {UUID(tenant) for tenant in episode.details["waiting"]}
+            await _tell(connection, episode, tenants, never=_broken(episode.labels), now=now, public_url=public_url)
+
+
+async def _tell(
+    connection: AsyncConnection,
+    episode: Episode,
+    tenants: Collection[UUID],
+    *,
+    never: Target | None,
+    now: datetime,
+    public_url: str,
+) -> None:
+    """Tell the fallbacks of these tenants, except where a tenant's silence or window covers the alert."""
+    if not tenants:
+        return
+    directory = await read_directory(connection, tenants)
+    muting = Muting(now, scopes=await read_scopes(connection, sorted(tenants), now=now))
+    labels = labels_of(
+        episode.labels, agent=PLATFORM_AGENT, agent_type=None, rule=episode.rule, severity=episode.severity
+    )
+    before: dict[str, str] = episode.details.get("waiting") or {}
+    waiting = {tenant: scope for tenant, scope in before.items() if UUID(tenant) not in tenants}
+    tellings, events = [], []
+    for tenant_id, target in _fallbacks(directory, tenants, never):
+        scope = muting.scope(tenant_id, labels)
+        if scope is None:
+            notice = Notice(tenant_id, target, episode.id, Reason.FIRST, episode.severity)
+            why = f"Agent Monitor itself needs attention: {episode.rule}"
+            tellings.append(Telling(notice, home=PLATFORM_TENANT, why=why))
+            continue
+        waiting[str(tenant_id)] = scope.id
+        if before.get(str(tenant_id)) != scope.id:
+            mute = mute_to_json(Mute(scope.by, scope.id, scope.title, scope.until))
+            said = {"reason": str(Reason.FIRST), "channel": str(target.kind), "target": target.address}
+            events.append(TimelineEntry(PLATFORM_TENANT, episode.id, "withheld", mute | said))
+    if waiting != before:
+        episode.details["waiting"] = waiting or None
+        await update_alerts(connection, [episode])
+    await insert_events(connection, events, now=now)
+    await queue(connection, tellings, now=now, public_url=public_url)
 
 
 async def report_disk(db: Database, *, active: bool, free_bytes: int, now: datetime, public_url: str) -> Episode | None:
@@ -105,6 +153,13 @@ def _fallbacks(directory: Directory, tenants: Iterable[UUID], never: Target | No
         for target in directory.fallback(tenant_id)
         if never is None or (target.kind, target.address) != (never.kind, never.address)
     ]
+
+
+def _broken(labels: Mapping[str, str]) -> Target | None:
+    """The target that an alert says cannot be reached."""
+    if "channel" not in labels or "target" not in labels:
+        return None
+    return Target(ChannelKind(labels["channel"]), labels["target"])
 
 
 async def _open(

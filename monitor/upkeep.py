@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 from alerts.history import HistoryWatch
 from alerts.scheduler import Job
+from alerts.system import tell_waiting
 from monitor import partitions, sweep
 from monitor.agents import counters
 from monitor.http.deps import Deps
@@ -19,6 +20,9 @@ REPRICE_EVERY = timedelta(seconds=5)
 ROLLUP_EVERY = timedelta(minutes=1)
 PARTITIONS_EVERY = timedelta(hours=1)
 SWEEP_EVERY = timedelta(hours=1)
+
+FAULTS_EVERY = timedelta(seconds=10)
+"""How soon a tenant is told of a system alert that goes on when its silence is over."""
 
 
 def jobs_of(deps: Deps) -> list[Job]:
@@ -48,7 +52,11 @@ def jobs_of(deps: Deps) -> list[Job]:
     async def follow_runs(now: datetime) -> None:
         await news.run_once(db, now)
 
+    async def tell_of_faults(now: datetime) -> None:
+        await tell_waiting(db, now=now, public_url=settings.public_url)
+
     jobs = [
+        Job("faults", FAULTS_EVERY, tell_of_faults),
         Job("rollup", ROLLUP_EVERY, roll_up, at_start=False),
         Job("partitions", PARTITIONS_EVERY, plan_partitions),
         Job("sweep", SWEEP_EVERY, sweep_away, at_start=False),

@@ -5,13 +5,14 @@ from typing import Any
 
 import pytest
 
+from alerts import system
 from alerts.core.vocabulary import Reason
 from alerts.sources import Sources
 from monitor.calendar.model import CalendarEvent, EventKind
 from monitor.calendar.store import insert_event
 from monitor.ids import uuid7
 from tests.alerts.test_faults import Breakable
-from tests.alerts.timeline import Timeline, span
+from tests.alerts.timeline import PUBLIC_URL, Timeline, span
 
 FAILS = {"status": "error"}
 GONE = {"heartbeat": "missed", "after": "30s"}
@@ -225,3 +226,35 @@ async def test_who_silenced_what_is_in_the_audit_trail_and_what_cannot_be_is_ref
     assert {row["actor"] for row in trail} == {made["created_by"]}
     for wrong in ({"matchers": []}, {"matchers": ["agent"]}, {"ends_at": t.start.isoformat()}, {"comment": ""}):
         await t.request("POST", "silences", good | wrong, expect=422)
+
+
+async def test_a_silence_covers_system_alerts_too_and_when_it_ends_its_tenant_is_told_once(t: Timeline) -> None:
+    await t.request("PUT", "channels/fallback", {"email": "fallback@example.com"})
+    end = (t.start + span("10m")).isoformat()
+    matchers = ['rule="history store unreachable"', "agent=agent-monitor", "severity=critical"]
+    await t.request("POST", "silences", {"matchers": matchers, "ends_at": end, "comment": "moving"}, expect=201)
+
+    async def report(at: str, *, active: bool) -> None:
+        async with t.db.alerter() as connection:
+            await system.report(
+                connection, system.SystemFault.HISTORY_BLIND, active=active, detail="it is away",
+                tenants={t.tenant.id}, now=t.at(at), public_url=PUBLIC_URL,
+            )  # fmt: skip
+        await t.deliver(at)
+
+    async def wait(at: str) -> None:
+        await system.tell_waiting(t.db, now=t.at(at), public_url=PUBLIC_URL)
+        await t.deliver(at)
+
+    await report("10s", active=True)
+    await report("20s", active=True)
+    await wait("30s")
+    t.expect_silence()
+    withheld = await t.all_rows("SELECT details FROM alert_events WHERE kind = 'withheld'")
+    assert [(row["details"]["by"], row["details"]["title"]) for row in withheld] == [("silence", "moving")]
+    await wait("10m")
+    t.expect("email", Reason.FIRST, target="fallback@example.com")
+    await wait("10m10s")
+    await report("11m", active=False)
+    t.expect("email", Reason.RESOLVED)
+    t.expect_silence()
