@@ -9,12 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alerts.core.condition import All, Any, Condition, HeartbeatLeaf, Not, StateLeaf, StatusLeaf
-from alerts.core.condition import ExecutionStatus as Status
 from alerts.core.flapping import Flaps
 from alerts.core.matchers import parse_matchers
 from alerts.core.muting import Inhibition, Mute, Muted, Muting, Scope, Subject, follow, labels_of, says_dead
 from alerts.core.policy import Withheld
-from alerts.core.terms import AgentState
+from alerts.core.terms import AgentState, ExecutionStatus
 from alerts.core.vocabulary import Severity
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
@@ -169,9 +168,9 @@ def test_only_what_people_asked_for_is_followed_by_a_word_when_it_ends() -> None
         (HeartbeatLeaf(), True),
         (StateLeaf(AgentState.DEAD), True),
         (StateLeaf(AgentState.STALLED), False),
-        (StatusLeaf(Status.ERROR), False),
-        (All((StatusLeaf(Status.ERROR), HeartbeatLeaf())), True),
-        (Any((StatusLeaf(Status.ERROR), HeartbeatLeaf())), False),
+        (StatusLeaf(ExecutionStatus.ERROR), False),
+        (All((StatusLeaf(ExecutionStatus.ERROR), HeartbeatLeaf())), True),
+        (Any((StatusLeaf(ExecutionStatus.ERROR), HeartbeatLeaf())), False),
         (Any((StateLeaf(AgentState.DEAD), HeartbeatLeaf())), True),
         (Not(HeartbeatLeaf()), False),
     ],
