@@ -87,6 +87,17 @@ async def take(
     return frozenset(int(name.rpartition("/")[2]) for name in taken.scalars())
 
 
+async def take_one(connection: AsyncConnection, job: str, *, holder: str, now: datetime, lasts: timedelta) -> bool:
+    """Take or renew a job that one process does whole; False while another holder's lease has not expired."""
+    given = {"holder": holder, "now": now, "expires_at": now + lasts, "names": [job]}
+    return (await connection.execute(_TAKE, given)).first() is not None
+
+
+async def give_up_one(connection: AsyncConnection, job: str, *, holder: str) -> None:
+    """Let another process do it at once."""
+    await connection.execute(_GIVE_UP, {"names": [job], "holder": holder})
+
+
 async def fence(connection: AsyncConnection, job: str, shards: Collection[int], *, holder: str) -> None:
     """Make sure that these shards are still ours, and that nobody takes them before this transaction ends.
 
