@@ -30,7 +30,8 @@ from alerts.targets import TargetKey
 from monitor.agents.tables import Agent
 from monitor.errors import Conflict, NotFound
 from monitor.http.deps import Audit
-from monitor.principal import Principal
+from monitor.identity.store import get_tenant
+from monitor.principal import Principal, Scope, TenantStatus
 
 _ACKNOWLEDGE = text("""
     UPDATE alerts SET acknowledged_at = :now, acknowledged_by = :actor, acknowledged_until = :until
@@ -178,6 +179,17 @@ async def resolve(connection: AsyncConnection, by: By, alert_id: UUID, *, said: 
     await close_episodes(connection, ended, actor=by.principal.actor, now=by.now, public_url=by.public_url)
     new = {"status": str(episode.status)} | ({"comment": said} if said else {})
     await _audit(connection, by, alert_id, "alert.resolved", old={"status": str(status)}, new=new)
+
+
+async def reached(connection: AsyncConnection, tenant_id: UUID, actor: str) -> Principal:
+    """Who acts on a message that reached them: they may respond to alerts, while the tenant is active.
+
+    Raises NotFound.
+    """
+    status = TenantStatus((await get_tenant(connection, tenant_id)).status)
+    if status is TenantStatus.DELETED:
+        raise NotFound("the tenant is gone")
+    return Principal(tenant_id=tenant_id, tenant_status=status, scopes=frozenset({Scope.ALERTS}), reached=actor)
 
 
 async def take(connection: AsyncConnection, by: By, alert_id: UUID, action: Action) -> None:

@@ -4,11 +4,8 @@ from fastapi import APIRouter
 
 from alerts import (
     alert_routes,
-    alertmanager_routes,
-    bounce_routes,
     channel_routes,
     inhibition_routes,
-    pack_routes,
     rule_routes,
     settings_routes,
     silence_routes,
@@ -20,10 +17,7 @@ router = APIRouter()
 for _part in (
     trust_routes,
     rule_routes,
-    pack_routes,
     alert_routes,
-    alertmanager_routes,
-    bounce_routes,
     channel_routes,
     settings_routes,
     silence_routes,

@@ -19,11 +19,13 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
 from alerts import system
+from alerts.buttons import Buttons
 from alerts.channels.base import open_channels
 from alerts.deliver import Deliverer
 from alerts.evaluate import Evaluator
 from alerts.meters import Meters
 from alerts.scheduler import Alerter, Job
+from alerts.socket import EVERY, Socket
 from monitor import clock, garbage, log, upkeep
 from monitor.app import create_app, create_health_app
 from monitor.audit.store import Recorder
@@ -185,6 +187,7 @@ async def alerting(deps: Deps, *, collector: Ingest | None = None) -> AsyncItera
         jobs.append(Job("schedules", SCHEDULES_EVERY, runner.run_once))
         assembler = Assembler(db, ingest, clock=deps.clock, registry=deps.registry)
         jobs.append(Job("assembly", ASSEMBLY_EVERY, assembler.run_once))
+        await _hearing_slack(deps, holder, jobs, stack)
         alerter = Alerter(evaluator, deliverer, interval=interval, clock=deps.clock, meters=meters, jobs=jobs)
         await alerter.start()
         garbage.settle()
@@ -192,6 +195,16 @@ async def alerting(deps: Deps, *, collector: Ingest | None = None) -> AsyncItera
             yield
         finally:
             await alerter.stop()
+
+
+async def _hearing_slack(deps: Deps, holder: str, jobs: list[Job], stack: contextlib.AsyncExitStack) -> None:
+    """Add the job that hears Slack's buttons by Socket Mode, where an app token is set."""
+    token, buttons = deps.settings.slack_app_token, Buttons.of(deps)
+    if token is None or buttons is None:
+        return
+    heard = Socket(deps.db, buttons, app_token=token, api_url=deps.settings.slack_api_url, holder=holder)
+    stack.push_async_callback(heard.close)
+    jobs.append(Job("slack", EVERY, heard.run_once))
 
 
 @contextlib.asynccontextmanager

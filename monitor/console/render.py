@@ -32,12 +32,14 @@ PLAIN_HEADERS = HEADERS | {
     "Content-Security-Policy": HEADERS["Content-Security-Policy"].replace(" 'unsafe-inline'", "")
 }
 _KINDS = {
-    "FIRST": "Firing", "REPEAT": "Still firing", "ESCALATED": "Escalated", "RESOLVED": "Resolved", "TEST": "Test",
+    "FIRST": "Firing", "REPEAT": "Still firing", "ESCALATED": "Escalated", "RESOLVED": "Resolved",
+    "RESPONDED": "Edited", "TEST": "Test",
 }  # fmt: skip
 _TONES = {"RESOLVED": "resolved", "TEST": "test"}
 _EVENTS = {
     "fired": "Fired", "resolved": "Recovered", "acknowledged": "Acknowledged", "comment": "Comment",
     "notified": "Message",
+    "snoozed": "Snoozed", "snooze ended": "Snooze ended",
     "closed": "Closed", "withheld": "Message withheld", "acknowledgement ended": "Acknowledgement ended",
 }  # fmt: skip
 

@@ -1,55 +1,26 @@
 """The pages: the first one, an alert's, signing in and out, the API's description."""
 
 import hmac
-from collections.abc import Callable, Coroutine
 from typing import Any
-from urllib.parse import parse_qs
 from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
-from fastapi.routing import APIRoute
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from alerts import responses
 from alerts.alert_routes import by_of
-from monitor.console import static_files, store
+from monitor.console import respond, static_files, store
 from monitor.console.board import read_board
 from monitor.console.charts import read_charts
 from monitor.console.docs import groups
+from monitor.console.page_routes import PageRoute, read_form
 from monitor.console.render import csrf_of, page
-from monitor.errors import Forbidden, MonitorError, Unauthenticated
+from monitor.errors import Forbidden
 from monitor.http.deps import SESSION_COOKIE, Deps, Given, Reader, Responder
 from monitor.identity.keys import SESSION_SECONDS
 from monitor.identity.store import get_tenant
 from monitor.principal import Principal
-
-_LARGEST_FORM = 10_000
-
-
-class PageRoute(APIRoute):
-    """A route whose errors are pages, too."""
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """The handler, with our own errors shown."""
-        handle = super().get_route_handler()
-
-        async def shown(request: Request) -> Response:
-            try:
-                return await handle(request)
-            except Unauthenticated as error:
-                first = SESSION_COOKIE not in request.cookies and request.url.path != "/sign-in"
-                heading = "You are not signed in" if first else "Sign in again"
-                detail = "This page is for people who watch the fleet." if first else f"{error.message.capitalize()}."
-                return page("sign_in.html", request, {"heading": heading, "detail": detail}, status=401)
-            except MonitorError as error:
-                if error.status == 500:
-                    raise
-                values = {"heading": error.message.capitalize(), "detail": "Nothing was changed."}
-                return page("fault.html", request, values, status=error.status)
-
-        return shown
-
 
 router = APIRouter(include_in_schema=False)
 pages = APIRouter(route_class=PageRoute)
@@ -153,16 +124,12 @@ async def _name(connection: AsyncConnection, principal: Principal) -> str:
 
 async def _check_form(request: Request) -> None:
     """Read a posted form. Raises Forbidden unless it carries the token that its page gave it."""
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _LARGEST_FORM:
-            raise Forbidden("the form is too large")
-    given = parse_qs(body.decode("utf-8", "replace")).get("csrf", [""])[0]
+    given = (await read_form(request)).get("csrf", "")
     # As bytes: `compare_digest` refuses other than ASCII text.
     if not hmac.compare_digest(given.encode(), csrf_of(request).encode()):
         raise Forbidden("the form is too old: go back, load the page again and repeat")
 
 
 router.include_router(pages)
+router.include_router(respond.router)
 router.include_router(static_files.router)

@@ -25,6 +25,7 @@ from alerts.deliver import Deliverer
 from alerts.evaluate import Evaluator, Pass
 from alerts.meters import Meters
 from monitor.agents import routes as agent_routes
+from monitor.console import routes as console_routes
 from monitor.db import Database
 from monitor.errors import ChannelError
 from monitor.http import problems
@@ -226,16 +227,16 @@ class Timeline:
 
 
 @contextlib.asynccontextmanager
-async def timeline(db: Database, clock: SettableClock) -> AsyncIterator[Timeline]:
+async def timeline(db: Database, clock: SettableClock, settings: Settings | None = None) -> AsyncIterator[Timeline]:
     """A tenant with a running collector and an alerter that ticks when told."""
     # Ahead of the real time, which defaults in the database read: what exists was made before the start.
     clock.time = (clock.time + timedelta(minutes=2)).replace(microsecond=0)
-    deps = make_deps(db, clock, Settings(public_url=PUBLIC_URL))
+    deps = make_deps(db, clock, settings or Settings(public_url=PUBLIC_URL))
     ingest = Ingest(deps)
     app = FastAPI()
     app.state.deps = deps
     problems.install(app)
-    for router in (ingest_routes.router(ingest), alert_routes.router, agent_routes.router):
+    for router in (ingest_routes.router(ingest), alert_routes.router, agent_routes.router, console_routes.router):
         app.include_router(router)
     tenant = await make_tenant(db)
     await ingest.start()

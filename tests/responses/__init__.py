@@ -1,0 +1,1 @@
+"""How people answer alerts: by the API, by buttons in Slack, by links in mails."""
