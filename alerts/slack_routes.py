@@ -28,7 +28,7 @@ router = APIRouter(tags=["alerts"])
 async def take_actions(request: Request, deps: Given) -> Response:
     """Buttons that were pressed in Slack: the app's interactivity request URL. Signed by Slack, not with a key."""
     secret, buttons = deps.settings.slack_signing_secret, Buttons.of(deps)
-    if secret is None or buttons is None:
+    if not secret or buttons is None:
         raise NotFound("Slack's requests are not set up: AGENT_MONITOR_SLACK_SIGNING_SECRET is empty")
     body = await _read(request)
     signature = request.headers.get("x-slack-signature", "")

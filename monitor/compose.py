@@ -200,7 +200,7 @@ async def alerting(deps: Deps, *, collector: Ingest | None = None) -> AsyncItera
 async def _hearing_slack(deps: Deps, holder: str, jobs: list[Job], stack: contextlib.AsyncExitStack) -> None:
     """Add the job that hears Slack's buttons by Socket Mode, where an app token is set."""
     token, buttons = deps.settings.slack_app_token, Buttons.of(deps)
-    if token is None or buttons is None:
+    if not token or buttons is None:
         return
     heard = Socket(deps.db, buttons, app_token=token, api_url=deps.settings.slack_api_url, holder=holder)
     stack.push_async_callback(heard.close)
