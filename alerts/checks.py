@@ -1,6 +1,7 @@
 """What the core cannot know of a rule: whether its metrics can be reduced so, and what is likely not meant."""
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -9,6 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from alerts.core.condition import (
     All,
+    AnomalyLeaf,
+    BurnRateLeaf,
     Condition,
     ConditionError,
     HeartbeatLeaf,
@@ -62,7 +65,7 @@ async def refuse_rates_of_gauges(
 ) -> None:
     """Raise ConditionError for `rate` or `increase` of a metric that is known to be a gauge."""
     for path, leaf in leaf_paths(condition):
-        if isinstance(leaf, MetricLeaf) and leaf.reduce in (Reducer.RATE, Reducer.INCREASE):
+        if isinstance(leaf, MetricLeaf | AnomalyLeaf) and leaf.reduce in (Reducer.RATE, Reducer.INCREASE):
             given = {"tenant_id": tenant_id, "metric": leaf.metric, "agent_id": agent_id}
             if (await connection.execute(_GAUGE, given)).first() is not None:
                 raise ConditionError(
@@ -70,7 +73,7 @@ async def refuse_rates_of_gauges(
                 )
 
 
-async def warnings(connection: AsyncConnection, tenant_id: UUID, row: Any, rule: Rule) -> list[str]:
+async def warnings(connection: AsyncConnection, tenant_id: UUID, row: Any, rule: Rule, *, now: datetime) -> list[str]:
     """What is allowed and likely not meant, in sentences."""
     found = []
     given = {"tenant_id": tenant_id, "agent_id": row.agent_id, "heartbeat": int(Touched.HEARTBEAT)}
@@ -79,8 +82,9 @@ async def warnings(connection: AsyncConnection, tenant_id: UUID, row: Any, rule:
             "when the data stops, this rule keeps its state, and no heartbeat rule watches over the agent: add one,"
             ' or say "no_data": "alert"'
         )
-    directory = await read_directory(connection, [tenant_id])
-    if not directory.resolve(tenant_id, rule.channels):
+    directory = await read_directory(connection, [tenant_id], now=now)
+    named = rule.channels.targets or rule.channels.named
+    if not named and not directory.fallback(tenant_id) and not directory.resolve(tenant_id, rule.channels):
         found.append("nobody is told: the rule names no channel and the tenant has no fallback channel")
     if row.agent_id is not None and (await connection.execute(_RETIRED, given)).first() is not None:
         found.append("the agent is retired: the rule will not be judged")
@@ -90,5 +94,6 @@ async def warnings(connection: AsyncConnection, tenant_id: UUID, row: Any, rule:
 def _silent_when_dead(condition: Condition) -> bool:
     """Whether a condition reads windows that may run empty unnoticed, and no heartbeat beside them."""
     all_leaves = leaves(condition)
-    keeps = any(isinstance(leaf, MetricLeaf | RateLeaf) and leaf.no_data is NoData.KEEP for leaf in all_leaves)
+    windows = MetricLeaf | RateLeaf | AnomalyLeaf | BurnRateLeaf
+    keeps = any(isinstance(leaf, windows) and leaf.no_data is NoData.KEEP for leaf in all_leaves)
     return keeps and not any(isinstance(leaf, HeartbeatLeaf) for leaf in all_leaves)

@@ -26,11 +26,11 @@ _GROUPS = """
         WHERE g.tenant_id = ANY (CAST(:tenants AS uuid[])) AND g.last_seen_at >= :start AND {wanted}
     )
     SELECT o.tenant_id, o.agent_id, n.fingerprint, n.error_type, n.message, n.first_version, count(*) AS times,
-           max(o.at) AS last_at, {new} AS new
+           max(o.at) AS last_at, bool_or({new}) AS new
     FROM news n
     JOIN error_occurrences o ON o.tenant_id = n.tenant_id AND o.fingerprint = n.fingerprint
     WHERE o.id >= :floor AND o.at >= :start AND o.agent_id = ANY (CAST(:agents AS uuid[])) AND {seen}
-    GROUP BY o.tenant_id, o.agent_id, n.fingerprint, n.error_type, n.message, n.first_version, {new}
+    GROUP BY o.tenant_id, o.agent_id, n.fingerprint, n.error_type, n.message, n.first_version
 """
 _OPEN = "g.status IN ('open', 'regressed')"
 _SINCE_VERSION = text(
