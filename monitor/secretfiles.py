@@ -20,7 +20,9 @@ def _password() -> str:
 
 
 _BY_PEOPLE: Mapping[str, str] = {
+    "slack_app_token": "",
     "slack_bot_token": "",
+    "slack_signing_secret": "",
     "smtp_url": "smtp://mailpit:1025\n",
 }
 """What somebody may want to write in; what stands there at first."""
