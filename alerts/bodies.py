@@ -37,7 +37,7 @@ class RuleBody(BaseModel):
     hold_for: Any = Field(default=None, alias="for", description="how long it must hold before it fires: 2m")
     keep_firing_for: Any = None
     repeat: Any = Field(default=None, description="how often it is told again while it fires; 4h unless said")
-    escalate: Any = Field(default=None, description='[{"after": "15m", "channels": {…}}]')
+    escalate: Any = Field(default=None, description='[{"after": "15m", "channels": {…}}], or the name of a policy')
     channels: Any = Field(default=None, description="nobody named: the tenant's fallback channel")
     severity: Severity = Severity.WARNING
     labels: Any = None

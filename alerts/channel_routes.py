@@ -17,6 +17,7 @@ from alerts.core.condition import ConditionError
 from alerts.core.covering import EXAMPLES
 from alerts.core.targets import Channels, Target, channels_to_json, parse_channels
 from alerts.core.vocabulary import ChannelKind
+from alerts.names import check_channels
 from alerts.tables import ChannelRow
 from monitor.errors import Conflict, InvalidInput, NotFound
 from monitor.http.deps import Given, Reader, Writer
@@ -62,8 +63,7 @@ async def put_fallback(deps: Given, principal: Writer, body: dict[str, Any]) -> 
         channels = _parse(with_secrets(body, old or {}))
         if not channels:
             raise InvalidInput("must name somebody", path="channels")
-        for name in channels.named:
-            await _require(connection, tenant_id, name)
+        await check_channels(connection, tenant_id, [channels])
         await _check_services(channels)
         new = channels_to_json(channels)
         stored = {"tenant_id": tenant_id, "raw": json.dumps(new)}
@@ -148,12 +148,6 @@ async def _get(connection: AsyncConnection, tenant_id: UUID, key: str) -> Any:
     if row is None:
         raise NotFound("there is no such channel")
     return row
-
-
-async def _require(connection: AsyncConnection, tenant_id: UUID, name: str) -> None:
-    query = _select(tenant_id).where(ChannelRow.name == name)
-    if (await connection.execute(query)).first() is None:
-        raise InvalidInput(f"there is no channel named {name!r}", path="channels.channel")
 
 
 async def _refuse_used(connection: AsyncConnection, tenant_id: UUID, name: str) -> None:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import insert, select, text, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from alerts.core.condition import ConditionError
@@ -21,7 +21,6 @@ from monitor.agents.tables import Agent
 from monitor.errors import NotFound
 
 TIMING = ("for", "keep_firing_for", "repeat", "escalate")
-_CHANNELS_NAMED = text("SELECT name FROM channels WHERE tenant_id = :tenant_id AND name = ANY (:names)")
 _HIDDEN = "********"
 
 
@@ -55,15 +54,6 @@ def draft(raw: Mapping[str, Any], *, agent_id: UUID | None) -> Draft:
         "reads": int(kinds_read(rule.condition)),
     }
     return Draft(rule, columns)
-
-
-async def missing_channels(connection: AsyncConnection, tenant_id: UUID, rule: Rule) -> list[str]:
-    """Names of channels that a rule names and the tenant does not have."""
-    names = {*rule.channels.named, *(name for step in rule.escalate for name in step.channels.named)}
-    if not names:
-        return []
-    known = await connection.execute(_CHANNELS_NAMED, {"tenant_id": tenant_id, "names": sorted(names)})
-    return sorted(names - set(known.scalars()))
 
 
 async def insert_rule(

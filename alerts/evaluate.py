@@ -214,7 +214,7 @@ class Evaluator:
         alive = [*opened, *episodes.values()]
         directory, messages = Directory(), dict[tuple[UUID, UUID], str]()
         if alive:
-            directory = await read_directory(connection, [one.tenant_id for one in alive])
+            directory = await read_directory(connection, [one.tenant_id for one in alive], now=now)
             agents = {(one.tenant_id, one.agent_id) for one in alive if one.agent_id is not None}
             messages = dict(await store.last_messages(connection, sorted(agents)))
         muting = await read_muting(connection, alive, now=now)

@@ -96,7 +96,7 @@ async def step_paces(
     settings |= await read_settings(connection, missing) if missing else {}
     directory = Directory()
     if any(one.digest for one in settings.values()):
-        directory = await read_directory(connection, settings)
+        directory = await read_directory(connection, settings, now=now)
     ended = await _ended(connection, rows.values())
     going: list[Addressed] = []
     held: list[Held] = []

@@ -5,6 +5,7 @@ from fastapi import APIRouter
 from alerts import (
     alert_routes,
     channel_routes,
+    escalation_routes,
     inhibition_routes,
     rule_routes,
     settings_routes,
@@ -23,5 +24,6 @@ for _part in (
     silence_routes,
     slack_routes,
     inhibition_routes,
+    escalation_routes,
 ):
     router.include_router(_part.router)

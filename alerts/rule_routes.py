@@ -16,6 +16,7 @@ from alerts.checks import refuse_rates_of_gauges, warnings
 from alerts.closing import close_rule
 from alerts.core.condition import ConditionError
 from alerts.core.vocabulary import CloseReason
+from alerts.names import check_rule
 from alerts.testing import queue_test
 from monitor.agents.registry import Registry
 from monitor.agents.tables import Agent
@@ -130,7 +131,7 @@ class _Edits:
             row = await configs.get_rule(connection, tenant_id, rule_id)
             await configs.insert_version(connection, row, actor=principal.actor, now=now)
             await self._record(connection, principal, "created", row)
-            return _answer(row, await warnings(connection, tenant_id, row, made.rule))
+            return _answer(row, await warnings(connection, tenant_id, row, made.rule, now=now))
 
     async def change(self, principal: Principal, rule_id: UUID, body: RuleBody, *, whole: bool) -> RuleAnswer:
         """Change a rule: all of it, or the fields that were sent. The same again changes nothing."""
@@ -161,7 +162,7 @@ class _Edits:
                     await self._close(connection, principal, rule_id, reason)
             else:
                 row = old
-            return _answer(row, await warnings(connection, tenant_id, row, made.rule))
+            return _answer(row, await warnings(connection, tenant_id, row, made.rule, now=now))
 
     async def delete(self, principal: Principal, rule_id: UUID) -> None:
         """Delete softly."""
@@ -202,9 +203,7 @@ class _Edits:
             made = configs.draft(raw, agent_id=agent_id)
             await refuse_rates_of_gauges(connection, tenant_id, agent_id, made.rule.condition)
             await check_services(made.rule.targets)
-        missing = await configs.missing_channels(connection, tenant_id, made.rule)
-        if missing:
-            raise InvalidInput(f"there is no channel named {missing[0]!r}", path="channels.channel")
+        await check_rule(connection, tenant_id, made.rule)
         return made
 
     async def _close(

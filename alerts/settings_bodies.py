@@ -7,6 +7,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 
 from alerts.core.condition import ConditionError
 from alerts.core.duration import format_duration, parse_duration
+from alerts.core.matchers import parse_matchers
 from alerts.core.targets import parse_channels
 
 Duration = Annotated[
@@ -52,6 +53,37 @@ class DigestBody(_Body):
         return raw
 
 
+class RouteBody(_Body):
+    """Channels of alerts whose rule names none: of those with these labels (the alert's own, rule and severity)."""
+
+    matchers: list[Annotated[str, Field(max_length=2000)]] = Field(max_length=50)
+    channels: dict[str, Any]
+
+    @field_validator("matchers")
+    @classmethod
+    def _check_matchers(cls, raw: list[str]) -> list[str]:
+        try:
+            unknown = {one.name for one in parse_matchers(raw)} & {"agent", "agent_type", "tenant"}
+        except ConditionError as error:
+            raise ValueError(str(error)) from error
+        if unknown:
+            raise ValueError(f"a route goes by rule, severity and labels of rules, not by {min(unknown)}")
+        return raw
+
+    @field_validator("channels")
+    @classmethod
+    def _check_channels(cls, raw: dict[str, Any]) -> dict[str, Any]:
+        try:
+            channels = parse_channels(raw, "channels")
+        except ConditionError as error:
+            raise ValueError(str(error)) from error
+        if not channels:
+            raise ValueError("must name somebody")
+        if any(target.secret is not None for target in channels.targets):
+            raise ValueError('must not hold secrets: name a channel that has them, as {"channel": …}')
+        return raw
+
+
 class AlertSettings(_Body):
     """How a tenant wants to be told. What is not sent has its default."""
 
@@ -59,6 +91,9 @@ class AlertSettings(_Body):
     digest: list[DigestBody] = Field(default=[], max_length=50)
     budget: int | None = Field(
         default=None, ge=1, le=10_000, description="messages an hour to one target; beyond it, one digest"
+    )
+    routes: list[RouteBody] = Field(
+        default=[], max_length=100, description="the first that matches says where an alert goes whose rule does not"
     )
     settle: Duration | None = Field(
         default=None, description="how long first messages wait after a start or an outage; two passes unless said"

@@ -46,6 +46,7 @@ class SystemFault(StrEnum):
     HISTORY_BLIND = HISTORY_BLIND
     UNDELIVERABLE = "notification undeliverable"
     DISK_FULL = "disk nearly full"
+    ON_CALL_GAP = "nobody will be on call"
 
 
 async def report(
@@ -59,6 +60,7 @@ async def report(
     public_url: str,
     labels: Mapping[str, str] | None = None,
     never: Target | None = None,
+    severity: Severity = Severity.CRITICAL,
 ) -> Episode | None:
     """Open, keep or end the one alert about a fault; returns it where it is open or has just ended.
 
@@ -77,7 +79,7 @@ async def report(
     if tenants is None:
         tenants = list((await connection.execute(_ACTIVE_TENANTS)).scalars())
     if episode is None:
-        episode = await _open(connection, fault, detail, dict(labels or {}), now)
+        episode = await _open(connection, fault, detail, dict(labels or {}), severity, now)
     heard = {one.tenant_id for one in episode.told}
     await _tell(connection, episode, {PLATFORM_TENANT, *tenants} - heard, never=never, now=now, public_url=public_url)
     return episode
@@ -104,7 +106,7 @@ async def _tell(
     """Tell the fallbacks of these tenants, except where a tenant's silence or window covers the alert."""
     if not tenants:
         return
-    directory = await read_directory(connection, tenants)
+    directory = await read_directory(connection, tenants, now=now)
     muting = Muting(now, scopes=await read_scopes(connection, sorted(tenants), now=now))
     labels = labels_of(
         episode.labels, agent=PLATFORM_AGENT, agent_type=None, rule=episode.rule, severity=episode.severity
@@ -163,14 +165,19 @@ def _broken(labels: Mapping[str, str]) -> Target | None:
 
 
 async def _open(
-    connection: AsyncConnection, fault: SystemFault, detail: str, labels: dict[str, str], now: datetime
+    connection: AsyncConnection,
+    fault: SystemFault,
+    detail: str,
+    labels: dict[str, str],
+    severity: Severity,
+    now: datetime,
 ) -> Episode:
     episode = Episode(
         tenant_id=PLATFORM_TENANT,
         id=uuid7(now),
         config_id=None,
         agent_id=None,
-        severity=Severity.CRITICAL,
+        severity=severity,
         status=AlertStatus.OPEN,
         triggered_at=now,
         value=None,

@@ -3,15 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
+from alerts.audience import Addressee, audience
 from alerts.core.describe import describe
 from alerts.core.duration import format_duration
 from alerts.core.flapping import CALM, FIRINGS, WITHIN
 from alerts.core.grouping import Notice
 from alerts.core.muting import Mute
-from alerts.core.policy import Reach, decide, recipients
+from alerts.core.policy import Withheld, decide
 from alerts.core.rule import Rule
 from alerts.core.state import AlertState
 from alerts.core.targets import Target
@@ -44,14 +44,9 @@ def tell_open(
         return Verdicts()
     told = {one.key: one for one in episode.told}
     tellings: list[Telling] = []
-    withheld: dict[str, dict[str, Any]] = {}
-    reached = recipients(
-        directory.resolve(episode.tenant_id, rule.channels),
-        [(step.after, directory.resolve(episode.tenant_id, step.channels)) for step in rule.escalate],
-        opened_at=episode.triggered_at,
-        now=now,
-    )
-    for target, reach in _by_address(reached).items():
+    withheld: dict[str, dict[str, str]] = {}
+    for one in audience(directory, rule, episode, now=now):
+        target = one.target
         before = told.get((episode.tenant_id, target.kind, target.address))
         decision = decide(
             now=now,
@@ -59,23 +54,21 @@ def tell_open(
             severity=episode.severity,
             repeat=rule.repeat,
             heard=before.heard if before else None,
-            reach=reach,
+            reach=one.reach,
             acknowledged=episode.acknowledgement,
             muted_by=mute.by if mute else None,
             unmuted_at=episode.muted.unmuted_at,
             stale_since=state.stale_since,
+            on_call=one.on_call,
+            quiet=one.quiet_until is not None,
         )
         if decision.reason is not None:
-            why = _why(episode, rule, state, decision.reason, before, now)
+            notes = (*one.notes, *(["the quiet hours are over"] if _quiet_before(episode, target) else []))
+            why = "; ".join((_why(episode, rule, state, decision.reason, before, now), *notes))
             tellings.append(_telling(episode, target, decision.reason, before, why))
         elif decision.withheld_by is not None:
-            muted = mute_to_json(mute) if mute else {"by": str(decision.withheld_by)}
-            said = f"{muted['by']} {muted.get('source', '')} {decision.withheld} {target.kind} {target.address}"
-            withheld[said] = muted | {
-                "reason": str(decision.withheld),
-                "channel": str(target.kind),
-                "target": target.address,
-            }
+            details = _details(decision.withheld_by, decision.withheld, one, mute)
+            withheld[_key(details)] = details
     known = episode.details.get("withheld", ())
     events = tuple(
         TimelineEntry(episode.tenant_id, episode.id, "withheld", details)
@@ -99,12 +92,28 @@ def tell_closed(episode: Episode, *, now: datetime) -> tuple[Telling, ...]:
 _NEVER = timedelta.max
 
 
-def _by_address(reached: Mapping[Target, Reach]) -> dict[Target, Reach]:
-    """One entry for each address, whatever secrets it is given with."""
-    addresses: dict[tuple[str, str], Target] = {}
-    for target in reached:
-        addresses.setdefault((target.kind, target.address), target)
-    return {target: reached[target] for target in addresses.values()}
+def _details(by: Withheld, reason: Reason | None, one: Addressee, mute: Mute | None) -> dict[str, str]:
+    """What a timeline says of a message that is withheld: by what, and until when if that is known."""
+    quiet_until = one.quiet_until if by is Withheld.QUIET_HOURS else None
+    return mute_to_json(mute or Mute(by, until=quiet_until)) | {
+        "reason": str(reason),
+        "channel": str(one.target.kind),
+        "target": one.target.address,
+    }
+
+
+def _key(details: Mapping[str, str]) -> str:
+    """What tells what is withheld apart: each is told once in the timeline."""
+    return " ".join(
+        (details["by"], details.get("source", ""), details["reason"], details["channel"], details["target"])
+    )
+
+
+def _quiet_before(episode: Episode, target: Target) -> bool:
+    """Whether quiet hours withheld a message to this target at the tick before."""
+    withheld = episode.details.get("withheld", ())
+    there = f" {target.kind} {target.address}"
+    return any(said.startswith(Withheld.QUIET_HOURS) and said.endswith(there) for said in withheld)
 
 
 def _telling(episode: Episode, target: Target, reason: Reason, before: Told | None, why: str) -> Telling:

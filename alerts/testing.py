@@ -20,9 +20,9 @@ from monitor.ids import uuid7
 async def queue_test(connection: AsyncConnection, row: Any, *, now: datetime, public_url: str) -> list[Target]:
     """Queue one message for each target of a rule and of its escalations. Raises Conflict when there is none."""
     rule = parse_stored(row)
-    directory = await read_directory(connection, [row.tenant_id])
+    directory = await read_directory(connection, [row.tenant_id], now=now)
     targets = directory.resolve(row.tenant_id, rule.channels)
-    for step in rule.escalate:
+    for step in directory.steps(row.tenant_id, rule):
         targets += directory.resolve(row.tenant_id, step.channels)
     if not targets:
         raise Conflict("the rule names no channel and the tenant has no fallback channel")

@@ -41,7 +41,7 @@ async def preview(deps: Given, principal: Reader, body: PreviewBody) -> PreviewA
             raw = body.model_dump(by_alias=True, exclude={"since", "time_zone"})
             made = configs.draft(raw, agent_id=agent_id)
             await refuse_rates_of_gauges(connection, principal.tenant_id, agent_id, made.rule.condition)
-        said = await warnings(connection, principal.tenant_id, SimpleNamespace(agent_id=agent_id), made.rule)
+        said = await warnings(connection, principal.tenant_id, SimpleNamespace(agent_id=agent_id), made.rule, now=now)
     asked = Question(
         tenant_id=principal.tenant_id,
         rule=made.rule,

@@ -72,7 +72,7 @@ async def bury(
         labels=_labels(slug, failed),
         never=failed,
     )
-    other = await _another_way(connection, dead, failed)
+    other = await _another_way(connection, dead, failed, now)
     if other is not None:
         await _redirect(connection, dead, other, error=error, now=now)
 
@@ -97,19 +97,19 @@ def _labels(slug: str, target: Target) -> dict[str, str]:
     return {"tenant": slug, "channel": str(target.kind), "target": target.address}
 
 
-async def _another_way(connection: AsyncConnection, dead: Any, failed: Target) -> Target | None:
+async def _another_way(connection: AsyncConnection, dead: Any, failed: Target, now: datetime) -> Target | None:
     """The tenant's fallback, else another channel of the rules; never one through which these alerts died."""
     given = {"tenant_id": dead.tenant_id, "alert_ids": dead.alert_ids}
     tried = {(row.channel, row.target) for row in await connection.execute(_TRIED, given)}
     tried.add((failed.kind, failed.address))
-    directory = await read_directory(connection, [dead.tenant_id])
+    directory = await read_directory(connection, [dead.tenant_id], now=now)
     candidates = directory.fallback(dead.tenant_id)
     for row in await connection.execute(_RULES, given):
         try:
             rule = parse_stored(row)
         except ConditionError:
             continue
-        for channels in (rule.channels, *(step.channels for step in rule.escalate)):
+        for channels in (rule.channels, *(step.channels for step in directory.steps(dead.tenant_id, rule))):
             candidates += directory.resolve(dead.tenant_id, channels)
     return next((one for one in candidates if (one.kind, one.address) not in tried), None)
 

@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 
+from alerts import gaps
 from alerts.history import HistoryWatch
 from alerts.scheduler import Job
 from alerts.system import tell_waiting
@@ -16,6 +17,7 @@ from monitor.usage import budget_spending, hours, repricing
 DRAIN_EVERY = timedelta(seconds=1)
 NEWS_EVERY = timedelta(seconds=1)
 FOLD_EVERY = timedelta(seconds=30)
+GAPS_EVERY = timedelta(minutes=1)
 REPRICE_EVERY = timedelta(seconds=5)
 ROLLUP_EVERY = timedelta(minutes=1)
 PARTITIONS_EVERY = timedelta(hours=1)
@@ -55,8 +57,12 @@ def jobs_of(deps: Deps) -> list[Job]:
     async def tell_of_faults(now: datetime) -> None:
         await tell_waiting(db, now=now, public_url=settings.public_url)
 
+    async def watch_rotations(now: datetime) -> None:
+        await gaps.run_once(db, now, public_url=settings.public_url)
+
     jobs = [
         Job("faults", FAULTS_EVERY, tell_of_faults),
+        Job("on call", GAPS_EVERY, watch_rotations),
         Job("rollup", ROLLUP_EVERY, roll_up, at_start=False),
         Job("partitions", PARTITIONS_EVERY, plan_partitions),
         Job("sweep", SWEEP_EVERY, sweep_away, at_start=False),

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import numpy as np
 
+from alerts.audience import changes
 from alerts.backtest.tracks import Grid, Int, Tracks, full_at
 from alerts.core.condition import Leaf
 from alerts.core.due import next_due
@@ -229,7 +230,7 @@ class _Machine:
             if episode is None:
                 continue
             times += [one.at + rule.repeat for one in episode.told]
-            times += [episode.triggered_at + step.after for step in rule.escalate]
+            times += changes(self._directory, rule, episode, now=now)
         return [self._grid.first_from(at) for at in times if at > now]
 
 

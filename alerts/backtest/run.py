@@ -75,7 +75,7 @@ async def backtest(db: Database, series: SeriesStore, asked: Question) -> Report
         raise InvalidInput(f"at most {LONGEST.days} days can be looked back", path="since")
     async with db.tenant(asked.tenant_id) as connection:
         agents = await _agents(connection, asked)
-        directory = await read_directory(connection, [asked.tenant_id])
+        directory = await read_directory(connection, [asked.tenant_id], now=asked.start)
     found = leaves(asked.rule.condition)
     history = await read_history(
         db,

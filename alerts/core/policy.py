@@ -32,6 +32,7 @@ class Withheld(StrEnum):
     GROUP = "group"
     DIGEST = "digest"
     BUDGET = "budget"
+    QUIET_HOURS = "quiet hours"
 
 
 def urgency(severity: Severity) -> int:
@@ -112,6 +113,8 @@ def decide(
     muted_by: Withheld | None = None,
     unmuted_at: datetime | None = None,
     stale_since: datetime | None = None,
+    on_call: bool = False,
+    quiet: bool = False,
 ) -> Decision:
     """Why this target is notified of this episode now, or what withholds it.
 
@@ -119,6 +122,8 @@ def decide(
     target, None for none. `muted_by`: what withholds the alert's messages now (core/muting.py).
     `unmuted_at`: when the last mute that people asked for ended: whoever heard before it hears once more after it.
     `stale_since`: since when the alert's data has been missing (`AlertState.stale_since`).
+    `on_call`: the target is reached as whoever is on call, and only so: what somebody has acknowledged is not theirs.
+    `quiet`: it is a person's who has quiet hours now, in which only what is critical is told.
 
     Only who heard that it fires hears that it is resolved, and does so in spite of a mute: nothing is left to
     send when the mute ends after the recovery.
@@ -130,11 +135,13 @@ def decide(
     if reason is None:
         return Decision()
     withheld_by = muted_by
-    if withheld_by is None and reason is not Reason.FIRST:
+    if withheld_by is None and (reason is not Reason.FIRST or on_call):
         if acknowledged is not None and acknowledged.holds(now, severity):
             withheld_by = Withheld.ACKNOWLEDGED
         elif reason is Reason.REPEAT and stale_since is not None and now - stale_since >= STALE_REPEATS_LAST:
             withheld_by = Withheld.STALE
+    if withheld_by is None and quiet and severity is not Severity.CRITICAL:
+        withheld_by = Withheld.QUIET_HOURS
     if withheld_by is not None:
         return Decision(withheld_by=withheld_by, withheld=reason)
     return Decision(reason=reason)

@@ -65,7 +65,7 @@ class Escalation:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What is read here of one row of `alert_configs`."""
+    """What is read here of one row of `alert_configs`. `policy`: the escalation policy whose steps are its own."""
 
     condition: Condition
     timing: Timing = Timing()
@@ -74,6 +74,7 @@ class Rule:
     severity: Severity = Severity.WARNING
     labels: Labels = ()
     channels: Channels = NOBODY
+    policy: str | None = None
 
     @property
     def targets(self) -> tuple[Target, ...]:
@@ -92,7 +93,8 @@ def parse_rule(raw: Mapping[str, object], *, tick: timedelta = Timing().tick) ->
             tick=tick,
         ),
         repeat=fields.duration("repeat", DEFAULT_REPEAT),
-        escalate=_escalate(fields),
+        escalate=() if isinstance(raw.get("escalate"), str) else _escalate(fields),
+        policy=fields.text("escalate", at_most=200) if isinstance(raw.get("escalate"), str) else None,
         severity=fields.choice("severity", Severity, Severity.WARNING),
         labels=fields.pairs("labels", reserved=RESERVED_LABELS),
         channels=parse_channels(fields.raw["channels"]) if fields.has("channels") else NOBODY,
@@ -102,9 +104,13 @@ def parse_rule(raw: Mapping[str, object], *, tick: timedelta = Timing().tick) ->
 def _escalate(fields: Fields) -> tuple[Escalation, ...]:
     if not fields.has("escalate") or fields.raw["escalate"] == []:
         return ()
-    path = fields.at("escalate")
+    return parse_steps(fields.raw["escalate"], fields.at("escalate"))
+
+
+def parse_steps(raw: object, path: str) -> tuple[Escalation, ...]:
+    """Steps from `[{"after": "15m", "channels": {…}}, …]`, each later than the one before. Raises ConditionError."""
     steps: list[Escalation] = []
-    for index, entry in enumerate(check_list(fields.raw["escalate"], path, at_most=_STEPS_AT_MOST)):
+    for index, entry in enumerate(check_list(raw, path, at_most=_STEPS_AT_MOST)):
         step = Fields(entry, f"{path}[{index}]")
         step.allow(("after", "channels"))
         after = step.duration("after")

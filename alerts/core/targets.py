@@ -34,28 +34,31 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Channels:
-    """The targets that a rule names itself, and the tenant's channels that it names; both may be empty."""
+    """The targets that a rule names itself, the tenant's channels that it names, and on-call schedules; all may be
+    empty."""
 
     targets: tuple[Target, ...] = ()
     named: tuple[str, ...] = ()
+    on_call: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         """Whether anybody is addressed at all; if not, the tenant's fallback channel is."""
-        return bool(self.targets or self.named)
+        return bool(self.targets or self.named or self.on_call)
 
 
 NOBODY = Channels()
 
 
 def parse_channels(raw: object, path: str = "channels") -> Channels:
-    """Channels from `{"email": …, "slack": …, "pagerduty": …, "channel": …}`; raises ConditionError."""
+    """Channels from `{"email": …, "slack": …, "pagerduty": …, "channel": …, "on_call": …}`; raises ConditionError."""
     fields = Fields(raw, path)
-    fields.allow((*ChannelKind, "channel"))
+    fields.allow((*ChannelKind, "channel", "on_call"))
     targets: list[Target] = []
     for kind in ChannelKind:
         targets += [_target(kind, entry, at) for entry, at in _entries(fields, kind)]
     named = [check_text(entry, at, at_most=200) for entry, at in _entries(fields, "channel")]
-    return Channels(tuple(dict.fromkeys(targets)), tuple(dict.fromkeys(named)))
+    on_call = [check_text(entry, at, at_most=200) for entry, at in _entries(fields, "on_call")]
+    return Channels(tuple(dict.fromkeys(targets)), tuple(dict.fromkeys(named)), tuple(dict.fromkeys(on_call)))
 
 
 def channels_to_json(channels: Channels) -> dict[str, Json]:
@@ -67,6 +70,8 @@ def channels_to_json(channels: Channels) -> dict[str, Json]:
             value[kind] = [_target_json(target) for target in targets]
     if channels.named:
         value["channel"] = list(channels.named)
+    if channels.on_call:
+        value["on_call"] = list(channels.on_call)
     return value
 
 

@@ -25,11 +25,13 @@ from alerts.deliver import Deliverer
 from alerts.evaluate import Evaluator, Pass
 from alerts.meters import Meters
 from monitor.agents import routes as agent_routes
+from monitor.calendar import routes as calendar_routes
 from monitor.console import routes as console_routes
 from monitor.db import Database
 from monitor.errors import ChannelError
 from monitor.http import problems
 from monitor.http.deps import Deps
+from monitor.identity import member_routes
 from monitor.ingest import Ingest
 from monitor.ingest import routes as ingest_routes
 from monitor.settings import Settings
@@ -236,7 +238,8 @@ async def timeline(db: Database, clock: SettableClock, settings: Settings | None
     app = FastAPI()
     app.state.deps = deps
     problems.install(app)
-    for router in (ingest_routes.router(ingest), alert_routes.router, agent_routes.router, console_routes.router):
+    others = (agent_routes.router, calendar_routes.router, member_routes.router, console_routes.router)
+    for router in (ingest_routes.router(ingest), alert_routes.router, *others):
         app.include_router(router)
     tenant = await make_tenant(db)
     await ingest.start()

@@ -9,6 +9,7 @@ PAGED = (
     "GET /api/v1/alert-configs",
     "GET /api/v1/alerts",
     "GET /api/v1/channels",
+    "GET /api/v1/escalations",
     "GET /api/v1/silences",
     "GET /api/v1/inhibitions",
     "GET /api/v1/calendar-events",

@@ -52,6 +52,7 @@ PARAMETERS: dict[str, Of] = {
     "reservation": lambda f: [str(f.ids["reservation"])],
     "key_id": lambda f: [str(f.spare_key_id)],
     "event_id": lambda f: [str(f.ids["shift"])],
+    "escalation": lambda f: [f"{f.word}-policy", str(f.ids["escalation"])],
     "member": lambda f: [str(f.tenant.user_id), f"owner@{f.tenant.slug}.example"],
     "silence_id": lambda f: [str(f.ids["silence"])],
     "inhibition_id": lambda f: [str(f.ids["inhibition"])],
@@ -146,6 +147,7 @@ BUDGET = {"unit": "tokens", "period": "day", "limit": 1000}
 FORM = {"csrf": CSRF}
 SILENCE = {"ends_at": "2099-01-01T00:00:00Z", "comment": "mine"}
 INHIBITION = {"source": ["rule=a"], "target": ["rule=b"]}
+STEPS = [{"after": "5m", "channels": {"email": "a@example.com"}}]
 SHIFT = {
     "kind": "on_call", "title": "t", "schedule": "s", "start_time": "2026-01-05T09:00", "end_time": "2026-01-12T09:00",
 }  # fmt: skip
@@ -279,6 +281,11 @@ PROBES: dict[str, Probe] = {
     "GET /api/v1/deployments": _own(),
     "POST /api/v1/deployments": Probe(404, 201, body=lambda f: {"agent": f.agent, "version": "2"}),
     "GET /api/v1/compare": Probe(query=lambda f: {"agent": f.agent}),
+    "GET /api/v1/escalations": _own(),
+    "POST /api/v1/escalations": Probe(201, 409, body=lambda f: {"name": f"{f.word}-policy", "steps": STEPS}),
+    "GET /api/v1/escalations/{escalation}": Probe(),
+    "PATCH /api/v1/escalations/{escalation}": Probe(body=lambda f: {"steps": STEPS}),
+    "DELETE /api/v1/escalations/{escalation}": Probe(owner=204),
     # The calendar and who is in it.
     "GET /api/v1/calendar-events": _own(query=lambda f: {"schedule": f"{f.word}-schedule"}),
     "POST /api/v1/calendar-events": Probe(422, 201, body=lambda f: {**SHIFT, "members": [str(f.tenant.user_id)]}),
