@@ -4,16 +4,13 @@ import hashlib
 import hmac
 import itertools
 import re
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
-from monitor.ids import microseconds
+from tests.http.dialects import gauge, record, remote_write, span, telemetry
 from tests.http.furnished import Furnished
-from tests.prometheus import sender
 
 Of = Callable[[Furnished], Any]
 
@@ -110,37 +107,6 @@ def _own(**more: Any) -> Probe:
     return Probe(others=200, **more)
 
 
-def _telemetry(f: Furnished, resources: str, scopes: str, held: Mapping[str, Any]) -> dict[str, Any]:
-    """A request of OTLP in JSON, by the agent that both tenants may have."""
-    named = [{"key": "service.name", "value": {"stringValue": f.agent}}]
-    return {resources: [{"resource": {"attributes": named}, scopes: [held]}]}
-
-
-def _span(f: Furnished) -> dict[str, Any]:
-    at_ns = str(time.time_ns())
-    return {
-        "traceId": hashlib.md5(f.word.encode()).hexdigest(),
-        "spanId": "eee19b7ec3c1b174",
-        "name": f"{f.word}-span",
-        "startTimeUnixNano": at_ns,
-        "endTimeUnixNano": at_ns,
-    }
-
-
-def _gauge(f: Furnished) -> dict[str, Any]:
-    point = {"timeUnixNano": str(time.time_ns()), "asDouble": 1.5}
-    return {"name": f"{f.word}-gauge", "gauge": {"dataPoints": [point]}}
-
-
-def _record(f: Furnished) -> dict[str, Any]:
-    return {"timeUnixNano": str(time.time_ns()), "body": {"stringValue": f"{f.word}-record"}}
-
-
-def _remote_write(owner: Furnished) -> bytes:
-    at_ms = microseconds(datetime.now(UTC)) // 1000
-    return sender.one(sender.Series({"__name__": f"{owner.word}_up", "agent": owner.agent}, [(1.0, at_ms)]))
-
-
 RULE = {"conditions": {"status": "error", "consecutive_failures": 2}, "channels": {"email": "a@example.com"}}
 PRICE = {"input": 1, "output": 2}
 BUDGET = {"unit": "tokens", "period": "day", "limit": 1000}
@@ -161,10 +127,10 @@ PROBES: dict[str, Probe] = {
     "POST /api/v1/heartbeats": Probe(202, 202, body=lambda f: {"agent": f.agent, "status": "active"}),
     "POST /api/v2/write": Probe(204, 204, text=lambda f: f"{f.word},agent={f.agent} value=1"),
     "POST /write": Probe(204, 204, text=lambda f: f"{f.word},agent={f.agent} other=1"),
-    "POST /v1/traces": _own(body=lambda f: _telemetry(f, "resourceSpans", "scopeSpans", {"spans": [_span(f)]})),
-    "POST /v1/metrics": _own(body=lambda f: _telemetry(f, "resourceMetrics", "scopeMetrics", {"metrics": [_gauge(f)]})),
-    "POST /v1/logs": _own(body=lambda f: _telemetry(f, "resourceLogs", "scopeLogs", {"logRecords": [_record(f)]})),
-    "POST /api/v1/write": Probe(204, 204, text=_remote_write),
+    "POST /v1/traces": _own(body=lambda f: telemetry(f, "resourceSpans", "scopeSpans", {"spans": [span(f)]})),
+    "POST /v1/metrics": _own(body=lambda f: telemetry(f, "resourceMetrics", "scopeMetrics", {"metrics": [gauge(f)]})),
+    "POST /v1/logs": _own(body=lambda f: telemetry(f, "resourceLogs", "scopeLogs", {"logRecords": [record(f)]})),
+    "POST /api/v1/write": Probe(204, 204, text=remote_write),
     # The fleet.
     "GET /api/v1/agents": _own(query=lambda f: {"q": f.agent}),
     "POST /api/v1/agents": Probe(201, 409, body=lambda f: {"external_id": f.agent}),
@@ -242,7 +208,6 @@ PROBES: dict[str, Probe] = {
     "GET /api/v1/alerts/{alert_id}": Probe(),
     "GET /api/v1/alerts/{alert_id}/timeline": Probe(),
     "POST /api/v1/alerts/{alert_id}/acknowledge": Probe(),
-    "POST /api/v1/alerts/{alert_id}/snooze": Probe(body=lambda f: {"until": "2099-01-01T00:00:00Z"}),
     "POST /api/v1/alerts/{alert_id}/snooze": Probe(body=lambda f: {"until": "2099-01-01T00:00:00Z"}),
     "POST /api/v1/alerts/{alert_id}/resolve": Probe(),
     "POST /api/v1/alerts/{alert_id}/comment": Probe(owner=201, body=lambda f: {"comment": "mine"}),
