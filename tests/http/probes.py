@@ -214,7 +214,7 @@ PROBES: dict[str, Probe] = {
     "GET /api/v1/alert-settings": _own(),
     "PUT /api/v1/alert-settings": Probe(200, 200, body=lambda f: {"group": {"by": ["rule"]}}),
     "GET /api/v1/silences": _own(),
-    "POST /api/v1/silences": Probe(201, 201, body=lambda f: {**SILENCE, "matchers": [f"agent={f.agent}"]}),
+    "POST /api/v1/silences": Probe(201, 201, body=lambda f: {**SILENCE, "matchers": ["rule=mine"]}),
     "POST /api/v1/silences/preview": _own(body=lambda f: {"matchers": [f"agent={f.agent}"]}),
     "GET /api/v1/silences/{silence_id}": Probe(),
     "PATCH /api/v1/silences/{silence_id}": Probe(body=lambda f: {"comment": "changed"}),
