@@ -14,8 +14,8 @@ from alerts.core.wording import address, is_link
 _FIRING = {Severity.INFO: "#2563eb", Severity.WARNING: "#d97706", Severity.CRITICAL: "#dc2626"}
 _RECOVERED, _CLOSED = "#16a34a", "#6b7280"
 
-# Gmail cuts mails of more than 102 kB; markup more than doubles the text.
-_SIZE = 36_000
+# Gmail cuts mails of more than 102 kB; markup more than doubles the text, and a link takes as much as so much of it.
+_SIZE, _LINK = 36_000, 450
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Page:
 
     def render(self, message: Message, links: Links = MappingProxyType({})) -> str:
         """The whole page, with the links of the one who reads it."""
-        plan = layout(message, size=_SIZE)
+        plan = layout(message, size=_SIZE - _LINK * sum(map(len, links.values())))
         sections = [
             _Section(
                 state(line),
