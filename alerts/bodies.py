@@ -55,7 +55,8 @@ class RulePatch(RuleBody):
 
 
 class RuleAnswer(BaseModel):
-    """A rule as it stands. `warnings`: what is allowed and likely not meant."""
+    """A rule as it stands. `pack`, `pack_rule`: of which pack it came. `warnings`: what is allowed and likely not
+    meant."""
 
     model_config = ConfigDict(serialize_by_alias=True)
 
@@ -76,6 +77,8 @@ class RuleAnswer(BaseModel):
     owner: str | None
     enabled: bool
     version: int
+    pack: str | None
+    pack_rule: str | None
     last_error: str | None
     created_at: datetime
     updated_at: datetime

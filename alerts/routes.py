@@ -7,6 +7,7 @@ from alerts import (
     channel_routes,
     escalation_routes,
     inhibition_routes,
+    pack_routes,
     rule_routes,
     settings_routes,
     silence_routes,
@@ -18,6 +19,7 @@ router = APIRouter()
 for _part in (
     trust_routes,
     rule_routes,
+    pack_routes,
     alert_routes,
     channel_routes,
     settings_routes,

@@ -266,5 +266,5 @@ def _stored(row: Any) -> dict[str, Any]:
 
 def _answer(row: Any, said: list[str] | None = None) -> RuleAnswer:
     shown = configs.without_secrets(_stored(row))
-    rest = ("id", "agent", "agent_id", "version", "last_error", "created_at", "updated_at")
+    rest = ("id", "agent", "agent_id", "version", "pack", "pack_rule", "last_error", "created_at", "updated_at")
     return RuleAnswer.model_validate(shown | {name: getattr(row, name) for name in rest} | {"warnings": said or []})

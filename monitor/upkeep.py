@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 
 from alerts import gaps
+from alerts import packing
 from alerts.history import HistoryWatch
 from alerts.scheduler import Job
 from alerts.system import tell_waiting
@@ -22,6 +23,7 @@ REPRICE_EVERY = timedelta(seconds=5)
 ROLLUP_EVERY = timedelta(minutes=1)
 PARTITIONS_EVERY = timedelta(hours=1)
 SWEEP_EVERY = timedelta(hours=1)
+PACKS_EVERY = timedelta(hours=1)
 
 FAULTS_EVERY = timedelta(seconds=10)
 """How soon a tenant is told of a system alert that goes on when its silence is over."""
@@ -60,6 +62,9 @@ def jobs_of(deps: Deps) -> list[Job]:
     async def watch_rotations(now: datetime) -> None:
         await gaps.run_once(db, now, public_url=settings.public_url)
 
+    async def renew_packs(now: datetime) -> None:
+        await packing.renew(deps, now)
+
     jobs = [
         Job("faults", FAULTS_EVERY, tell_of_faults),
         Job("on call", GAPS_EVERY, watch_rotations),
@@ -67,6 +72,7 @@ def jobs_of(deps: Deps) -> list[Job]:
         Job("partitions", PARTITIONS_EVERY, plan_partitions),
         Job("sweep", SWEEP_EVERY, sweep_away, at_start=False),
         Job("news", NEWS_EVERY, follow_runs),
+        Job("packs", PACKS_EVERY, renew_packs),
         Job("counters", FOLD_EVERY, fold_counters, at_start=False),
         Job("usage", FOLD_EVERY, fold_usage, at_start=False),
         Job("reprice", REPRICE_EVERY, reprice, at_start=False),

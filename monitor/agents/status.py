@@ -147,6 +147,17 @@ def state_of(evidence: Evidence, now: datetime) -> State:
     return State.WORKING if busy or in_hand else State.IDLE
 
 
+def holds(evidence: Evidence, state: State, now: datetime) -> bool:
+    """Whether a rule that waits for this state has found it: who got worse since then has not recovered from it."""
+    found = state_of(evidence, now)
+    if found is state or found not in (State.STALLED, State.DEAD):
+        return found is state
+    call, active, stalled = evidence.work.call, _active_at(evidence), stalled_at(evidence)
+    if state is State.STALLED:
+        return stalled is not None and now > stalled
+    return state is State.BLOCKED and call is not None and active is not None and active <= call.since
+
+
 def presence_of(state: State) -> Presence:
     """Offline: never heard of, or missed. Who is idle, blocked or stalled is there."""
     if state is State.ERROR:

@@ -265,6 +265,11 @@ def _alerting(made: Furnished, now: datetime) -> dict[str, dict[str, Any]]:
         "used_tokens": {"digest": f"{word}-token".encode(), "expires_at": now},
         "channels": {"id": ids["channel"], "name": f"{word}-channel", "kind": "email", "target": f"{word}@example.com"},
         "alert_settings": {"settings": {"group": {"by": [f"{word}-label"]}}},
+        "rule_packs": {
+            "name": "liveness", "overrides": {"channels": {"email": f"{word}@example.com"}}, "digest": word,
+            "created_by": word,
+        },
+        "tool_patience": {"tool": f"{word}-tool", "seconds": 60.0},
         "paces": {"channel": "email", "target": f"{word}@example.com", "state": {word: word}},
         "silences": {
             "id": ids["silence"], "matchers": [f'rule="{word}"'], "starts_at": now, "ends_at": now + _DAY,
