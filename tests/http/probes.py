@@ -224,6 +224,13 @@ PROBES: dict[str, Probe] = {
     "GET /api/v1/inhibitions/{inhibition_id}": Probe(),
     "PUT /api/v1/inhibitions/{inhibition_id}": Probe(body=lambda f: {**INHIBITION, "name": "changed"}),
     "DELETE /api/v1/inhibitions/{inhibition_id}": Probe(owner=204),
+    "GET /api/v1/rule-packs": _own(),
+    "PUT /api/v1/rule-packs/{pack}": Probe(200, 200, body=lambda f: {"severity": "info"}),
+    # Others have a pack of this name of their own.
+    "DELETE /api/v1/rule-packs/{pack}": Probe(204, 204),
+    "GET /api/v1/tool-patience": _own(),
+    "PUT /api/v1/tool-patience/{tool_name}": Probe(200, 200, body=lambda f: {"patience": "5m"}),
+    "DELETE /api/v1/tool-patience/{tool_name}": Probe(owner=204),
     "GET /api/v1/channels": _own(),
     "POST /api/v1/channels": Probe(
         201, 409, body=lambda f: {"name": f"{f.word}-channel", "kind": "email", "target": "a@example.com"}
