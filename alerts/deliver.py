@@ -8,17 +8,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import Random
 from typing import Any
-from uuid import UUID
 
 import structlog
 from sqlalchemy import text
 
 from alerts.channels.base import Channels
+from alerts.claiming import Claimed, Rests, claim
 from alerts.core.backoff import DEFAULT_BACKOFF, Backoff, retry_at
-from alerts.core.message import Message, Reference
-from alerts.core.targets import Target
+from alerts.core.message import Reference
 from alerts.core.vocabulary import ChannelKind, Reason
-from alerts.lines import line_from_json
 from alerts.meters import Meters
 from alerts.undeliverable import bury, works_again
 from monitor.clock import Clock
@@ -27,36 +25,9 @@ from monitor.errors import ChannelError, Unavailable
 
 _log = structlog.get_logger(__name__)
 
-AT_ONCE = 16
-"""Messages of one kind that are being sent at one time; as many are claimed at once."""
-
-CLAIM_LASTS = timedelta(seconds=120)
 SEND_AT_MOST = 60.0
 """Seconds for one message, well inside the claim: after that, another process may send it."""
 
-# The oldest unsent one of each group: what follows waits for it. Suspended tenants are not paged.
-_CLAIM = text("""
-    WITH candidates AS (
-        SELECT n.tenant_id, n.id FROM notifications n JOIN tenants t ON t.id = n.tenant_id
-        WHERE n.status IN ('pending', 'sending') AND n.next_attempt_at <= :now
-          AND (n.claimed_until IS NULL OR n.claimed_until <= :now)
-          AND n.channel = :channel AND t.status = 'active'
-          AND NOT EXISTS (
-              SELECT 1 FROM notifications e
-              WHERE e.tenant_id = n.tenant_id AND e.group_id = n.group_id AND e.id < n.id
-                AND e.status IN ('pending', 'sending'))
-        ORDER BY n.next_attempt_at LIMIT :at_most
-        FOR UPDATE OF n SKIP LOCKED)
-    UPDATE notifications n
-    SET status = 'sending', claimed_by = :holder, claimed_until = :until, attempts = n.attempts + 1,
-        first_attempt_at = coalesce(n.first_attempt_at, :now)
-    FROM candidates c, notification_groups g, tenants t
-    WHERE n.tenant_id = c.tenant_id AND n.id = c.id AND g.tenant_id = n.tenant_id AND g.id = n.group_id
-      AND t.id = n.tenant_id
-    RETURNING n.*, g.reference, g.secret, t.name AS tenant_name, t.slug AS tenant_slug, (
-        SELECT count(*) > 0 AND NOT bool_or(e.status = 'sent') FROM notifications e
-        WHERE e.tenant_id = n.tenant_id AND e.group_id = n.group_id AND e.id < n.id) AS unheard
-""")
 _WITHHOLD = text("""
     UPDATE notifications SET status = 'withheld', claimed_by = NULL, claimed_until = NULL,
         last_error = 'nobody heard that it fired'
@@ -75,22 +46,6 @@ _RETRY = text("""
     WHERE tenant_id = :tenant_id AND id = :id AND claimed_by = :holder AND attempts = :attempts
 """)
 _OLDEST = text("SELECT min(created_at) FROM notifications WHERE status IN ('pending', 'sending')")
-
-
-@dataclass(frozen=True, slots=True)
-class Claimed:
-    """One notification that is ours to send. `unheard`: nothing of its group was ever delivered."""
-
-    tenant_id: UUID
-    tenant_slug: str
-    id: UUID
-    group_id: UUID
-    target: Target
-    message: Message
-    previous: Reference | None
-    attempts: int
-    first_attempt_at: datetime
-    unheard: bool
 
 
 @dataclass(slots=True)
@@ -130,6 +85,7 @@ class Deliverer:
         self._meters = meters
         self._backoff = backoff
         self._sent: list[_Sent] = []
+        self._rests = Rests()
 
     @property
     def kinds(self) -> tuple[ChannelKind, ...]:
@@ -157,17 +113,7 @@ class Deliverer:
 
     async def _claim(self, now: datetime, kind: ChannelKind) -> list[Claimed]:
         async with self._db.alerter() as connection:
-            rows = await connection.execute(
-                _CLAIM,
-                {
-                    "now": now,
-                    "until": now + CLAIM_LASTS,
-                    "holder": self._holder,
-                    "channel": str(kind),
-                    "at_most": AT_ONCE,
-                },
-            )
-            return [_claimed(row) for row in rows]
+            return await claim(connection, kind, self._rests, holder=self._holder, now=now)
 
     async def _handle(self, one: Claimed) -> None:
         try:
@@ -176,6 +122,8 @@ class Deliverer:
                 self._count(one, "withheld")
                 return
             with self._guard(one) as attempt:
+                if one.bounced is not None and one.message.reason is not Reason.TEST:
+                    raise ChannelError(f"mail to it bounced: {one.bounced}", permanent=True)
                 async with asyncio.timeout(SEND_AT_MOST):
                     attempt.reference = await self._channels[one.target.kind].send(
                         one.target.address, one.message, one.previous
@@ -205,6 +153,9 @@ class Deliverer:
     async def _put_off(self, one: Claimed, error: ChannelError) -> None:
         now = self._clock()
         wait = None if error.retry_after is None else timedelta(seconds=error.retry_after)
+        if wait is not None:
+            # Whoever asks for time gets nothing else in it either.
+            self._rests.rest(one.target, now + wait)
         at = None if error.permanent else self._retry_at(one, now, wait)
         _log.warning(
             "a notification was not sent", channel=str(one.target.kind), attempts=one.attempts, error=error.message
@@ -223,6 +174,7 @@ class Deliverer:
                 error=error.message,
                 now=now,
                 public_url=self._public_url,
+                bounced=error.bounced,
             )
         self._count(one, "dead")
 
@@ -260,35 +212,3 @@ class Deliverer:
         except Exception as error:  # noqa: BLE001 - one of the three places: whatever it is, the others go out
             _log.exception("sending failed", notification=str(one.id))
             attempt.error = ChannelError(f"{type(error).__name__}: {error}")
-
-
-def _claimed(row: Any) -> Claimed:
-    lines = tuple(line_from_json(raw) for raw in row.payload)
-    firing = sum(1 for line in lines if line.firing)
-    message = Message(
-        notification_id=row.id,
-        group_id=row.group_id,
-        tenant=row.tenant_name,
-        reason=Reason(row.reason),
-        why=row.why,
-        at=row.created_at,
-        lines=lines,
-        firing=firing,
-        resolved=len(lines) - firing,
-        thread_root=row.reference,
-        test=row.reason == Reason.TEST,
-        tenant_id=row.tenant_id,
-        secret=row.secret,
-    )
-    return Claimed(
-        tenant_id=row.tenant_id,
-        tenant_slug=row.tenant_slug,
-        id=row.id,
-        group_id=row.group_id,
-        target=Target(ChannelKind(row.channel), row.target),
-        message=message,
-        previous=row.reference,
-        attempts=row.attempts,
-        first_attempt_at=row.first_attempt_at,
-        unheard=row.unheard,
-    )

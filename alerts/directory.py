@@ -1,5 +1,4 @@
-"""Where a tenant's messages go: its named channels, who is on call, its routes and its fallback; whether it is paged
-at all."""
+"""Where a tenant's messages go: its channels, who is on call, its routes and fallback; how it wants to be paged."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -16,8 +15,10 @@ from alerts.core.matchers import Matcher, matches, parse_matchers
 from alerts.core.rule import Escalation, Rule, parse_steps
 from alerts.core.targets import NOBODY, Channels, Target, parse_channels
 from alerts.core.vocabulary import ChannelKind
+from alerts.outages import read_ends
 from alerts.people import People, addresses, key_of, read_people
 from alerts.settings import read_settings
+from alerts.settings_bodies import AlertSettings
 from monitor.calendar.model import CalendarEvent, EventKind
 from monitor.calendar.rotation import on_call, shifts
 from monitor.calendar.store import read_events
@@ -57,12 +58,16 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Directory:
-    """Channels of some tenants, at the time `now`."""
+    """Channels and settings of some tenants, at the time `now`. `settle` is how long theirs settle that have not said
+    it."""
 
     now: datetime = _NEVER
     active: frozenset[UUID] = frozenset()
     fallbacks: Mapping[UUID, Channels] = field(default_factory=dict)
     named: Mapping[tuple[UUID, str], Target] = field(default_factory=dict)
+    settings: Mapping[UUID, AlertSettings] = field(default_factory=dict)
+    outages: Mapping[tuple[UUID, bool], datetime] = field(default_factory=dict)
+    settle: timedelta = timedelta(0)
     rotations: Mapping[Schedule, tuple[CalendarEvent, ...]] = field(default_factory=dict)
     people: People = field(default_factory=dict)
     policies: Mapping[tuple[UUID, str], tuple[Escalation, ...]] = field(default_factory=dict)
@@ -94,6 +99,13 @@ class Directory:
     def resolve(self, tenant_id: UUID, channels: Channels) -> list[Target]:
         """The targets that channels come to."""
         return list(dict.fromkeys(one.target for one in self.addresses(tenant_id, channels)))
+
+    def settles(self, tenant_id: UUID, since: datetime, *, reads_history: bool, now: datetime) -> bool:
+        """Whether an alert that opened at `since` may be but a trace of an outage that has just ended."""
+        settings = self.settings.get(tenant_id)
+        lasts = settings.settle if settings is not None and settings.settle is not None else self.settle
+        ends = (self.outages.get((tenant_id, history)) for history in ({False, True} if reads_history else {False}))
+        return any(end is not None and end <= since and now < end + lasts for end in ends)
 
     def fallback(self, tenant_id: UUID) -> list[Target]:
         """The targets of a tenant's fallback channel; none where it has none."""
@@ -144,7 +156,9 @@ class Directory:
         return self._known[schedule]
 
 
-async def read_directory(connection: AsyncConnection, tenants: Iterable[UUID], *, now: datetime) -> Directory:
+async def read_directory(
+    connection: AsyncConnection, tenants: Iterable[UUID], *, now: datetime, settle: timedelta = timedelta(0)
+) -> Directory:
     """The directory of these tenants, from `now` on: what is over before is left out."""
     wanted = sorted(set(tenants))
     given = {"tenants": wanted}
@@ -160,6 +174,9 @@ async def read_directory(connection: AsyncConnection, tenants: Iterable[UUID], *
         active=frozenset(row.id for row in rows if row.status == TenantStatus.ACTIVE),
         fallbacks={row.id: fallback_of(row.fallback_channel) for row in rows},
         named={(row.tenant_id, row.name): Target(ChannelKind(row.kind), row.target, row.secret) for row in named},
+        settings=settings,
+        outages=await read_ends(connection, wanted),
+        settle=settle,
         rotations={schedule: tuple(events) for schedule, events in rotations.items()},
         people=await read_people(connection, wanted),
         policies={(row.tenant_id, row.name): _steps_of(row.steps) for row in policies},

@@ -11,7 +11,7 @@ from uuid import UUID
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from alerts import leases, rules, store, system, targets
+from alerts import leases, outages, rules, store, system, targets
 from alerts.closing import close_targets
 from alerts.core.condition import Leaf
 from alerts.core.due import Touched, kinds_read
@@ -20,6 +20,7 @@ from alerts.episode import StateRow
 from alerts.meters import Meters
 from alerts.muting import read_muting
 from alerts.outbox import insert_events, queue
+from alerts.paces import due_tenants
 from alerts.rules import LoadedRule, RuleCache, RuleKey
 from alerts.sources import Sources
 from alerts.sources.base import Agent, Facts, Fault
@@ -58,6 +59,8 @@ class _Work:
     due: list[DueTarget]
     rules: dict[RuleKey, LoadedRule]
     queued: int
+    held: list[UUID]
+    """Tenants of which something that was held back is to be told now."""
 
 
 class Evaluator:
@@ -91,7 +94,7 @@ class Evaluator:
         if work is None:
             return Pass(shards=0)
         done = Pass(shards=len(work.shards), queued=work.queued)
-        if work.due:
+        if work.due or work.held:
             facts = await self._sources.read(self._wanted(work), now=now, guard=self._guard)
             done = await self._save(work, facts, now)
         waited = now - work.due[0].due_at if work.due else timedelta(0)
@@ -114,12 +117,14 @@ class Evaluator:
             shards = await leases.take(connection, LEASE, holder=self._holder, now=now, lasts=lasts)
             if not shards:
                 return None
+            await outages.note_pass(connection, shards, now=now, at_most=lasts + self._interval)
             news = await targets.take_news(connection, shards)
             dropped = await targets.refresh(connection, news, shards, now=now)
             queued = await close_targets(connection, dropped, now=now, public_url=self._public_url)
             await targets.wake(connection, news, now=now)
             due = await targets.list_due(connection, shards, now=now, at_most=TARGETS_AT_MOST)
-            return _Work(shards, news, due, await self._cache.load(connection, due), queued)
+            held = await due_tenants(connection, shards, now=now)
+            return _Work(shards, news, due, await self._cache.load(connection, due), queued, held)
 
     def _wanted(self, work: _Work) -> dict[Leaf, list[Agent]]:
         wanted: dict[Leaf, list[Agent]] = defaultdict(list)
@@ -136,9 +141,10 @@ class Evaluator:
             valid = await rules.lock(connection, list(work.rules.values()))
             due = [one for one in work.due if (one.key.tenant_id, one.key.config_id) in valid]
             states = await store.lock_states(connection, [one.key for one in due])
+            await self._note_history(connection, work, facts, now)
             outcomes = self._judge(work, due, facts, states, faults, now)
             plan = await self._plan(connection, outcomes, faults, now)
-            queued = await self._write(connection, plan, now)
+            queued = await self._write(connection, plan, work.held, now)
             await targets.save_due(connection, _next(due, outcomes, faults, now))
             await rules.mark_faults(connection, faults)
             # While points wait for the store, it cannot be said to be well, whatever it answers.
@@ -214,7 +220,8 @@ class Evaluator:
         alive = [*opened, *episodes.values()]
         directory, messages = Directory(), dict[tuple[UUID, UUID], str]()
         if alive:
-            directory = await read_directory(connection, [one.tenant_id for one in alive], now=now)
+            tenants = [one.tenant_id for one in alive]
+            directory = await read_directory(connection, tenants, now=now, settle=2 * self._interval)
             agents = {(one.tenant_id, one.agent_id) for one in alive if one.agent_id is not None}
             messages = dict(await store.last_messages(connection, sorted(agents)))
         muting = await read_muting(connection, alive, now=now)
@@ -226,12 +233,23 @@ class Evaluator:
                 faults[outcome.rule.key] = str(fault.error)
         return plan
 
-    async def _write(self, connection: AsyncConnection, plan: Plan, now: datetime) -> int:
+    async def _note_history(self, connection: AsyncConnection, work: _Work, facts: Facts, now: datetime) -> None:
+        if facts.history_failed or facts.history_read:
+            read = {
+                one.key.tenant_id
+                for one in work.due
+                if any(Touched.METRIC in kinds_read(leaf) for leaf in _rule_of(work, one).leaves)
+            }
+            await outages.note_history(connection, failed=facts.history_failed, read=read, now=now)
+
+    async def _write(self, connection: AsyncConnection, plan: Plan, held: Sequence[UUID], now: datetime) -> int:
         await store.save_states(connection, plan.states, now=now)
         await store.drop_states(connection, plan.dropped)
         await store.update_alerts(connection, plan.updated)
         await insert_events(connection, plan.events, now=now)
-        return await queue(connection, plan.tellings, now=now, public_url=self._public_url)
+        return await queue(
+            connection, plan.tellings, now=now, public_url=self._public_url, muted=plan.muted, due_of=held
+        )
 
     @contextmanager
     def _guard(self, doing: str) -> Iterator[Fault]:

@@ -1,7 +1,7 @@
 """What is held back for each target: read under lock, stepped by `alerts.core.pacing`, and saved."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -17,6 +17,7 @@ from alerts.core.pacing import pace
 from alerts.core.targets import Target, parse_channels
 from alerts.core.vocabulary import ChannelKind
 from alerts.directory import Directory, read_directory
+from alerts.leases import IN_SHARDS, given
 from alerts.pace_json import pace_from_json, pace_to_json
 from alerts.settings import read_settings
 from alerts.settings_bodies import AlertSettings
@@ -35,7 +36,7 @@ _LOCK = text("""
     ORDER BY p.tenant_id, p.channel, p.target
     FOR UPDATE
 """)
-_DUE = text("SELECT DISTINCT tenant_id FROM paces WHERE due_at <= :now")
+_DUE = text(f"SELECT DISTINCT tenant_id FROM paces WHERE due_at <= :now AND {IN_SHARDS.format(tenant_id='tenant_id')}")
 _SAVE = text("""
     UPDATE paces p SET state = u.state::jsonb, due_at = u.due_at, secret = u.secret
     FROM unnest(CAST(:tenants AS uuid[]), CAST(:channels AS text[]), CAST(:targets AS text[]),
@@ -112,9 +113,9 @@ async def step_paces(
     return going, held
 
 
-async def due_tenants(connection: AsyncConnection, *, now: datetime) -> list[UUID]:
-    """Tenants that have held messages whose time has come."""
-    return list((await connection.execute(_DUE, {"now": now})).scalars())
+async def due_tenants(connection: AsyncConnection, shards: Collection[int], *, now: datetime) -> list[UUID]:
+    """Tenants in these shards that have held messages whose time has come."""
+    return list((await connection.execute(_DUE, {"now": now, "shards": given(shards)})).scalars())
 
 
 def pacing_for(settings: AlertSettings | None, directory: Directory, tenant_id: UUID, target: Target) -> Pacing:
@@ -154,7 +155,7 @@ async def _lock(
 ) -> dict[Key, _Row]:
     """The rows of all that takes part, in one order for all who lock them; targets without pacing have none."""
     targets = {_key(one.notice.tenant_id, one.notice.target): one.notice.target for one in tellings}
-    asked = sorted(key for key in targets if settings.get(key[0], _NOTHING) != _NOTHING)
+    asked = sorted(key for key in targets if key[0] in settings and settings[key[0]].paced)
     if asked:
         await connection.execute(_MAKE, _columns(asked))
     touched = sorted({*targets, *(_key(one.tenant_id, one.target) for one in muted)})
@@ -173,9 +174,6 @@ async def _lock(
         if (key := _key(one.tenant_id, one.target)) in rows:
             rows[key].muted.append(one.alert_id)
     return rows
-
-
-_NOTHING = AlertSettings()
 
 
 async def _ended(connection: AsyncConnection, rows: Iterable[_Row]) -> frozenset[UUID]:

@@ -1,13 +1,15 @@
 """A tenant's settings of alerting: one body, checked on its way in and out of the table `alert_settings`."""
 
+from collections.abc import Callable
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema, field_validator
 
 from alerts.core.condition import ConditionError
 from alerts.core.duration import format_duration, parse_duration
 from alerts.core.matchers import parse_matchers
+from alerts.core.rule import DEFAULT_REPEAT
 from alerts.core.targets import parse_channels
 
 Duration = Annotated[
@@ -19,6 +21,7 @@ Duration = Annotated[
 """`90s`, `5m`, `2h`, `1d`, or a number of seconds."""
 
 _LABELS_AT_MOST = 10
+_Raw = TypeVar("_Raw")
 
 
 class _Body(BaseModel):
@@ -54,34 +57,39 @@ class DigestBody(_Body):
 
 
 class RouteBody(_Body):
-    """Channels of alerts whose rule names none: of those with these labels (the alert's own, rule and severity)."""
+    """Where alerts go that all matchers match."""
 
-    matchers: list[Annotated[str, Field(max_length=2000)]] = Field(max_length=50)
+    matchers: list[str]
     channels: dict[str, Any]
 
     @field_validator("matchers")
     @classmethod
     def _check_matchers(cls, raw: list[str]) -> list[str]:
-        try:
-            unknown = {one.name for one in parse_matchers(raw)} & {"agent", "agent_type", "tenant"}
-        except ConditionError as error:
-            raise ValueError(str(error)) from error
-        if unknown:
-            raise ValueError(f"a route goes by rule, severity and labels of rules, not by {min(unknown)}")
-        return raw
+        return _checked(raw, lambda: parse_matchers(raw))
 
     @field_validator("channels")
     @classmethod
     def _check_channels(cls, raw: dict[str, Any]) -> dict[str, Any]:
-        try:
-            channels = parse_channels(raw, "channels")
-        except ConditionError as error:
-            raise ValueError(str(error)) from error
-        if not channels:
-            raise ValueError("must name somebody")
-        if any(target.secret is not None for target in channels.targets):
-            raise ValueError('must not hold secrets: name a channel that has them, as {"channel": …}')
-        return raw
+        return _checked(raw, lambda: parse_channels(raw, "channels"))
+
+
+class ReceivedBody(_Body):
+    """Alerts that are posted to `/api/v2/alerts`."""
+
+    resolve_timeout: Annotated[Duration, Field(gt=timedelta(0))] = Field(
+        default=timedelta(minutes=5), description="how long one lasts that is posted without an end"
+    )
+    repeat: Annotated[Duration, Field(gt=timedelta(0))] = DEFAULT_REPEAT
+
+
+def _checked(raw: _Raw, parse: Callable[[], object]) -> _Raw:
+    try:
+        parsed = parse()
+    except ConditionError as error:
+        raise ValueError(str(error)) from error
+    if not parsed:
+        raise ValueError("must not be empty")
+    return raw
 
 
 class AlertSettings(_Body):
@@ -98,3 +106,22 @@ class AlertSettings(_Body):
     settle: Duration | None = Field(
         default=None, description="how long first messages wait after a start or an outage; two passes unless said"
     )
+    drill: Annotated[Duration, Field(ge=timedelta(minutes=1))] | None = Field(
+        default=None, description="how often a synthetic alert goes through every channel; never unless said"
+    )
+
+    @field_validator("routes")
+    @classmethod
+    def _check_routes(cls, raw: list[RouteBody]) -> list[RouteBody]:
+        names = {one.name for route in raw for one in parse_matchers(route.matchers)}
+        unknown = names & {"agent", "agent_type", "tenant"}
+        if unknown:
+            raise ValueError(f"goes by rule, severity and labels of rules, not by {min(unknown)}")
+        return raw
+
+    @property
+    def paced(self) -> bool:
+        """Whether anything may hold a message back."""
+        return self.group is not None or bool(self.digest) or self.budget is not None
+
+    received: ReceivedBody = ReceivedBody()

@@ -7,9 +7,10 @@ from uuid import UUID
 
 from alerts.audience import Addressee, audience
 from alerts.core.describe import describe
+from alerts.core.due import Touched, kinds_read
 from alerts.core.duration import format_duration
 from alerts.core.flapping import CALM, FIRINGS, WITHIN
-from alerts.core.grouping import Notice
+from alerts.core.grouping import Notice, group_key
 from alerts.core.muting import Mute
 from alerts.core.policy import Withheld, decide
 from alerts.core.rule import Rule
@@ -20,16 +21,17 @@ from alerts.core.wording import duration
 from alerts.directory import Directory
 from alerts.episode import Episode, mute_to_json
 from alerts.heard import Told
-from alerts.outbox import Telling, TimelineEntry
+from alerts.outbox import Muted, Telling, TimelineEntry
 
 
 @dataclass(frozen=True, slots=True)
 class Verdicts:
-    """What is to be told of one episode, what is withheld, and new lines for its timeline."""
+    """What is to be told of one episode, what is withheld and from whom, and new lines for its timeline."""
 
     tellings: tuple[Telling, ...] = ()
     withheld: tuple[str, ...] = ()
     events: tuple[TimelineEntry, ...] = ()
+    muted: tuple[Muted, ...] = ()
 
 
 def tell_open(
@@ -45,9 +47,11 @@ def tell_open(
     told = {one.key: one for one in episode.told}
     tellings: list[Telling] = []
     withheld: dict[str, dict[str, str]] = {}
+    silent: list[Muted] = []
+    reads_history = Touched.METRIC in kinds_read(rule.condition)
+    settling = directory.settles(episode.tenant_id, episode.triggered_at, reads_history=reads_history, now=now)
     for one in audience(directory, rule, episode, now=now):
-        target = one.target
-        before = told.get((episode.tenant_id, target.kind, target.address))
+        before = told.get((episode.tenant_id, one.target.kind, one.target.address))
         decision = decide(
             now=now,
             firing=True,
@@ -59,23 +63,19 @@ def tell_open(
             muted_by=mute.by if mute else None,
             unmuted_at=episode.muted.unmuted_at,
             stale_since=state.stale_since,
+            settling=settling,
             on_call=one.on_call,
             quiet=one.quiet_until is not None,
         )
         if decision.reason is not None:
-            notes = (*one.notes, *(["the quiet hours are over"] if _quiet_before(episode, target) else []))
-            why = "; ".join((_why(episode, rule, state, decision.reason, before, now), *notes))
-            tellings.append(_telling(episode, target, decision.reason, before, why))
+            why = "; ".join((_why(episode, rule, state, decision.reason, before, now), *_notes(episode, one)))
+            key = _key(episode, directory) if before is None else None
+            tellings.append(_telling(episode, one.target, decision.reason, before, why, key=key))
         elif decision.withheld_by is not None:
+            silent.append(Muted(episode.tenant_id, one.target, episode.id))
             details = _details(decision.withheld_by, decision.withheld, one, mute)
-            withheld[_key(details)] = details
-    known = episode.details.get("withheld", ())
-    events = tuple(
-        TimelineEntry(episode.tenant_id, episode.id, "withheld", details)
-        for said, details in withheld.items()
-        if said not in known
-    )
-    return Verdicts(tuple(tellings), tuple(withheld), events)
+            withheld[_said(details)] = details
+    return Verdicts(tuple(tellings), tuple(withheld), _new(episode, withheld), tuple(silent))
 
 
 def tell_closed(episode: Episode, *, now: datetime) -> tuple[Telling, ...]:
@@ -102,21 +102,41 @@ def _details(by: Withheld, reason: Reason | None, one: Addressee, mute: Mute | N
     }
 
 
-def _key(details: Mapping[str, str]) -> str:
+def _said(details: Mapping[str, str]) -> str:
     """What tells what is withheld apart: each is told once in the timeline."""
-    return " ".join(
-        (details["by"], details.get("source", ""), details["reason"], details["channel"], details["target"])
+    said = (details["by"], details.get("source", ""), details["reason"])
+    return " ".join((*said, details["channel"], details["target"]))
+
+
+def _new(episode: Episode, withheld: Mapping[str, dict[str, str]]) -> tuple[TimelineEntry, ...]:
+    """Timeline entries of what was not withheld at the tick before."""
+    known = episode.details.get("withheld", ())
+    return tuple(
+        TimelineEntry(episode.tenant_id, episode.id, "withheld", details)
+        for said, details in withheld.items()
+        if said not in known
     )
 
 
-def _quiet_before(episode: Episode, target: Target) -> bool:
-    """Whether quiet hours withheld a message to this target at the tick before."""
+def _notes(episode: Episode, one: Addressee) -> tuple[str, ...]:
+    """What there is to say of how it reaches somebody, and of quiet hours that withheld it at the tick before."""
     withheld = episode.details.get("withheld", ())
-    there = f" {target.kind} {target.address}"
-    return any(said.startswith(Withheld.QUIET_HOURS) and said.endswith(there) for said in withheld)
+    there = f" {one.target.kind} {one.target.address}"
+    quiet = any(said.startswith(Withheld.QUIET_HOURS) and said.endswith(there) for said in withheld)
+    return (*one.notes, "the quiet hours are over") if quiet else one.notes
 
 
-def _telling(episode: Episode, target: Target, reason: Reason, before: Told | None, why: str) -> Telling:
+def _key(episode: Episode, directory: Directory) -> str | None:
+    """The group that it joins; None where the tenant asks for none."""
+    settings = directory.settings.get(episode.tenant_id)
+    if settings is None or settings.group is None:
+        return None
+    return group_key(settings.group.by, rule=episode.rule, agent=str(episode.agent_id or ""), labels=episode.labels)
+
+
+def _telling(
+    episode: Episode, target: Target, reason: Reason, before: Told | None, why: str, *, key: str | None = None
+) -> Telling:
     tenant_id: UUID = before.tenant_id if before else episode.tenant_id
     notice = Notice(
         tenant_id=tenant_id,
@@ -126,6 +146,7 @@ def _telling(episode: Episode, target: Target, reason: Reason, before: Told | No
         reason=reason,
         severity=episode.severity,
         group_id=before.group_id if before else None,
+        key=key,
     )
     return Telling(notice, home=episode.tenant_id, why=why, after=before.last if before else None)
 
@@ -145,6 +166,8 @@ def _why(episode: Episode, rule: Rule, state: AlertState, reason: Reason, before
             return f"it is flapping: {often}; until nothing changes for {format_duration(CALM)} no more is said of it"
         case _ if state.reopened:
             return "it was resolved by hand and is still breached, so it is open again"
+        case _ if "said_by" in episode.details:
+            return f"{episode.details['said_by']} reports it"
         case _:
             held = rule.timing.hold_for
             holding = f", and has for {format_duration(held)}" if held else ""

@@ -17,7 +17,7 @@ from alerts.core.vocabulary import AlertStatus, CloseReason, Event, Phase, Verdi
 from alerts.directory import Directory
 from alerts.episode import Episode, StateRow
 from alerts.muting import MutingNow
-from alerts.outbox import Telling, TimelineEntry
+from alerts.outbox import Muted, Telling, TimelineEntry
 from alerts.rules import LoadedRule
 from alerts.targets import DueTarget
 from alerts.telling import tell_closed, tell_open
@@ -55,6 +55,7 @@ class Plan:
     dropped: list[StateRow] = field(default_factory=list)
     events: list[TimelineEntry] = field(default_factory=list)
     tellings: list[Telling] = field(default_factory=list)
+    muted: list[Muted] = field(default_factory=list)
     fired: int = 0
     resolved: int = 0
 
@@ -132,6 +133,7 @@ def plan_outcome(
     plan.dropped += outcome.dropped
     plan.events += made.events
     plan.tellings += made.tellings
+    plan.muted += made.muted
     plan.fired += made.fired
     plan.resolved += made.resolved
 
@@ -171,6 +173,7 @@ def _follow(
         plan.updated.append(episode)
     plan.events += told.events
     plan.tellings += told.tellings
+    plan.muted += told.muted
 
 
 def _mute(change: Change, episode: Episode, rule: Rule, muting: MutingNow | None) -> Mute | None:

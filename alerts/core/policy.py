@@ -113,6 +113,7 @@ def decide(
     muted_by: Withheld | None = None,
     unmuted_at: datetime | None = None,
     stale_since: datetime | None = None,
+    settling: bool = False,
     on_call: bool = False,
     quiet: bool = False,
 ) -> Decision:
@@ -121,12 +122,12 @@ def decide(
     `firing`: the episode is open. `heard`: the last notification of *this episode* that was written for the
     target, None for none. `muted_by`: what withholds the alert's messages now (core/muting.py).
     `unmuted_at`: when the last mute that people asked for ended: whoever heard before it hears once more after it.
-    `stale_since`: since when the alert's data has been missing (`AlertState.stale_since`).
+    `stale_since`: since when the alert's data has been missing (`AlertState.stale_since`). `settling`: it opened just
+    after an outage, and may be but a trace of that: its first message waits.
     `on_call`: the target is reached as whoever is on call, and only so: what somebody has acknowledged is not theirs.
     `quiet`: it is a person's who has quiet hours now, in which only what is critical is told.
 
-    Only who heard that it fires hears that it is resolved, and does so in spite of a mute: nothing is left to
-    send when the mute ends after the recovery.
+    Only who heard that it fires hears its resolve, mute or not: nothing is left to send when the mute ends after that.
     """
     if not firing:
         told = heard is not None and heard.reason is not Reason.RESOLVED
@@ -134,7 +135,7 @@ def decide(
     reason = _due(now=now, repeat=repeat, heard=heard, reach=reach, unmuted_at=unmuted_at)
     if reason is None:
         return Decision()
-    withheld_by = muted_by
+    withheld_by = muted_by or (Withheld.SETTLING if settling and reason is Reason.FIRST else None)
     if withheld_by is None and (reason is not Reason.FIRST or on_call):
         if acknowledged is not None and acknowledged.holds(now, severity):
             withheld_by = Withheld.ACKNOWLEDGED
