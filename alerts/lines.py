@@ -46,7 +46,7 @@ def _of_row(row: Any, public_url: str) -> AlertLine:
     return AlertLine(
         alert_id=row.id,
         rule=row.rule,
-        agent=row.agent or PLATFORM_AGENT,
+        agent=row.agent or details.get("source") or PLATFORM_AGENT,
         severity=Severity(row.severity),
         summary=details.get("summary", ""),
         since=row.triggered_at,
@@ -57,7 +57,7 @@ def _of_row(row: Any, public_url: str) -> AlertLine:
         resolved_at=row.resolved_at,
         close_reason=CloseReason(row.reason) if row.reason else None,
         last_message=details.get("last_message"),
-        runbook=row.runbook,
+        runbook=row.runbook or details.get("runbook"),
         owner=row.owner,
         silent=details.get("stale_since") is not None,
         acknowledged=row.status == AlertStatus.ACKNOWLEDGED,

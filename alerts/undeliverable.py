@@ -23,6 +23,13 @@ _BURY = text("""
     WHERE tenant_id = :tenant_id AND id = :id AND claimed_by = :holder AND attempts = :attempts
     RETURNING *
 """)
+_BOUNCED = text("""
+    INSERT INTO bounces (tenant_id, address, said, at, notification_id, told)
+    VALUES (:tenant_id, :address, :said, :now, :id, true)
+    ON CONFLICT (tenant_id, address) DO UPDATE SET
+        said = EXCLUDED.said, at = EXCLUDED.at, notification_id = EXCLUDED.notification_id, told = true,
+        cleared_by = NULL
+""")
 _TRIED = text("""
     SELECT DISTINCT n.channel, n.target
     FROM notification_groups g JOIN notifications n ON n.tenant_id = g.tenant_id AND n.group_id = g.id
@@ -50,22 +57,35 @@ async def bury(
     error: str,
     now: datetime,
     public_url: str,
+    bounced: bool = False,
 ) -> None:
     """Mark a notification dead, raise the alert about it, and send what it says another way: one transaction.
 
-    `tenant` is its id and slug. A test message only dies: whoever asked for it is watching.
+    `tenant` is its id and slug. `bounced`: its mail server does not know the address, which is not written to until
+    somebody clears it. A test message only dies: whoever asked for it is watching.
     """
     tenant_id, slug = tenant
     given = {"tenant_id": tenant_id, "id": notification_id, "holder": holder, "attempts": attempts, "error": error}
     dead = (await connection.execute(_BURY, given)).first()
     if dead is None or dead.reason == Reason.TEST:
         return
+    if bounced:
+        noted = {"tenant_id": tenant_id, "address": dead.target.lower(), "said": error, "now": now, "id": dead.id}
+        await connection.execute(_BOUNCED, noted)
+    detail = f"given up after {dead.attempts} attempts: {error}"
+    await send_another_way(connection, slug=slug, dead=dead, detail=detail, error=error, now=now, public_url=public_url)
+
+
+async def send_another_way(
+    connection: AsyncConnection, *, slug: str, dead: Any, detail: str, error: str, now: datetime, public_url: str
+) -> None:
+    """Raise the alert about a target that does not get its messages, and send what one of them says another way."""
     failed = Target(ChannelKind(dead.channel), dead.target)
     await report(
         connection,
         SystemFault.UNDELIVERABLE,
         active=True,
-        detail=f"given up after {dead.attempts} attempts: {error}",
+        detail=detail,
         tenants=(),
         now=now,
         public_url=public_url,
@@ -94,7 +114,8 @@ async def works_again(
 
 
 def _labels(slug: str, target: Target) -> dict[str, str]:
-    return {"tenant": slug, "channel": str(target.kind), "target": target.address}
+    address = target.address.lower() if target.kind is ChannelKind.EMAIL else target.address
+    return {"tenant": slug, "channel": str(target.kind), "target": address}
 
 
 async def _another_way(connection: AsyncConnection, dead: Any, failed: Target, now: datetime) -> Target | None:

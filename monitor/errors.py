@@ -172,11 +172,15 @@ class ChannelError(Exception):
 
     `permanent`: trying again cannot help (unknown recipient, revoked token).
     `retry_after`: seconds that the other side asked for, if it did.
+    `bounced`: the other side does not know the mail address.
     """
 
-    def __init__(self, message: str, *, permanent: bool = False, retry_after: float | None = None) -> None:
+    def __init__(
+        self, message: str, *, permanent: bool = False, retry_after: float | None = None, bounced: bool = False
+    ) -> None:
         """`message` goes into `notifications.last_error`: name the fault, no secrets."""
         super().__init__(message)
         self.message = message
         self.permanent = permanent
         self.retry_after = retry_after
+        self.bounced = bounced

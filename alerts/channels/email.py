@@ -132,7 +132,8 @@ class EmailChannel:
     async def _hand_over(self, server: Server, copies: dict[str, EmailMessage], message: Message) -> dict[str, str]:
         """Hand each recipient's copy over. Returns who was refused for good, and why."""
         taken = self._remembered(message.notification_id)
-        errors = await self._exchange(server, copies, taken)
+        unknown = set[str]()
+        errors = await self._exchange(server, copies, taken, unknown)
         put_off = {who: said for who, (code, said) in errors.items() if code < 500}
         if put_off:
             who, said = next(iter(put_off.items()))
@@ -140,13 +141,17 @@ class EmailChannel:
         self._accepted.pop(message.notification_id, None)
         if not taken:
             who, (code, said) = next(iter(errors.items()))
-            raise ChannelError(f"the mail server refused {who}: {code} {said}", permanent=True)
+            bounced = unknown >= errors.keys()
+            raise ChannelError(f"the mail server refused {who}: {code} {said}", permanent=True, bounced=bounced)
         return {who: f"{code} {said}" for who, (code, said) in errors.items()}
 
     async def _exchange(
-        self, server: Server, copies: dict[str, EmailMessage], taken: set[str]
+        self, server: Server, copies: dict[str, EmailMessage], taken: set[str], unknown: set[str]
     ) -> dict[str, tuple[int, str]]:
-        """One SMTP session. Adds to `taken` who has the mail; returns who was refused, with code and text."""
+        """One SMTP session. Adds to `taken` who has the mail; returns who was refused, with code and text.
+
+        `unknown`: of those, whose address was refused, and not the mail.
+        """
         errors: dict[str, tuple[int, str]] = {}
         session = aiosmtplib.SMTP(
             hostname=server.host,
@@ -166,6 +171,7 @@ class EmailChannel:
                     except aiosmtplib.SMTPRecipientsRefused as error:
                         (refusal,) = error.recipients
                         errors[reader] = refusal.code, one_line(refusal.message, 200)
+                        unknown.add(reader)
                     except aiosmtplib.SMTPResponseException as error:
                         errors[reader] = error.code, one_line(error.message, 200)
                     else:

@@ -95,3 +95,4 @@ class CloseReason(StrEnum):
     RULE_DELETED = "rule deleted"
     AGENT_RETIRED = "agent retired"
     AGENT_UNSELECTED = "agent no longer selected"
+    NOT_REPORTED = "no longer reported"

@@ -1,8 +1,8 @@
 """What routes are made with, and who is asking.
 
 A slice's routes are plain functions on its `router`. They get what they need by the types of their parameters:
-`Given` is the application's `Deps`, and `Reader`, `Writer`, `Responder` (acknowledges and silences) or `Admin` is the
-principal who asks, authenticated and holding that scope.
+`Given` is the application's `Deps`, and `Sender` (ingests), `Reader`, `Writer`, `Responder` (acknowledges and
+silences) or `Admin` is the principal who asks, authenticated and holding that scope.
 """
 
 import base64
@@ -125,6 +125,7 @@ def _holding(scope: Scope) -> Any:
     return Depends(check)
 
 
+Sender = Annotated[Principal, _holding(Scope.INGEST)]
 Reader = Annotated[Principal, _holding(Scope.READ)]
 Writer = Annotated[Principal, _holding(Scope.WRITE)]
 Responder = Annotated[Principal, _holding(Scope.ALERTS)]

@@ -171,3 +171,13 @@ def test_wrong_server_urls_stop_the_start(url: str) -> None:
 def test_wrong_senders_stop_the_start(sender: str) -> None:
     with pytest.raises(ConfigError, match="AGENT_MONITOR_MAIL_FROM"):
         EmailChannel(None, sender)
+
+
+@pytest.mark.parametrize(("at", "bounced"), [("ops@example.com", True), ("DATA", False)])
+async def test_only_an_address_that_is_refused_has_bounced(
+    channels: Channels, mailbox: Mailbox, at: str, bounced: bool
+) -> None:
+    mailbox.refuse[at] = "550 5.1.1 no"
+    with pytest.raises(ChannelError, match="550") as caught:
+        await channels[ChannelKind.EMAIL].send("ops@example.com", message(), None)
+    assert (caught.value.permanent, caught.value.bounced) == (True, bounced)

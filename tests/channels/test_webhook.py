@@ -98,3 +98,23 @@ async def test_an_address_that_is_not_public_is_refused_for_good(receiver: Stub)
     await channel.close()
     assert caught.value.permanent
     assert receiver.calls == []
+
+
+def test_the_payload_has_every_field_of_alertmanagers_version_4() -> None:
+    body = payload(message(line(), ended(2)), "https://monitor.example.com")
+    assert set(body) == {
+        "version", "groupKey", "truncatedAlerts", "status", "receiver", "groupLabels", "commonLabels",
+        "commonAnnotations", "externalURL", "alerts",
+    }  # fmt: skip
+    assert (body["version"], body["status"], body["truncatedAlerts"]) == ("4", "firing", 0)
+    assert body["groupLabels"].items() <= body["commonLabels"].items()
+    for alert, status in zip(body["alerts"], ("firing", "resolved"), strict=True):
+        assert set(alert) == {
+            "status", "labels", "annotations", "startsAt", "endsAt", "generatorURL", "fingerprint",
+        }  # fmt: skip
+        assert alert["status"] == status
+        assert len(alert["fingerprint"]) == 16
+        assert body["commonLabels"].items() <= alert["labels"].items()
+        assert body["commonAnnotations"].items() <= alert["annotations"].items()
+        assert all(isinstance(value, str) for value in (*alert["labels"].values(), *alert["annotations"].values()))
+    assert payload(message(ended()), "")["status"] == "resolved"

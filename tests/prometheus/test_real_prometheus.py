@@ -1,8 +1,7 @@
 """A real Prometheus, unchanged: it scrapes us and writes what it scraped back to us; both have the same samples."""
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +10,9 @@ import pytest
 from sqlalchemy import text
 
 from monitor import clock
-from monitor.app import create_app
 from monitor.db import Database
 from monitor.ids import microseconds
-from monitor.ingest import Ingest
-from monitor.serving import listen, serving
-from monitor.settings import Settings
 from tests.factories import TenantMade, make_tenant
-from tests.http.collector import make_deps
 from tests.prometheus.server import Prometheus, running
 
 Sample = tuple[int, float]
@@ -39,17 +33,6 @@ async def fleet(db: Database) -> TenantMade:
 async def mirror(db: Database) -> TenantMade:
     """Whom Prometheus writes to: were it the tenant that it scrapes, it would scrape what it wrote."""
     return await make_tenant(db)
-
-
-@pytest.fixture
-async def url(db: Database) -> AsyncIterator[str]:
-    """A collector on a socket."""
-    deps = make_deps(db, clock.now, Settings())
-    with contextlib.closing(listen("127.0.0.1", 0)) as socket:
-        port = socket.getsockname()[1]
-        async with serving(create_app(deps, Ingest(deps), closing=deps.live.close), socket):
-            yield f"http://127.0.0.1:{port}"
-    await deps.series.close()
 
 
 def configuration(url: str, fleet: TenantMade, mirror: TenantMade) -> dict[str, Any]:
