@@ -56,6 +56,26 @@ def jobs_of(deps: Deps) -> list[Job]:
     async def follow_runs(now: datetime) -> None:
         await news.run_once(db, now)
 
+    jobs = [
+        *_alerting(deps),
+        Job("rollup", ROLLUP_EVERY, roll_up, at_start=False),
+        Job("partitions", PARTITIONS_EVERY, plan_partitions),
+        Job("sweep", SWEEP_EVERY, sweep_away, at_start=False),
+        Job("news", NEWS_EVERY, follow_runs),
+        Job("counters", FOLD_EVERY, fold_counters, at_start=False),
+        Job("usage", FOLD_EVERY, fold_usage, at_start=False),
+        Job("reprice", REPRICE_EVERY, reprice, at_start=False),
+    ]
+    if isinstance(series, InfluxSeriesStore):
+        watch = HistoryWatch(db, series, registry=deps.registry, public_url=settings.public_url)
+        jobs.append(Job("drain", DRAIN_EVERY, watch.run_once))
+    return jobs
+
+
+def _alerting(deps: Deps) -> list[Job]:
+    """The jobs of alerting, beside judging and delivering."""
+    db, settings = deps.db, deps.settings
+
     async def tell_of_faults(now: datetime) -> None:
         await tell_waiting(db, now=now, public_url=settings.public_url)
 
@@ -65,19 +85,8 @@ def jobs_of(deps: Deps) -> list[Job]:
     async def renew_packs(now: datetime) -> None:
         await packing.renew(deps, now)
 
-    jobs = [
+    return [
         Job("faults", FAULTS_EVERY, tell_of_faults),
         Job("on call", GAPS_EVERY, watch_rotations),
-        Job("rollup", ROLLUP_EVERY, roll_up, at_start=False),
-        Job("partitions", PARTITIONS_EVERY, plan_partitions),
-        Job("sweep", SWEEP_EVERY, sweep_away, at_start=False),
-        Job("news", NEWS_EVERY, follow_runs),
         Job("packs", PACKS_EVERY, renew_packs),
-        Job("counters", FOLD_EVERY, fold_counters, at_start=False),
-        Job("usage", FOLD_EVERY, fold_usage, at_start=False),
-        Job("reprice", REPRICE_EVERY, reprice, at_start=False),
     ]
-    if isinstance(series, InfluxSeriesStore):
-        watch = HistoryWatch(db, series, registry=deps.registry, public_url=settings.public_url)
-        jobs.append(Job("drain", DRAIN_EVERY, watch.run_once))
-    return jobs
