@@ -266,6 +266,7 @@ def _state(message: Message) -> str:
         counts = {"ESCALATED": message.firing - taken} | counts | {"FIRING": 0}
     several = message.firing + message.resolved > 1
     said = [f"{name}:{count}" if several else name for name, count in counts.items() if count]
+    said = ["DIGEST", *said] if message.reason is Reason.DIGEST else said
     return ", ".join(said) or "NOTICE"
 
 

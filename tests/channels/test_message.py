@@ -36,6 +36,10 @@ from tests.channels.messages import crowd, ended, line, message
             message(line(1, severity=Severity.INFO, rule="A"), line(1, severity=Severity.WARNING, rule="B")),
             "[FIRING:2] warning: 2 rules — akira-001",
         ),
+        (
+            message(line(1), ended(2), reason=Reason.DIGEST),
+            "[DIGEST, FIRING:1, RESOLVED:1] critical: Akira fails — 2 agents",
+        ),
         (message(line(labels={}), firing=500), "[FIRING:500] critical: Akira fails — akira-001"),
     ],
 )
