@@ -4,6 +4,8 @@ from fastapi import APIRouter
 
 from alerts import (
     alert_routes,
+    alertmanager_routes,
+    bounce_routes,
     channel_routes,
     escalation_routes,
     inhibition_routes,
@@ -21,6 +23,8 @@ for _part in (
     rule_routes,
     pack_routes,
     alert_routes,
+    alertmanager_routes,
+    bounce_routes,
     channel_routes,
     settings_routes,
     silence_routes,

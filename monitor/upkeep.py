@@ -2,8 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from alerts import gaps
-from alerts import packing
+from alerts import bounces, gaps, packing, received
 from alerts.history import HistoryWatch
 from alerts.scheduler import Job
 from alerts.system import tell_waiting
@@ -17,6 +16,8 @@ from monitor.usage import budget_spending, hours, repricing
 
 DRAIN_EVERY = timedelta(seconds=1)
 NEWS_EVERY = timedelta(seconds=1)
+REPORTS_EVERY = timedelta(seconds=1)
+BOUNCES_EVERY = timedelta(seconds=5)
 FOLD_EVERY = timedelta(seconds=30)
 GAPS_EVERY = timedelta(minutes=1)
 REPRICE_EVERY = timedelta(seconds=5)
@@ -79,6 +80,12 @@ def _alerting(deps: Deps) -> list[Job]:
     async def tell_of_faults(now: datetime) -> None:
         await tell_waiting(db, now=now, public_url=settings.public_url)
 
+    async def follow_reports(now: datetime) -> None:
+        await received.follow_received(db, now=now, public_url=settings.public_url)
+
+    async def follow_bounces(now: datetime) -> None:
+        await bounces.follow_bounces(db, now=now, public_url=settings.public_url)
+
     async def watch_rotations(now: datetime) -> None:
         await gaps.run_once(db, now, public_url=settings.public_url)
 
@@ -87,6 +94,8 @@ def _alerting(deps: Deps) -> list[Job]:
 
     return [
         Job("faults", FAULTS_EVERY, tell_of_faults),
+        Job("reports", REPORTS_EVERY, follow_reports),
+        Job("bounces", BOUNCES_EVERY, follow_bounces),
         Job("on call", GAPS_EVERY, watch_rotations),
         Job("packs", PACKS_EVERY, renew_packs),
     ]

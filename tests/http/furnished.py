@@ -17,6 +17,7 @@ from monitor.principal import Scope
 from monitor.series.tables import Series
 from sql.models import metadata
 from tests.factories import TenantMade, make_agent, make_key, make_tenant
+from tests.http.furnished_alerting import alerting
 
 WITHOUT_TENANT = {"leases", "rollup_progress", "users", "tenants"}
 TABLES = sorted(set(metadata.tables) - WITHOUT_TENANT)
@@ -96,7 +97,8 @@ def _rows(made: Furnished, now: datetime) -> dict[str, dict[str, Any]]:
         made.ids[name] = uuid7(now)
     for name in ("price", "call", "budget", "reservation", "shift", "silence", "inhibition", "escalation"):
         made.ids[name] = uuid7(now)
-    return _telemetry(made, now) | _runs(made, now) | _usage(made, now) | _insight(made, now) | _alerting(made, now)
+    rows = alerting(made.word, made.ids, made.tenant.user_id, now)
+    return _telemetry(made, now) | _runs(made, now) | _usage(made, now) | _insight(made, now) | rows
 
 
 def _telemetry(made: Furnished, now: datetime) -> dict[str, dict[str, Any]]:
@@ -228,71 +230,6 @@ def _insight(made: Furnished, now: datetime) -> dict[str, dict[str, Any]]:
         },
         "deployments": {
             "id": ids["deployment"], "version": f"{word}-1", "source": "told", "description": word, "at": now,
-        },
-    }  # fmt: skip
-
-
-def _alerting(made: Furnished, now: datetime) -> dict[str, dict[str, Any]]:
-    word, ids = made.word, made.ids
-    said = {"rule_id": str(ids["rule"]), "rule": word}
-    heard = {
-        "channel": "email", "target": f"{word}@example.com", "group_id": str(ids["group"]),
-        "at": now.isoformat(), "reason": "FIRST",
-    }  # fmt: skip
-    conditions = {"status": "error", "consecutive_failures": 3}
-    channels = {"email": f"{word}@example.com"}
-    return {
-        "alert_configs": {
-            "id": ids["rule"], "name": f"{word} rule", "conditions": conditions, "channels": channels,
-            "labels": {word: word}, "runbook": f"https://example.com/{word}",
-        },
-        "alert_config_versions": {
-            "config_id": ids["rule"], "version": 1, "changed_by": word,
-            "rule": {"name": f"{word} rule", "conditions": conditions, "channels": channels},
-        },
-        "alert_targets": {"config_id": ids["rule"], "reads": 1},
-        "alerts": {
-            "id": ids["alert"], "config_id": ids["rule"], "config_version": 1, "rule": f"{word} rule",
-            "fingerprint": word, "labels": {word: word}, "severity": "warning", "heard": [], "details": said,
-        },
-        "alert_states": {
-            "config_id": ids["rule"], "fingerprint": word, "phase": "FIRING", "since": now, "verdict": "BREACHED",
-            "evaluated_at": now, "alert_id": ids["alert"], "labels": {word: word}, "detail": word,
-        },
-        "alert_events": {
-            "id": ids["event"], "alert_id": ids["alert"], "kind": "fired", "actor": word, "details": heard,
-        },
-        "used_tokens": {"digest": f"{word}-token".encode(), "expires_at": now},
-        "channels": {"id": ids["channel"], "name": f"{word}-channel", "kind": "email", "target": f"{word}@example.com"},
-        "alert_settings": {"settings": {"group": {"by": [f"{word}-label"]}}},
-        "rule_packs": {
-            "name": "liveness", "overrides": {"channels": {"email": f"{word}@example.com"}}, "digest": word,
-            "created_by": word,
-        },
-        "tool_patience": {"tool": f"{word}-tool", "seconds": 60.0},
-        "paces": {"channel": "email", "target": f"{word}@example.com", "state": {word: word}},
-        "silences": {
-            "id": ids["silence"], "matchers": [f'rule="{word}"'], "starts_at": now, "ends_at": now + _DAY,
-            "comment": word, "created_by": word,
-        },
-        "inhibitions": {
-            "id": ids["inhibition"], "name": f"{word}-inhibition", "source": [f'rule="{word}"'],
-            "target": [f'team="{word}"'], "equal": ["agent"], "created_by": word,
-        },
-        "calendar_events": {
-            "id": ids["shift"], "kind": "on_call", "title": word, "start_time": now, "end_time": now + _DAY,
-            "schedule": f"{word}-schedule", "members": [made.tenant.user_id], "created_by": word,
-        },
-        "contact_methods": {"user_id": made.tenant.user_id, "position": 0, "kind": "slack", "target": f"#{word}"},
-        "escalations": {"id": ids["escalation"], "name": f"{word}-policy", "steps": []},
-        "outages": {"what": word, "began_at": now, "ended_at": now},
-        "notification_groups": {
-            "id": ids["group"], "channel": "email", "target": f"{word}@example.com", "alert_ids": [ids["alert"]],
-        },
-        "notifications": {
-            "id": ids["notification"], "group_id": ids["group"], "channel": "email", "target": f"{word}@example.com",
-            "reason": "FIRST", "why": word, "alert_ids": [ids["alert"]], "payload": [], "status": "sent",
-            "sent_at": now,
         },
     }  # fmt: skip
 

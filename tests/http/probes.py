@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
+from tests.alerts.bounced import report
 from tests.http.dialects import gauge, record, remote_write, span, telemetry
 from tests.http.furnished import Furnished
 
@@ -39,6 +40,9 @@ PUBLIC = {
 """Routes that answer without a key, and why they may."""
 
 PARAMETERS: dict[str, Of] = {
+    "tool_name": lambda f: [f"{f.word}-tool"],
+    "pack": lambda f: ["liveness"],
+    "address": lambda f: [f"{f.word}@bounced.example"],
     "agent": lambda f: [f.agent, str(f.agent_id)],
     "rule_id": lambda f: [str(f.ids["rule"])],
     "alert_id": lambda f: [str(f.ids["alert"])],
@@ -231,6 +235,12 @@ PROBES: dict[str, Probe] = {
     "GET /api/v1/tool-patience": _own(),
     "PUT /api/v1/tool-patience/{tool_name}": Probe(200, 200, body=lambda f: {"patience": "5m"}),
     "DELETE /api/v1/tool-patience/{tool_name}": Probe(owner=204),
+    "POST /api/v2/alerts": _own(body=lambda f: [{"labels": {"alertname": f"{f.word}-alert"}}]),
+    "GET /api/v2/alerts": _own(),
+    "GET /api/v2/status": _own(),
+    "GET /api/v1/bounces": _own(),
+    "POST /api/v1/bounces": Probe(404, 202, text=lambda f: report(f"<{f.ids['notification']}@example.com>")),
+    "DELETE /api/v1/bounces/{address}": Probe(owner=204),
     "GET /api/v1/channels": _own(),
     "POST /api/v1/channels": Probe(
         201, 409, body=lambda f: {"name": f"{f.word}-channel", "kind": "email", "target": "a@example.com"}

@@ -1,0 +1,77 @@
+"""What a furnished tenant has in the tables of alerting."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+_DAY = timedelta(days=1)
+
+
+def alerting(word: str, ids: Mapping[str, UUID], user_id: UUID, now: datetime) -> dict[str, dict[str, Any]]:
+    """A row for every table of alerting, with the word in each."""
+    said = {"rule_id": str(ids["rule"]), "rule": word}
+    heard = {
+        "channel": "email", "target": f"{word}@example.com", "group_id": str(ids["group"]),
+        "at": now.isoformat(), "reason": "FIRST",
+    }  # fmt: skip
+    conditions = {"status": "error", "consecutive_failures": 3}
+    channels = {"email": f"{word}@example.com"}
+    return {
+        "alert_configs": {
+            "id": ids["rule"], "name": f"{word} rule", "conditions": conditions, "channels": channels,
+            "labels": {word: word}, "runbook": f"https://example.com/{word}",
+        },
+        "alert_config_versions": {
+            "config_id": ids["rule"], "version": 1, "changed_by": word,
+            "rule": {"name": f"{word} rule", "conditions": conditions, "channels": channels},
+        },
+        "alert_targets": {"config_id": ids["rule"], "reads": 1},
+        "alerts": {
+            "id": ids["alert"], "config_id": ids["rule"], "config_version": 1, "rule": f"{word} rule",
+            "fingerprint": word, "labels": {word: word}, "severity": "warning", "heard": [], "details": said,
+        },
+        "alert_states": {
+            "config_id": ids["rule"], "fingerprint": word, "phase": "FIRING", "since": now, "verdict": "BREACHED",
+            "evaluated_at": now, "alert_id": ids["alert"], "labels": {word: word}, "detail": word,
+        },
+        "alert_events": {
+            "id": ids["event"], "alert_id": ids["alert"], "kind": "fired", "actor": word, "details": heard,
+        },
+        "used_tokens": {"digest": f"{word}-token".encode(), "expires_at": now},
+        "channels": {"id": ids["channel"], "name": f"{word}-channel", "kind": "email", "target": f"{word}@example.com"},
+        "alert_settings": {"settings": {"group": {"by": [f"{word}-label"]}}},
+        "rule_packs": {
+            "name": "liveness", "overrides": {"channels": {"email": f"{word}@example.com"}}, "digest": word,
+            "created_by": word,
+        },
+        "tool_patience": {"tool": f"{word}-tool", "seconds": 60.0},
+        "paces": {"channel": "email", "target": f"{word}@example.com", "state": {word: word}},
+        "silences": {
+            "id": ids["silence"], "matchers": [f'rule="{word}"'], "starts_at": now, "ends_at": now + _DAY,
+            "comment": word, "created_by": word,
+        },
+        "inhibitions": {
+            "id": ids["inhibition"], "name": f"{word}-inhibition", "source": [f'rule="{word}"'],
+            "target": [f'team="{word}"'], "equal": ["agent"], "created_by": word,
+        },
+        "calendar_events": {
+            "id": ids["shift"], "kind": "on_call", "title": word, "start_time": now, "end_time": now + _DAY,
+            "schedule": f"{word}-schedule", "members": [user_id], "created_by": word,
+        },
+        "contact_methods": {"user_id": user_id, "position": 0, "kind": "slack", "target": f"#{word}"},
+        "escalations": {"id": ids["escalation"], "name": f"{word}-policy", "steps": []},
+        "outages": {"what": word, "began_at": now, "ended_at": now},
+        "received_alerts": {
+            "fingerprint": word, "labels": {word: word}, "starts_at": now, "ends_at": now + _DAY, "due_at": now + _DAY,
+        },
+        "bounces": {"address": f"{word}@bounced.example", "said": word, "told": True},
+        "notification_groups": {
+            "id": ids["group"], "channel": "email", "target": f"{word}@example.com", "alert_ids": [ids["alert"]],
+        },
+        "notifications": {
+            "id": ids["notification"], "group_id": ids["group"], "channel": "email", "target": f"{word}@example.com",
+            "reason": "FIRST", "why": word, "alert_ids": [ids["alert"]], "payload": [], "status": "sent",
+            "sent_at": now,
+        },
+    }  # fmt: skip
