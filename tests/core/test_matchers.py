@@ -76,7 +76,7 @@ def test_there_are_not_too_many() -> None:
         parse_matchers([",".join(f"l{n}=x" for n in range(26))] * 2)
 
 
-_TEXTS = st.text(st.characters(blacklist_categories=("Cs",), blacklist_characters="\x00"), max_size=20)
+_TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=20)
 
 
 @given(st.builds(Matcher, _TEXTS.filter(bool), st.sampled_from([MatchOp.EQUAL, MatchOp.DIFFERENT]), _TEXTS))
