@@ -40,7 +40,7 @@ router = APIRouter(prefix="/api/v1/alert-configs", tags=["alerts"])
 async def create_rule(deps: Given, principal: Writer, body: RuleBody) -> RuleAnswer:
     """Make a rule. An agent that it names and that has not been heard of yet is registered, so that order does
     not matter (where the tenant lets agents register themselves)."""
-    return await _Edits(deps).create(principal, body)
+    return await Edits(deps).create(principal, body)
 
 
 @router.get("")
@@ -88,19 +88,19 @@ async def list_versions(deps: Given, principal: Reader, rule_id: UUID) -> dict[s
 @router.patch("/{rule_id}")
 async def patch_rule(deps: Given, principal: Writer, rule_id: UUID, body: RulePatch) -> RuleAnswer:
     """Change some fields. Another condition closes the rule's alerts; timing and channels keep their state."""
-    return await _Edits(deps).change(principal, rule_id, body, whole=False)
+    return await Edits(deps).change(principal, rule_id, body, whole=False)
 
 
 @router.put("/{rule_id}")
 async def put_rule(deps: Given, principal: Writer, rule_id: UUID, body: RuleBody) -> RuleAnswer:
     """Replace a rule: what is not sent goes back to its default."""
-    return await _Edits(deps).change(principal, rule_id, body, whole=True)
+    return await Edits(deps).change(principal, rule_id, body, whole=True)
 
 
 @router.delete("/{rule_id}", status_code=204)
 async def delete_rule(deps: Given, principal: Writer, rule_id: UUID) -> None:
     """Delete a rule and close its alerts; its versions stay."""
-    await _Edits(deps).delete(principal, rule_id)
+    await Edits(deps).delete(principal, rule_id)
 
 
 @router.post("/{rule_id}/test", status_code=202)
@@ -113,7 +113,7 @@ async def test_rule(deps: Given, principal: Writer, rule_id: UUID) -> TestAnswer
     return TestAnswer(targets=said)
 
 
-class _Edits:
+class Edits:
     """Making, changing and deleting rules, each in one transaction with its version and its audit row."""
 
     def __init__(self, deps: Deps) -> None:

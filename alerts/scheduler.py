@@ -48,12 +48,14 @@ class Alerter:
         clock: Clock,
         meters: Meters,
         jobs: Sequence[Job] = (),
+        on_tick: Callable[[], None] | None = None,
     ) -> None:
-        """`interval` is the distance between two passes over the rules."""
+        """`interval` is the distance between two passes over the rules; `on_tick` is called after each good one."""
         self._evaluator = evaluator
         self._deliverer = deliverer
         self._clock = clock
         self._meters = meters
+        self._on_tick = on_tick
         self._running: set[asyncio.Task[Any]] = set()
         self._last: dict[str, float] = {}
         self._jobs = [
@@ -112,6 +114,8 @@ class Alerter:
 
     async def _evaluate(self, now: datetime) -> None:
         done = await self._evaluator.run_once(now)
+        if self._on_tick is not None:
+            self._on_tick()
         if done.queued:
             for kind in self._deliverer.kinds:
                 self.wake(_delivery(kind))

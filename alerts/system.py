@@ -46,6 +46,8 @@ class SystemFault(StrEnum):
     HISTORY_BLIND = HISTORY_BLIND
     UNDELIVERABLE = "notification undeliverable"
     DISK_FULL = "disk nearly full"
+    DRILL_LOST = "drill did not arrive"
+    PULSE_LOST = "outbound heartbeat not sent"
     ON_CALL_GAP = "nobody will be on call"
 
 

@@ -52,7 +52,7 @@ async def import_prices(settings: Settings, document: str, *, tenant: str | None
     """Keep prices for everybody, or for one tenant; how many are new or changed. Raises InvalidInput for a fault."""
     listed = prices.parse(document)
     async with compose.database(settings) as db, db.owner() as owner:
-        whose = PLATFORM_TENANT if tenant is None else (await _tenant(owner, tenant)).id
+        whose = PLATFORM_TENANT if tenant is None else (await tenant_of(owner, tenant)).id
         source = PriceSource.IMPORTED if tenant is None else PriceSource.TENANT
         changed, _ = await prices.replace_prices(owner, whose, listed, source=source, whole=False)
     return changed
@@ -61,7 +61,7 @@ async def import_prices(settings: Settings, document: str, *, tenant: str | None
 async def list_prices(settings: Settings, *, tenant: str | None, search: str | None) -> list[PriceRow]:
     """The prices for everybody, and a tenant's own, by model."""
     async with compose.database(settings) as db, db.owner() as owner:
-        whose = PLATFORM_TENANT if tenant is None else (await _tenant(owner, tenant)).id
+        whose = PLATFORM_TENANT if tenant is None else (await tenant_of(owner, tenant)).id
         return list(await prices.list_prices(owner, whose, limit=_ALL, search=search))
 
 
@@ -81,7 +81,7 @@ async def seed(settings: Settings) -> list[str]:
     """Make what is missing of a first tenant; lines that say what there is."""
     async with compose.database(settings) as db:
         async with db.owner() as owner:
-            if await store.find_tenant(owner, firsttime.SLUG) is not None:
+            if await store.findtenant_of(owner, firsttime.SLUG) is not None:
                 return [f"the tenant {firsttime.SLUG!r} is there already"]
         tenant_id, _ = await firsttime.ensure_tenant(db, clock.now)
         key = await _new_key(db, tenant_id, "first key", (Scope.ADMIN,))
@@ -95,7 +95,7 @@ async def sign_in_link(settings: Settings, slug: str) -> str:
     async with compose.database(settings) as db:
         authenticator = compose.make_authenticator(settings, db)
         async with db.owner() as owner:
-            tenant = await _tenant(owner, slug)
+            tenant = await tenant_of(owner, slug)
             return await firsttime.link_for(owner, tenant.id, authenticator=authenticator, url=settings.public_url)
 
 
@@ -111,7 +111,7 @@ async def create_key(
     """A new key's text."""
     async with compose.database(settings) as db:
         async with db.owner() as owner:
-            tenant = await _tenant(owner, slug)
+            tenant = await tenant_of(owner, slug)
         async with db.tenant(tenant.id) as connection:
             bound = None
             if agent is not None:
@@ -147,14 +147,14 @@ async def _new_key(
 async def list_keys(settings: Settings, slug: str) -> list[KeyRow]:
     """A tenant's keys."""
     async with compose.database(settings) as db, db.owner() as owner:
-        tenant = await _tenant(owner, slug)
+        tenant = await tenant_of(owner, slug)
         return await store.list_keys(owner, tenant.id)
 
 
 async def revoke_key(settings: Settings, slug: str, key: str) -> KeyRow:
     """Revoke a key by its id or its prefix. Raises NotFound."""
     async with compose.database(settings) as db, db.owner() as owner:
-        tenant = await _tenant(owner, slug)
+        tenant = await tenant_of(owner, slug)
         rows = await store.list_keys(owner, tenant.id)
         found = next((row for row in rows if key in (str(row.id), row.prefix)), None)
         if found is None:
@@ -181,21 +181,21 @@ async def list_tenants(settings: Settings) -> list[TenantRow]:
 async def set_tenant_status(settings: Settings, slug: str, status: TenantStatus) -> None:
     """Suspend, resume or delete."""
     async with compose.database(settings) as db, db.owner() as owner:
-        tenant = await _tenant(owner, slug)
+        tenant = await tenant_of(owner, slug)
         await store.set_tenant_status(owner, tenant.id, status.value)
 
 
 async def create_user(settings: Settings, slug: str, *, email: str, role: str) -> UUID:
     """Make a user in a tenant."""
     async with compose.database(settings) as db, db.owner() as owner:
-        tenant = await _tenant(owner, slug)
+        tenant = await tenant_of(owner, slug)
         return await store.insert_member(owner, tenant.id, email=email, role=role, now=clock.now())
 
 
 async def list_users(settings: Settings, slug: str) -> list[MemberRow]:
     """The people of a tenant."""
     async with compose.database(settings) as db, db.owner() as owner:
-        tenant = await _tenant(owner, slug)
+        tenant = await tenant_of(owner, slug)
         return await store.list_members(owner, tenant.id)
 
 
@@ -209,8 +209,9 @@ async def retain(settings: Settings, *, dry_run: bool) -> Plan:
             return partitions.plan(clock.now(), await partitions.existing_names(owner), keep)
 
 
-async def _tenant(owner: AsyncConnection, slug: str) -> TenantRow:
-    found = await store.find_tenant(owner, slug)
+async def tenant_of(owner: AsyncConnection, slug: str) -> TenantRow:
+    """By its slug. Raises NotFound."""
+    found = await store.findtenant_of(owner, slug)
     if found is None:
         raise NotFound(f"there is no tenant {slug!r}")
     return found

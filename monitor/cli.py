@@ -191,12 +191,13 @@ def retention(
 
 def main() -> None:
     """Entry point: our own errors become one line and exit code 1."""
-    from monitor import admin_cli, dashboards_cli, prices_cli, series_cli
+    from monitor import admin_cli, dashboards_cli, prices_cli, rules_cli, series_cli
 
     admin_cli.attach(app)
     dashboards_cli.attach(app)
     series_cli.attach(app)
     prices_cli.attach(app)
+    rules_cli.attach(app)
     guarded(lambda: app(prog_name="agent-monitor"))
 
 

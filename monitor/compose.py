@@ -22,8 +22,10 @@ from alerts import system
 from alerts.buttons import Buttons
 from alerts.channels.base import open_channels
 from alerts.deliver import Deliverer
+from alerts.drill import Drills
 from alerts.evaluate import Evaluator
 from alerts.meters import Meters
+from alerts.pulse import Pulse
 from alerts.scheduler import Alerter, Job
 from alerts.socket import EVERY, Socket
 from monitor import clock, garbage, log, upkeep
@@ -74,6 +76,9 @@ def open_database(settings: Settings, *, pool_size: int | None = None) -> Databa
     urls = {role: settings.role_url(role) for role in Role}
     sizes = pool_size or shares(settings.database_pool_size)
     return Database(urls, pool_size=sizes, prepare=settings.database_prepare)
+
+
+DRILLS_EVERY = timedelta(seconds=10)
 
 
 @contextlib.asynccontextmanager
@@ -188,13 +193,29 @@ async def alerting(deps: Deps, *, collector: Ingest | None = None) -> AsyncItera
         assembler = Assembler(db, ingest, clock=deps.clock, registry=deps.registry)
         jobs.append(Job("assembly", ASSEMBLY_EVERY, assembler.run_once))
         await _hearing_slack(deps, holder, jobs, stack)
-        alerter = Alerter(evaluator, deliverer, interval=interval, clock=deps.clock, meters=meters, jobs=jobs)
+        jobs.append(Job("drills", DRILLS_EVERY, Drills(db, public_url=settings.public_url).run_once))
+        ticked = _pulse(deps, jobs, stack)
+        alerter = Alerter(
+            evaluator, deliverer, interval=interval, clock=deps.clock, meters=meters, jobs=jobs, on_tick=ticked
+        )
         await alerter.start()
         garbage.settle()
         try:
             yield
         finally:
             await alerter.stop()
+
+
+def _pulse(deps: Deps, jobs: list[Job], stack: contextlib.AsyncExitStack) -> Callable[[], None] | None:
+    """Add the heartbeat to another monitor, where one is named; what is to be called after every good pass."""
+    settings = deps.settings
+    if settings.outbound_heartbeat_url is None:
+        return None
+    allowed = Allowed.of(settings.webhook_allow)
+    pulse = Pulse(deps.db, settings.outbound_heartbeat_url, allowed=allowed, public_url=settings.public_url)
+    stack.push_async_callback(pulse.close)
+    jobs.append(Job("heartbeat", timedelta(seconds=settings.outbound_heartbeat_interval), pulse.run_once))
+    return pulse.ticked
 
 
 async def _hearing_slack(deps: Deps, holder: str, jobs: list[Job], stack: contextlib.AsyncExitStack) -> None:

@@ -175,6 +175,10 @@ class Settings:
         _hosts, (), "networks, addresses and host names that webhooks may reach although they are not public"
     )
     run_timeout: float = _setting(_duration, 10.0, "how long the webhook of a scheduled agent may take to answer")
+    outbound_heartbeat_url: str | None = _setting(
+        _HTTP, None, "address of another monitor that hears from this one after successful passes over the rules"
+    )
+    outbound_heartbeat_interval: float = _setting(_duration, 60.0, "how often the other monitor hears from this one")
     evaluation_interval: float = _setting(_duration, 10.0, "time between two passes over the rules")
     log_level: str = _setting(lambda text: _one_of("debug", "info", "warning", "error")(text).upper(), "INFO", "least")
     log_format: str = _setting(_one_of("json", "text"), "text", "shape of the logs")

@@ -1,5 +1,6 @@
 """Every table of the product, imported in one place: what Alembic and the schema tests compare with."""
 
+import alerts.drill_tables
 import alerts.escalation_tables
 import alerts.interop_tables
 import alerts.muting_tables
@@ -32,6 +33,7 @@ MODULES = (
     monitor.calendar.tables,
     alerts.tables,
     alerts.interop_tables,
+    alerts.drill_tables,
     alerts.escalation_tables,
     alerts.muting_tables,
     alerts.pacing_tables,

@@ -1375,6 +1375,21 @@ ALTER TABLE ONLY public.deployments FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.deployments OWNER TO agent_monitor_owner;
 
+CREATE TABLE public.drills (
+    tenant_id uuid NOT NULL,
+    id uuid NOT NULL,
+    group_id uuid NOT NULL,
+    channel text NOT NULL,
+    target text NOT NULL,
+    started_at timestamp with time zone DEFAULT now() NOT NULL,
+    delivered_at timestamp with time zone,
+    late_at timestamp with time zone
+);
+
+ALTER TABLE ONLY public.drills FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.drills OWNER TO agent_monitor_owner;
+
 CREATE TABLE public.error_groups (
     tenant_id uuid NOT NULL,
     fingerprint text NOT NULL,
@@ -2214,6 +2229,9 @@ ALTER TABLE ONLY public.contact_methods
 ALTER TABLE ONLY public.deployments
     ADD CONSTRAINT deployments_pkey PRIMARY KEY (tenant_id, id);
 
+ALTER TABLE ONLY public.drills
+    ADD CONSTRAINT drills_pkey PRIMARY KEY (tenant_id, id);
+
 ALTER TABLE ONLY public.error_groups
     ADD CONSTRAINT error_groups_pkey PRIMARY KEY (tenant_id, fingerprint);
 
@@ -2446,6 +2464,8 @@ CREATE UNIQUE INDEX deployments_seen_key ON public.deployments USING btree (tena
 CREATE INDEX deployments_tenant_id_agent_id_version_environment_idx ON public.deployments USING btree (tenant_id, agent_id, version, environment);
 
 CREATE INDEX deployments_tenant_id_at_id_idx ON public.deployments USING btree (tenant_id, at, id);
+
+CREATE INDEX drills_tenant_id_started_at_idx ON public.drills USING btree (tenant_id, started_at);
 
 CREATE INDEX error_groups_tenant_id_last_seen_at_idx ON public.error_groups USING btree (tenant_id, last_seen_at);
 
@@ -2752,6 +2772,9 @@ ALTER TABLE ONLY public.deployments
 ALTER TABLE ONLY public.deployments
     ADD CONSTRAINT deployments_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.drills
+    ADD CONSTRAINT drills_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.error_groups
     ADD CONSTRAINT error_groups_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
 
@@ -2920,6 +2943,8 @@ CREATE POLICY alerter ON public.contact_methods TO agent_monitor_alerter USING (
 
 CREATE POLICY alerter ON public.deployments TO agent_monitor_alerter USING (true) WITH CHECK (true);
 
+CREATE POLICY alerter ON public.drills TO agent_monitor_alerter USING (true) WITH CHECK (true);
+
 CREATE POLICY alerter ON public.error_groups TO agent_monitor_alerter USING (true) WITH CHECK (true);
 
 CREATE POLICY alerter ON public.error_occurrences TO agent_monitor_alerter USING (true) WITH CHECK (true);
@@ -3024,6 +3049,8 @@ CREATE POLICY doorman ON public.api_keys FOR SELECT TO agent_monitor_doorman USI
 
 CREATE POLICY doorman ON public.tenants FOR SELECT TO agent_monitor_doorman USING (true);
 
+ALTER TABLE public.drills ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.error_groups ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.error_occurrences ENABLE ROW LEVEL SECURITY;
@@ -3099,6 +3126,8 @@ CREATE POLICY owner ON public.channels TO agent_monitor_owner USING (true) WITH 
 CREATE POLICY owner ON public.contact_methods TO agent_monitor_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner ON public.deployments TO agent_monitor_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY owner ON public.drills TO agent_monitor_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner ON public.error_groups TO agent_monitor_owner USING (true) WITH CHECK (true);
 
@@ -3283,6 +3312,8 @@ CREATE POLICY tenant ON public.channels TO agent_monitor_app USING ((tenant_id =
 CREATE POLICY tenant ON public.contact_methods TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
 CREATE POLICY tenant ON public.deployments TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
+
+CREATE POLICY tenant ON public.drills TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
 CREATE POLICY tenant ON public.error_groups TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
@@ -3553,6 +3584,9 @@ GRANT SELECT ON TABLE public.contact_methods TO agent_monitor_alerter;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.deployments TO agent_monitor_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.deployments TO agent_monitor_alerter;
+
+GRANT SELECT ON TABLE public.drills TO agent_monitor_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.drills TO agent_monitor_alerter;
 
 GRANT SELECT,UPDATE ON TABLE public.error_groups TO agent_monitor_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.error_groups TO agent_monitor_alerter;

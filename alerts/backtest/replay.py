@@ -1,7 +1,8 @@
 """The alerter's machine over tracks: judge, step, decide, group, where anything can happen. Pure."""
 
+import bisect
 import heapq
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
@@ -9,26 +10,26 @@ from uuid import UUID
 import numpy as np
 
 from alerts.audience import changes
+from alerts.backtest.mutes import Mutes
+from alerts.backtest.outbox import Box, Sent
 from alerts.backtest.tracks import Grid, Int, Tracks, full_at
 from alerts.core.condition import Leaf
 from alerts.core.due import next_due
-from alerts.core.grouping import group
+from alerts.core.flapping import CALM
 from alerts.core.labels import Labels, make_labels
 from alerts.core.reading import Reading, Readings
 from alerts.core.rule import Rule
 from alerts.core.state import AlertState
-from alerts.core.vocabulary import Phase, Reason
+from alerts.core.vocabulary import Phase
 from alerts.directory import Directory
 from alerts.episode import Episode, StateRow
-from alerts.heard import Told
-from alerts.outbox import Telling
 from alerts.rules import LoadedRule
+from alerts.settings_bodies import AlertSettings
 from alerts.targets import DueTarget
 from alerts.transition import Plan, judge_target, plan_outcome
-from monitor.ids import uuid7
 
-Alerts = tuple[tuple[str, Labels], ...]
-"""The agent and labels of each alert that a message is about."""
+_NO_LANE = -1
+"""Something that was held back is due, whatever the lanes do."""
 
 _OPEN = (Phase.FIRING, Phase.RECOVERING)
 
@@ -41,17 +42,6 @@ class Subject:
     rule: LoadedRule
     agent: str
     tracks: Tracks
-
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """One message."""
-
-    at: datetime
-    channel: str
-    target: str
-    reason: Reason
-    alerts: Alerts
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +84,13 @@ def replay(
     directory: Directory,
     grid: Grid,
     *,
+    mutes: Mutes | None = None,
+    settings: AlertSettings | None = None,
     go_on: Callable[[int], bool] = lambda judged: True,
 ) -> Replay:
-    """Run the machine over the grid. `go_on` is asked now and then, with how often was judged; False stops it."""
-    return _Machine([_lane(subject, grid) for subject in subjects], directory, grid).run(go_on)
+    """Run the machine over the grid, for subjects of one tenant. `mutes`: what withholds messages; `settings`: how the
+    tenant wants to be told. `go_on` is asked now and then, with how often was judged; False stops it."""
+    return _Machine([_lane(one, grid) for one in subjects], directory, grid, mutes, settings).run(go_on)
 
 
 def _lane(subject: Subject, grid: Grid) -> _Lane:
@@ -121,12 +114,22 @@ def _stride(subject: Subject, grid: Grid) -> int:
 
 
 class _Machine:
-    def __init__(self, lanes: list[_Lane], directory: Directory, grid: Grid) -> None:
+    def __init__(
+        self,
+        lanes: list[_Lane],
+        directory: Directory,
+        grid: Grid,
+        mutes: Mutes | None,
+        settings: AlertSettings | None,
+    ) -> None:
         self._lanes = lanes
         self._directory = directory
         self._grid = grid
-        self._open: dict[UUID, Episode] = {}
-        self._groups: dict[UUID, Alerts] = {}
+        self._tenant = lanes[0].subject.target.key.tenant_id if lanes else UUID(int=0)
+        self._mutes = mutes or Mutes(self._tenant)
+        self._turns = [grid.first_from(at) for at in self._mutes.turns]
+        self._episodes: dict[UUID, Episode] = {}
+        self._box = Box(directory, settings, self._named)
         self._names = {lane.subject.target.key.agent_id: lane.subject.agent for lane in lanes}
         self._done = Replay(until=grid.at(max(0, grid.count - 1)))
 
@@ -134,12 +137,15 @@ class _Machine:
         waiting = [(0, number) for number in range(len(self._lanes))]
         while waiting and waiting[0][0] < self._grid.count:
             tick = waiting[0][0]
-            numbers = []
+            numbers = set()
             while waiting and waiting[0][0] == tick:
-                numbers.append(heapq.heappop(waiting)[1])
-            self._pass(tick, [self._lanes[number] for number in numbers])
-            for number in numbers:
+                numbers.add(heapq.heappop(waiting)[1])
+            lanes = sorted(numbers - {_NO_LANE})
+            self._pass(tick, [self._lanes[number] for number in lanes])
+            for number in lanes:
                 heapq.heappush(waiting, (self._next(tick, self._lanes[number]), number))
+            if self._box.due_at is not None:
+                heapq.heappush(waiting, (max(tick + 1, self._grid.first_from(self._box.due_at)), _NO_LANE))
             if not go_on(self._done.judged):
                 self._done.complete, self._done.until = False, self._grid.at(tick)
                 break
@@ -151,6 +157,7 @@ class _Machine:
     def _pass(self, tick: int, lanes: Sequence[_Lane]) -> None:
         """One tick of the alerter, for those lanes that it would look at or that may change."""
         now, plan = self._grid.at(tick), Plan()
+        muting = self._mutes.at(now)
         for lane in lanes:
             subject = lane.subject
             outcome = judge_target(
@@ -164,35 +171,19 @@ class _Machine:
             )
             for change in outcome.changes:
                 if change.episode is not None:
-                    self._open[change.episode.id] = change.episode
+                    self._episodes[change.episode.id] = change.episode
                     self._done.episodes.append(change.episode)
-            plan_outcome(outcome, self._open, {}, self._directory, plan, now=now)
+            plan_outcome(outcome, self._episodes, {}, self._directory, plan, now=now, muting=muting)
             lane.states = {change.row.labels: change.row for change in outcome.changes}
             lane.judged_at = tick
         self._done.judged += len(lanes)
         self._done.withheld += [
             Withheld(now, event.alert_id, event.details["by"]) for event in plan.events if event.kind == "withheld"
         ]
-        self._tell(plan.tellings, now)
-        for episode in plan.updated:
-            if not episode.open:
-                self._open.pop(episode.id, None)
-
-    def _tell(self, tellings: Iterable[Telling], now: datetime) -> None:
-        for each in group(telling.notice for telling in tellings):
-            group_id = each.group_id or uuid7(now)
-            for notice in each.notices:
-                episode = self._open[notice.alert_id]
-                told = Told(notice.tenant_id, notice.target, now, notice.reason, group_id)
-                episode.told = (*(one for one in episode.told if one.key != told.key), told)
-            if each.group_id is None:
-                self._groups[group_id] = tuple(sorted(self._named(notice.alert_id) for notice in each.notices))
-            reasons, target = {notice.reason for notice in each.notices}, each.target
-            reason = next(one for one in Reason if one in reasons)
-            self._done.sent.append(Sent(now, str(target.kind), target.address, reason, self._groups[group_id]))
+        self._done.sent += self._box.step(plan.tellings, self._episodes, tenant_id=self._tenant, now=now)
 
     def _named(self, alert_id: UUID) -> tuple[str, Labels]:
-        episode = self._open[alert_id]
+        episode = self._episodes[alert_id]
         name = self._names[episode.agent_id] if episode.agent_id else ""
         return name, make_labels(episode.labels)
 
@@ -226,12 +217,15 @@ class _Machine:
         rule, now = _rule(lane.subject), self._grid.at(tick)
         times: list[datetime] = []
         for row in lane.states.values():
-            episode = self._open.get(row.alert_id) if row.alert_id else None
+            episode = self._episodes.get(row.alert_id) if row.alert_id else None
             if episode is None:
                 continue
             times += [one.at + rule.repeat for one in episode.told]
             times += changes(self._directory, rule, episode, now=now)
-        return [self._grid.first_from(at) for at in times if at > now]
+            if row.state.flaps.hold(now) and row.state.flaps.changed_at is not None:
+                times.append(row.state.flaps.changed_at + CALM)
+        turn = bisect.bisect_right(self._turns, tick)
+        return [self._grid.first_from(at) for at in times if at > now] + self._turns[turn : turn + 1]
 
 
 def readings_at(tracks: Tracks, now: datetime) -> Readings:

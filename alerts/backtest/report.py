@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
-from alerts.backtest.replay import Replay, Sent
+from alerts.backtest.outbox import Sent
+from alerts.backtest.replay import Replay
 from alerts.core.vocabulary import Reason
 from alerts.core.wording import duration, moment
 from alerts.episode import Episode

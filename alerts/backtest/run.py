@@ -13,15 +13,18 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from alerts.backtest.mutes import read_mutes
 from alerts.backtest.read import History, read_history, tracks_of
-from alerts.backtest.replay import Replay, Subject, replay
+from alerts.backtest.replay import Subject, replay
 from alerts.backtest.report import Report, report
 from alerts.backtest.tracks import Grid
 from alerts.core.condition import MetricLeaf, leaves
 from alerts.core.judge import judge
 from alerts.core.rule import Rule
-from alerts.directory import Directory, read_directory
+from alerts.directory import read_directory
+from alerts.muting import Known
 from alerts.rules import LoadedRule
+from alerts.settings import read_settings
 from alerts.sources import Sources
 from alerts.sources.base import Fault
 from alerts.targets import DueTarget, TargetKey
@@ -37,7 +40,7 @@ NO_RULE = UUID(int=0)
 
 # As targets.py resolves a rule.
 _AGENTS = text("""
-    SELECT a.id, a.external_id, a.created_at FROM agents a
+    SELECT a.id, a.external_id, a.created_at, a.agent_type, a.status = 'maintenance' AS resting FROM agents a
     WHERE a.tenant_id = :tenant_id AND a.deleted_at IS NULL AND a.retired_at IS NULL AND a.status <> 'archived'
       AND (CAST(:agent_id AS uuid) IS NULL OR a.id = :agent_id)
       AND (CAST(:agent_type AS text) IS NULL OR a.agent_type = :agent_type)
@@ -76,6 +79,9 @@ async def backtest(db: Database, series: SeriesStore, asked: Question) -> Report
     async with db.tenant(asked.tenant_id) as connection:
         agents = await _agents(connection, asked)
         directory = await read_directory(connection, [asked.tenant_id], now=asked.start)
+        known = {(asked.tenant_id, row.id): Known(row.external_id, row.agent_type, row.resting) for row in agents}
+        mutes = await read_mutes(connection, asked.tenant_id, known, start=asked.start, end=asked.end)
+        settings = (await read_settings(connection, [asked.tenant_id])).get(asked.tenant_id)
     found = leaves(asked.rule.condition)
     history = await read_history(
         db,
@@ -89,7 +95,9 @@ async def backtest(db: Database, series: SeriesStore, asked: Question) -> Report
     )
     subjects = [_subject(asked, row, history) for row in agents]
     # Off the loop: others are served meanwhile.
-    done = await asyncio.to_thread(replay_for, subjects, directory, asked.grid, seconds=asked.seconds)
+    done = await asyncio.to_thread(
+        replay, subjects, directory, asked.grid, mutes=mutes, settings=settings, go_on=_within(asked.seconds)
+    )
     names = {row.id: row.external_id for row in agents}
     return report(
         done, since=asked.start, zone=asked.zone, names=names, differs=(*history.differs, *_known(asked, len(agents)))
@@ -120,11 +128,6 @@ def readable(doing: str) -> Iterator[Fault]:
         yield fault
     except Unavailable as error:
         fault.error = error
-
-
-def replay_for(subjects: list[Subject], directory: Directory, grid: Grid, *, seconds: float) -> Replay:
-    """Replay for so long at most."""
-    return replay(subjects, directory, grid, go_on=_within(seconds))
 
 
 def _within(seconds: float) -> Callable[[int], bool]:

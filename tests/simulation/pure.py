@@ -17,11 +17,13 @@ from alerts.backtest.windows import MetricTrack
 from alerts.core.backoff import retry_at
 from alerts.core.condition import HeartbeatLeaf, Leaf, MetricLeaf, StatusLeaf
 from alerts.core.grouping import group
+from alerts.core.labels import Labels
 from alerts.core.muting import Muting, Scope
 from alerts.core.policy import Withheld
-from alerts.core.reading import Reading
+from alerts.core.reading import Reading, Readings
 from alerts.core.rule import Rule, parse_rule
 from alerts.core.targets import Target
+from alerts.core.terms import ExecutionStatus
 from alerts.core.vocabulary import ChannelKind, Reason
 from alerts.directory import Directory
 from alerts.episode import Episode, StateRow
@@ -44,6 +46,7 @@ _BODIES = (
         "keep_firing_for": "5m",
     },
 )
+_STATUS = StatusLeaf(ExecutionStatus.ERROR, 3)
 RULES = tuple(parse_rule(body | {"channels": {"email": OPS.address}}, tick=TICK) for body in _BODIES)
 
 
@@ -139,7 +142,8 @@ class Simulation:
             if watch.due_at is None or watch.due_at > now:
                 continue
             reading = watch.track.reading(now)
-            readings = {watch.leaf: None if not readable else {} if reading is None else {(): reading}}
+            known: dict[Labels, Reading] = {} if reading is None else {(): reading}
+            readings: Readings = {watch.leaf: known if readable else None}
             outcome = judge_target(
                 watch.target, watch.loaded, readings, watch.rows, now=now, interval=TICK, again=False
             )
@@ -219,18 +223,15 @@ def _watch(number: int, rule: Rule, life: Life) -> Watch:
     key = TargetKey(TENANT, UUID(int=number), UUID(int=number))
     leaf = rule.condition
     assert isinstance(leaf, StatusLeaf | HeartbeatLeaf | MetricLeaf)
-    track: Track
-    match leaf:
-        case StatusLeaf():
-            times = life.executions
-            track = status_track(leaf, times, ["error" if bad else "success" for bad in life.failed.tolist()])
-        case HeartbeatLeaf():
-            times = life.beats
-            beats = [Reading(count=3, last_at=from_microseconds(at)) for at in times.tolist()]
-            track = BeatTrack(leaf, times, tuple(beats))
-        case MetricLeaf():
-            times = life.points
-            track = MetricTrack(leaf, times, life.values, np.zeros(len(times), np.int64), np.zeros(1, np.bool_))
+    times = life.executions
+    track: Track = status_track(_STATUS, times, ["error" if bad else "success" for bad in life.failed.tolist()])
+    if isinstance(leaf, HeartbeatLeaf):
+        times = life.beats
+        beats = [Reading(count=3, last_at=from_microseconds(at)) for at in times.tolist()]
+        track = BeatTrack(leaf, times, tuple(beats))
+    elif isinstance(leaf, MetricLeaf):
+        times = life.points
+        track = MetricTrack(leaf, times, life.values, np.zeros(len(times), np.int64), np.zeros(1, np.bool_))
     loaded = LoadedRule((TENANT, key.config_id), 1, f"rule {number}", rule, (leaf,))
     news = [from_microseconds(at) for at in times.tolist()]
     return Watch(rule, life, DueTarget(key, 1, START, START), loaded, leaf, track, news)

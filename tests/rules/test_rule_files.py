@@ -1,0 +1,123 @@
+"""Rules as YAML: what is refused, the tests that they carry, and the way into a tenant and out again."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+import pytest
+
+from alerts.rule_files import read_file
+from alerts.rule_tests import run_tests
+from monitor.db import Database
+from monitor.embedded import EmbeddedPostgres
+from monitor.errors import InvalidInput
+from tests.conftest import urls
+from tests.factories import make_tenant
+from tests.stage import MAIN, ROOT, VARIABLES
+
+FILE = """
+rules:
+  - name: Slow answers
+    selector: {agent_type: coder}
+    conditions: {metric: latency_ms, reduce: p95, window: 5m, op: ">", threshold: 2000, by: [model]}
+    for: 2m
+    channels: {email: ops@example.com}
+    severity: critical
+  - name: Akira fails
+    agent: akira-001
+    conditions: {status: error, consecutive_failures: 3}
+    repeat: 1h
+    channels: {channel: ops}
+tests:
+  - name: slow answers page once they have lasted
+    input:
+      - {agent: akira-001, metric: latency_ms, tags: {model: opus}, every: 1m, values: "100x5 2500x10 100x15"}
+    expect:
+      - {at: 6m, alerts: []}
+      - {at: 8m, alerts: [{rule: Slow answers, agent: akira-001, labels: {model: opus}}]}
+      - {at: 25m, alerts: []}
+    messages:
+      - {at: 430s, reason: FIRST, to: ops@example.com, agents: [akira-001]}
+      - {at: 1150s, reason: RESOLVED, to: ops@example.com}
+  - name: three failures in a row
+    input:
+      - {agent: akira-001, log: error, at: [5s, 15s, 25s], message: no}
+      - {agent: akira-001, log: success, at: 2h}
+    messages:
+      - {at: 30s, reason: FIRST, to: ops}
+      - {at: 3630s, reason: REPEAT, to: ops}
+      - {at: 7210s, reason: RESOLVED, to: ops}
+"""
+
+
+def test_the_tests_of_a_file_run_through_the_machine() -> None:
+    results = run_tests(read_file(FILE))
+    assert [(one.name, one.faults) for one in results] == [
+        ("slow answers page once they have lasted", ()),
+        ("three failures in a row", ()),
+    ]
+
+
+def test_a_test_that_fails_says_what_was_other_than_expected() -> None:
+    wrong = FILE.replace("at: 6m, alerts: []", "at: 10m, alerts: []").replace("at: 30s, reason", "at: 20s, reason")
+    first, second = run_tests(read_file(wrong))
+    assert first.faults == ("at 10m: 'Slow answers' for akira-001 (model=opus) fires and should not",)
+    assert second.faults == (
+        "at 20s: FIRST to ops should be sent and is not",
+        "at 30s: FIRST to ops about akira-001 is sent and should not be",
+    )
+
+
+@pytest.mark.parametrize(
+    ("changed", "to", "path"),
+    [
+        ("threshold: 2000", "threshold: high", "rules[0].conditions.threshold"),
+        ("severity: critical", "severity: loud", "rules[0].severity"),
+        ("name: Akira fails", "name: Slow answers", "rules[1].name"),
+        ("repeat: 1h", "repeats: 1h", "rules[1].repeats"),
+        ("2500x10", "2500*10", "tests[0].input[0].values"),
+        ("tests:", "test:", "test"),
+    ],
+)
+def test_a_fault_is_told_with_its_place(changed: str, to: str, path: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        run_tests(read_file(FILE.replace(changed, to)))
+    assert caught.value.path == path
+
+
+def test_yaml_makes_nothing_but_plain_values() -> None:
+    with pytest.raises(InvalidInput):
+        read_file("rules: !!python/object/apply:os.getcwd []")
+
+
+async def _run(env: dict[str, str], *words: str) -> tuple[int | None, list[str]]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", MAIN, *words, cwd=ROOT, env=env, stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    said, _ = await process.communicate()
+    return process.returncode, said.decode().splitlines()
+
+
+async def test_rules_go_into_a_tenant_and_out_again_without_a_difference(
+    postgres: EmbeddedPostgres, database_name: str, db: Database, tmp_path: Path
+) -> None:
+    env = {VARIABLES[role]: url for role, url in urls(postgres, database_name).items()}
+    tenant = await make_tenant(db)
+    file, out, again = (tmp_path / name for name in ("rules.yaml", "out.yaml", "again.yaml"))
+    file.write_text(FILE.replace("channels: {channel: ops}", "channels: {slack: '#ops'}"))
+    assert await _run(env, "rules", "check", str(file)) == (0, ["2 rules, 2 tests: all can be read"])
+    given = ("--tenant", tenant.slug)
+    assert await _run(env, "rules", "import", str(file), *given) == (0, ["2 made, 0 changed, 0 as they were"])
+    assert await _run(env, "rules", "export", str(out), *given) == (0, [f"2 rules written to {out}"])
+    assert await _run(env, "rules", "import", str(out), *given) == (0, ["0 made, 0 changed, 2 as they were"])
+    await _run(env, "rules", "export", str(again), *given)
+    assert again.read_text() == out.read_text()
+    out.write_text(out.read_text().replace("critical", "info"))
+    assert await _run(env, "rules", "import", str(out), *given) == (0, ["0 made, 1 changed, 1 as they were"])
+    code, said = await _run(env, "backtest", str(out), "--since", "1h", *given)
+    assert code == 0
+    assert any(line.startswith("Akira fails: over 1h") and "would have paged 0 times" in line for line in said)
+    code, said = await _run(env, "rules", "test", str(file))
+    assert code == 1
+    assert said[0] == "ok    slow answers page once they have lasted"
