@@ -199,7 +199,8 @@ class Assembler:
         await put_runs(
             connection, made.tenant_id, runs, trace_ids=trace_ids, within=within, totals=totals, received_at=now
         )
-        agents = {run.agent_id for one in runs for run in (*one.tasks, *one.tools)}
+        agents = {task.agent_id for one in runs for task in one.tasks}
+        agents |= {tool.agent_id for one in runs for tool in one.tools}
         await tell(connection, made.tenant_id, agents, Touch.RUN)
         return [
             errand
