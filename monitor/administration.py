@@ -81,7 +81,7 @@ async def seed(settings: Settings) -> list[str]:
     """Make what is missing of a first tenant; lines that say what there is."""
     async with compose.database(settings) as db:
         async with db.owner() as owner:
-            if await store.findtenant_of(owner, firsttime.SLUG) is not None:
+            if await store.find_tenant(owner, firsttime.SLUG) is not None:
                 return [f"the tenant {firsttime.SLUG!r} is there already"]
         tenant_id, _ = await firsttime.ensure_tenant(db, clock.now)
         key = await _new_key(db, tenant_id, "first key", (Scope.ADMIN,))
@@ -211,7 +211,7 @@ async def retain(settings: Settings, *, dry_run: bool) -> Plan:
 
 async def tenant_of(owner: AsyncConnection, slug: str) -> TenantRow:
     """By its slug. Raises NotFound."""
-    found = await store.findtenant_of(owner, slug)
+    found = await store.find_tenant(owner, slug)
     if found is None:
         raise NotFound(f"there is no tenant {slug!r}")
     return found
