@@ -72,14 +72,15 @@ class Directory:
     people: People = field(default_factory=dict)
     policies: Mapping[tuple[UUID, str], tuple[Escalation, ...]] = field(default_factory=dict)
     routes: Mapping[UUID, tuple[Route, ...]] = field(default_factory=dict)
-    _known: dict[Schedule, tuple[Address, ...]] = field(default_factory=dict, repr=False, compare=False)
+    # What was found out at `now`; not passed on to what is made of this by `replace`.
+    _known: dict[Schedule, tuple[Address, ...]] = field(default_factory=dict, init=False, repr=False, compare=False)
     _quiet: dict[UUID, Mapping[tuple[ChannelKind, str], datetime]] = field(
-        default_factory=dict, repr=False, compare=False
+        default_factory=dict, init=False, repr=False, compare=False
     )
 
     def at(self, now: datetime) -> "Directory":
         """The same at another time: others are on call, others have quiet hours."""
-        return self if now == self.now else replace(self, now=now, _known={}, _quiet={})
+        return self if now == self.now else replace(self, now=now)
 
     def addresses(self, tenant_id: UUID, channels: Channels) -> list[Address]:
         """Whom channels come to: where they name nobody, or a channel that is gone, the tenant's fallback."""
