@@ -21,6 +21,7 @@ from alerts.buttons import Buttons
 from alerts.core.wording import one_line
 from monitor.db import Database
 from monitor.errors import Gone, Unavailable
+from monitor.http.deps import Deps
 
 _log = structlog.get_logger(__name__)
 
@@ -42,6 +43,14 @@ class Socket:
         self._api_url = api_url
         self._holder = holder
         self._client: SocketModeClient | None = None
+
+    @classmethod
+    def of(cls, deps: Deps, holder: str) -> "Socket | None":
+        """With what routes are made with; None where no app token is set."""
+        token, buttons = deps.settings.slack_app_token, Buttons.of(deps)
+        if not token or buttons is None:
+            return None
+        return cls(deps.db, buttons, app_token=token, api_url=deps.settings.slack_api_url, holder=holder)
 
     async def run_once(self, now: datetime) -> bool:
         """Take or renew the lease, and see to the connection; returns whether this process listens."""

@@ -7,9 +7,9 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from random import SystemRandom
 from typing import Any, TypeVar
@@ -18,9 +18,7 @@ from urllib.parse import quote
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
-from alerts import system
-from alerts.buttons import Buttons
-from alerts.channels.base import open_channels
+from alerts.channels.base import Channels, open_channels
 from alerts.deliver import Deliverer
 from alerts.drill import Drills
 from alerts.evaluate import Evaluator
@@ -39,7 +37,6 @@ from monitor.http.outbound import Allowed
 from monitor.identity.keys import Authenticator
 from monitor.ingest import Ingest
 from monitor.ingest.assembler import Assembler
-from monitor.ingest.disk import DiskGuard
 from monitor.live import Live
 from monitor.schedules.runner import Runner
 from monitor.series.choice import store_of
@@ -161,20 +158,7 @@ async def alerting(deps: Deps, *, collector: Ingest | None = None) -> AsyncItera
         db, deps.series, holder=holder, interval=interval, public_url=settings.public_url, meters=meters
     )
     async with contextlib.AsyncExitStack() as stack:
-        channels = await stack.enter_async_context(
-            open_channels(
-                now=deps.clock,
-                smtp_url=settings.smtp_url,
-                mail_from=settings.mail_from,
-                slack_bot_token=settings.slack_bot_token,
-                slack_api_url=settings.slack_api_url,
-                webhook_secret=settings.webhook_secret,
-                public_url=settings.public_url,
-                allowed=Allowed.of(settings.webhook_allow),
-                secret_keys=settings.secret_keys,
-                slack_buttons=bool(settings.slack_app_token or settings.slack_signing_secret),
-            )
-        )
+        channels = await stack.enter_async_context(_channels(deps))
         deliverer = Deliverer(
             db,
             channels,
@@ -186,13 +170,15 @@ async def alerting(deps: Deps, *, collector: Ingest | None = None) -> AsyncItera
         )
         jobs = upkeep.jobs_of(deps)
         if collector is not None:
-            jobs.append(Job("disk", timedelta(seconds=5), _disk_watch(db, settings, collector.disk)))
+            jobs.append(Job("disk", timedelta(seconds=5), upkeep.disk_watch(deps, collector.disk)))
         ingest = await stack.enter_async_context(_taking_in(deps, collector))
         runner = await stack.enter_async_context(_calling(deps, ingest))
         jobs.append(Job("schedules", SCHEDULES_EVERY, runner.run_once))
         assembler = Assembler(db, ingest, clock=deps.clock, registry=deps.registry)
         jobs.append(Job("assembly", ASSEMBLY_EVERY, assembler.run_once))
-        await _hearing_slack(deps, holder, jobs, stack)
+        if (slack := Socket.of(deps, holder)) is not None:
+            stack.push_async_callback(slack.close)
+            jobs.append(Job("slack", EVERY, slack.run_once))
         jobs.append(Job("drills", DRILLS_EVERY, Drills(db, public_url=settings.public_url).run_once))
         ticked = _pulse(deps, jobs, stack)
         alerter = Alerter(
@@ -206,6 +192,24 @@ async def alerting(deps: Deps, *, collector: Ingest | None = None) -> AsyncItera
             await alerter.stop()
 
 
+def _channels(deps: Deps) -> contextlib.AbstractAsyncContextManager[Channels]:
+    """The ways to reach people."""
+    settings = deps.settings
+    return open_channels(
+        now=deps.clock,
+        smtp_url=settings.smtp_url,
+        mail_from=settings.mail_from,
+        slack_bot_token=settings.slack_bot_token,
+        slack_api_url=settings.slack_api_url,
+        webhook_secret=settings.webhook_secret,
+        pagerduty_url=settings.pagerduty_url,
+        public_url=settings.public_url,
+        allowed=Allowed.of(settings.webhook_allow),
+        secret_keys=settings.secret_keys,
+        slack_buttons=bool(settings.slack_app_token or settings.slack_signing_secret),
+    )
+
+
 def _pulse(deps: Deps, jobs: list[Job], stack: contextlib.AsyncExitStack) -> Callable[[], None] | None:
     """Add the heartbeat to another monitor, where one is named; what is to be called after every good pass."""
     settings = deps.settings
@@ -216,16 +220,6 @@ def _pulse(deps: Deps, jobs: list[Job], stack: contextlib.AsyncExitStack) -> Cal
     stack.push_async_callback(pulse.close)
     jobs.append(Job("heartbeat", timedelta(seconds=settings.outbound_heartbeat_interval), pulse.run_once))
     return pulse.ticked
-
-
-async def _hearing_slack(deps: Deps, holder: str, jobs: list[Job], stack: contextlib.AsyncExitStack) -> None:
-    """Add the job that hears Slack's buttons by Socket Mode, where an app token is set."""
-    token, buttons = deps.settings.slack_app_token, Buttons.of(deps)
-    if not token or buttons is None:
-        return
-    heard = Socket(deps.db, buttons, app_token=token, api_url=deps.settings.slack_api_url, holder=holder)
-    stack.push_async_callback(heard.close)
-    jobs.append(Job("slack", EVERY, heard.run_once))
 
 
 @contextlib.asynccontextmanager
@@ -261,21 +255,6 @@ async def _calling(deps: Deps, ingest: Ingest) -> AsyncIterator[Runner]:
         yield runner
     finally:
         await runner.close()
-
-
-def _disk_watch(db: Database, settings: Settings, disk: DiskGuard) -> Callable[[datetime], Awaitable[None]]:
-    """Page when the disk is nearly full, and when it has room again; says nothing while nothing changes."""
-    said = True  # a full disk at the last stop may have left an alert open
-
-    async def look(now: datetime) -> None:
-        nonlocal said
-        if disk.free is None or (disk.ok and not said):
-            return
-        url = settings.public_url
-        await system.report_disk(db, active=not disk.ok, free_bytes=disk.free, now=now, public_url=url)
-        said = not disk.ok
-
-    return look
 
 
 async def alert_until_stopped(settings: Settings, *, host: str, port: int | None) -> None:

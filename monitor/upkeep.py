@@ -1,14 +1,16 @@
 """The jobs that keep the tables in shape, beside judging and sending: what every alerter runs."""
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
 from alerts import bounces, gaps, packing, received
 from alerts.history import HistoryWatch
 from alerts.scheduler import Job
-from alerts.system import tell_waiting
+from alerts.system import report_disk, tell_waiting
 from monitor import partitions, sweep
 from monitor.agents import counters
 from monitor.http.deps import Deps
+from monitor.ingest.disk import DiskGuard
 from monitor.runs import news
 from monitor.series.influx import InfluxSeriesStore
 from monitor.series.retention import retention_of
@@ -99,3 +101,18 @@ def _alerting(deps: Deps) -> list[Job]:
         Job("on call", GAPS_EVERY, watch_rotations),
         Job("packs", PACKS_EVERY, renew_packs),
     ]
+
+
+def disk_watch(deps: Deps, disk: DiskGuard) -> Callable[[datetime], Awaitable[None]]:
+    """Page when the disk is nearly full, and when it has room again; says nothing while nothing changes."""
+    said = True  # a full disk at the last stop may have left an alert open
+
+    async def look(now: datetime) -> None:
+        nonlocal said
+        if disk.free is None or (disk.ok and not said):
+            return
+        url = deps.settings.public_url
+        await report_disk(deps.db, active=not disk.ok, free_bytes=disk.free, now=now, public_url=url)
+        said = not disk.ok
+
+    return look

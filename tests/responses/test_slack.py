@@ -52,7 +52,8 @@ async def test_the_button_resolve_closes_and_what_has_ended_is_told_to_who_press
     await s.t.deliver("11s")
     alert = await s.alert()
     assert (alert["status"], alert["reason"], alert["details"]["closed_by"]) == ("resolved", "resolved by hand", ALICE)
-    assert f"(closed by hand, {ALICE})" in str(s.slack.calls[-1][1]["blocks"])
+    edit = [body for method, body in s.slack.calls if method == "chat.update"][-1]
+    assert f"(closed by hand, {ALICE})" in str(edit["blocks"])
     s.t.clock.advance(1)
     assert (await s.press(s.pressed(acknowledge))).status_code == 200
     method, said = s.slack.calls[-1]
