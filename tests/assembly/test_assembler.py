@@ -18,6 +18,7 @@ from monitor.runs import assembly
 from monitor.runs.assembly import Assembled
 from monitor.runs.steps import Step
 from monitor.runs.tree import Trace
+from monitor.signals import Touch
 from tests.assembly import corpus
 from tests.assembly.chain import RUNS, Chain
 from tests.assembly.corpus import GENAI, Teller
@@ -69,6 +70,23 @@ async def test_a_trace_that_cannot_be_assembled_stops_no_other(chain: Chain, mon
     assert await chain.assemble() == 1
     assert len(await chain.rows("SELECT * FROM tasks")) == 4
     assert await chain.rows("SELECT * FROM touched_traces") == []
+
+
+async def test_rules_are_told_of_the_runs_and_the_spending_that_traces_come_to(chain: Chain) -> None:
+    await chain.keep(told(chain, 1))
+    # What came in tells of itself; from here on it is what assembly makes of it.
+    taken = await chain.rows("SELECT DISTINCT unnest(kinds) AS kind FROM touched")
+    assert int(Touch.SPENDING) not in {row["kind"] for row in taken}
+    before = (await chain.rows("SELECT coalesce(max(id), 0) AS id FROM touched"))[0]["id"]
+    await chain.assemble()
+    told_of = "SELECT unnest(agent_ids) AS agent_id, unnest(kinds) AS kind FROM touched WHERE id > :before"
+    news = {(row["agent_id"], row["kind"]) for row in await chain.rows(told_of, before=before)}
+    tasks = {row["agent_id"] for row in await chain.rows("SELECT agent_id FROM tasks")}
+    calls = {row["agent_id"] for row in await chain.rows("SELECT agent_id FROM model_calls")}
+    assert tasks
+    assert calls
+    assert {(agent, int(Touch.RUN)) for agent in tasks} <= news
+    assert {(agent, int(Touch.SPENDING)) for agent in calls} <= news
 
 
 async def test_a_row_that_the_database_refuses_puts_its_trace_aside(
