@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from alerts.rule_files import read_file
+from alerts.rule_files import Imported, read_file
 from alerts.rule_tests import run_tests
+from monitor import rules_admin
 from monitor.db import Database
 from monitor.embedded import EmbeddedPostgres
 from monitor.errors import InvalidInput
+from monitor.settings import load
 from tests.conftest import urls
 from tests.factories import make_tenant
 from tests.stage import MAIN, ROOT, VARIABLES
@@ -90,34 +92,31 @@ def test_yaml_makes_nothing_but_plain_values() -> None:
         read_file("rules: !!python/object/apply:os.getcwd []")
 
 
-async def _run(env: dict[str, str], *words: str) -> tuple[int | None, list[str]]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", MAIN, *words, cwd=ROOT, env=env, stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )  # fmt: skip
-    said, _ = await process.communicate()
-    return process.returncode, said.decode().splitlines()
-
-
 async def test_rules_go_into_a_tenant_and_out_again_without_a_difference(
-    postgres: EmbeddedPostgres, database_name: str, db: Database, tmp_path: Path
+    postgres: EmbeddedPostgres, database_name: str, db: Database
 ) -> None:
-    env = {VARIABLES[role]: url for role, url in urls(postgres, database_name).items()}
-    tenant = await make_tenant(db)
-    file, out, again = (tmp_path / name for name in ("rules.yaml", "out.yaml", "again.yaml"))
-    file.write_text(FILE.replace("channels: {channel: ops}", "channels: {slack: '#ops'}"))
-    assert await _run(env, "rules", "check", str(file)) == (0, ["2 rules, 2 tests: all can be read"])
-    given = ("--tenant", tenant.slug)
-    assert await _run(env, "rules", "import", str(file), *given) == (0, ["2 made, 0 changed, 0 as they were"])
-    assert await _run(env, "rules", "export", str(out), *given) == (0, [f"2 rules written to {out}"])
-    assert await _run(env, "rules", "import", str(out), *given) == (0, ["0 made, 0 changed, 2 as they were"])
-    await _run(env, "rules", "export", str(again), *given)
-    assert again.read_text() == out.read_text()
-    out.write_text(out.read_text().replace("critical", "info"))
-    assert await _run(env, "rules", "import", str(out), *given) == (0, ["0 made, 1 changed, 1 as they were"])
-    code, said = await _run(env, "backtest", str(out), "--since", "1h", *given)
-    assert code == 0
+    settings = load({VARIABLES[role]: url for role, url in urls(postgres, database_name).items()})
+    slug = (await make_tenant(db)).slug
+    document = FILE.replace("channels: {channel: ops}", "channels: {slack: '#ops'}")
+    assert await rules_admin.bring_in(settings, slug, document) == Imported(created=2)
+    out, count = await rules_admin.export(settings, slug)
+    assert count == 2
+    assert await rules_admin.bring_in(settings, slug, out) == Imported(same=2)
+    assert await rules_admin.export(settings, slug) == (out, 2)
+    changed = out.replace("critical", "info")
+    assert await rules_admin.bring_in(settings, slug, changed) == Imported(changed=1, same=1)
+    asked = rules_admin.Asked(tenant=slug, document=changed, rule=None, since="1h", time_zone="UTC")
+    said = await rules_admin.look_back(settings, asked)
     assert any(line.startswith("Akira fails: over 1h") and "would have paged 0 times" in line for line in said)
-    code, said = await _run(env, "rules", "test", str(file))
-    assert code == 1
-    assert said[0] == "ok    slow answers page once they have lasted"
+
+
+async def test_a_test_that_fails_makes_the_command_fail(tmp_path: Path) -> None:
+    file = tmp_path / "rules.yaml"
+    file.write_text(FILE.replace("at: 30s, reason", "at: 20s, reason"))
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", MAIN, "rules", "test", str(file), cwd=ROOT, stdout=asyncio.subprocess.PIPE
+    )
+    said, _ = await process.communicate()
+    lines = said.decode().splitlines()
+    assert (process.returncode, lines[0]) == (1, "ok    slow answers page once they have lasted")
+    assert lines[1] == "FAIL  three failures in a row"
