@@ -44,7 +44,9 @@ _SAVE = text("""
         AS u (tenant_id, channel, target, state, due_at, secret)
     WHERE p.tenant_id = u.tenant_id AND p.channel = u.channel AND p.target = u.target
 """)
-_ENDED = text("SELECT id FROM alerts WHERE id = ANY (:ids) AND resolved_at IS NOT NULL")
+_ENDED = text("""
+    SELECT id FROM alerts WHERE tenant_id = ANY (:tenants) AND id = ANY (:ids) AND resolved_at IS NOT NULL
+""")
 
 Key = tuple[UUID, ChannelKind, str]
 """A target of a tenant, whatever its secret."""
@@ -98,7 +100,7 @@ async def step_paces(
     directory = Directory()
     if any(one.digest for one in settings.values()):
         directory = await read_directory(connection, settings, now=now)
-    ended = await _ended(connection, rows.values())
+    ended = await _ended(connection, rows)
     going: list[Addressed] = []
     held: list[Held] = []
     changed: dict[Key, tuple[_Row, Pace]] = {}
@@ -176,11 +178,13 @@ async def _lock(
     return rows
 
 
-async def _ended(connection: AsyncConnection, rows: Iterable[_Row]) -> frozenset[UUID]:
-    waiting = sorted({alert_id for row in rows for alert_id in row.before.waiting})
+async def _ended(connection: AsyncConnection, rows: Mapping[Key, _Row]) -> frozenset[UUID]:
+    """Of the alerts that groups have to tell for the first time, those that are over: all of the group's own tenant."""
+    waiting = {(key[0], alert_id) for key, row in rows.items() for alert_id in row.before.waiting}
     if not waiting:
         return frozenset()
-    return frozenset((await connection.execute(_ENDED, {"ids": waiting})).scalars())
+    given = {"tenants": sorted({one for one, _ in waiting}), "ids": sorted({one for _, one in waiting})}
+    return frozenset((await connection.execute(_ENDED, given)).scalars())
 
 
 async def _save(connection: AsyncConnection, changed: Mapping[Key, tuple[_Row, Pace]]) -> None:
