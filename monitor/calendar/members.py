@@ -29,7 +29,7 @@ class People:
         found = []
         for index, name in enumerate(named):
             if name.lower() not in by_name:
-                raise InvalidInput(f"there is no active member {name!r}", path=f"{path}[{index}]")
+                raise InvalidInput("there is no such active member", path=f"{path}[{index}]")
             found.append(by_name[name.lower()])
         return tuple(found)
 
