@@ -74,7 +74,8 @@ def leaked(answer: httpx.Response, owner: Furnished, sent: dict[str, Any]) -> li
     """What in an answer belongs to somebody and was not in the request itself."""
     address = answer.request.url
     said = {*unquote(address.path).split("/"), *(value for _, value in address.params.multi_items())}
-    said |= {str(value) for value in sent.get("json", {}).values()}
+    body = sent.get("json", {})
+    said |= {str(value) for one in (body if isinstance(body, list) else [body]) for value in one.values()}
     text = answer.text + json.dumps(dict(answer.headers))
     # Their word stands in all they have. What the request itself says, as "walnut-agent", may be said back.
     for own in said:
