@@ -10,6 +10,11 @@ _DAY = timedelta(days=1)
 
 def alerting(word: str, ids: Mapping[str, UUID], user_id: UUID, now: datetime) -> dict[str, dict[str, Any]]:
     """A row for every table of alerting, with the word in each."""
+    return _rules(word, ids, now) | _wishes(word, ids, user_id, now) | _messages(word, ids, now)
+
+
+def _rules(word: str, ids: Mapping[str, UUID], now: datetime) -> dict[str, dict[str, Any]]:
+    """Rules and what came of them."""
     said = {"rule_id": str(ids["rule"]), "rule": word}
     heard = {
         "channel": "email", "target": f"{word}@example.com", "group_id": str(ids["group"]),
@@ -38,7 +43,12 @@ def alerting(word: str, ids: Mapping[str, UUID], user_id: UUID, now: datetime) -
         "alert_events": {
             "id": ids["event"], "alert_id": ids["alert"], "kind": "fired", "actor": word, "details": heard,
         },
-        "used_tokens": {"digest": f"{word}-token".encode(), "expires_at": now},
+    }  # fmt: skip
+
+
+def _wishes(word: str, ids: Mapping[str, UUID], user_id: UUID, now: datetime) -> dict[str, dict[str, Any]]:
+    """Whom to tell, and what not."""
+    return {
         "channels": {"id": ids["channel"], "name": f"{word}-channel", "kind": "email", "target": f"{word}@example.com"},
         "alert_settings": {"settings": {"group": {"by": [f"{word}-label"]}}},
         "rule_packs": {
@@ -61,6 +71,13 @@ def alerting(word: str, ids: Mapping[str, UUID], user_id: UUID, now: datetime) -
         },
         "contact_methods": {"user_id": user_id, "position": 0, "kind": "slack", "target": f"#{word}"},
         "escalations": {"id": ids["escalation"], "name": f"{word}-policy", "steps": []},
+    }  # fmt: skip
+
+
+def _messages(word: str, ids: Mapping[str, UUID], now: datetime) -> dict[str, dict[str, Any]]:
+    """What was said, and what others said."""
+    return {
+        "used_tokens": {"digest": f"{word}-token".encode(), "expires_at": now},
         "outages": {"what": word, "began_at": now, "ended_at": now},
         "received_alerts": {
             "fingerprint": word, "labels": {word: word}, "starts_at": now, "ends_at": now + _DAY, "due_at": now + _DAY,
