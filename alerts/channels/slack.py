@@ -162,21 +162,22 @@ class SlackChannel:
 
 
 async def _edit(client: AsyncWebClient, where: Mapping[str, str], message: Message, ask: Ask | None) -> bool:
-    """Edit the group's message, and say what has changed in its thread: its history. False: the message is gone."""
+    """Edit the group's message, and reply to it where an edit alone would ring nobody. False: it is gone."""
     try:
         await _write(client, "chat.update", where, message, ask)
     except SlackApiError as error:
         if _code(error) in _CANNOT_EDIT:
             return False
         raise
-    reply = {
-        "channel": where["channel"],
-        "thread_ts": where["ts"],
-        "text": f"*{escape(title(message), 1000)}*\n{escape(one_line(message.why, 500), 2000)}",
-        # Repeats, responses and ends are for those who follow the thread; what fires anew is for the whole channel.
-        "reply_broadcast": message.reason in (Reason.FIRST, Reason.ESCALATED),
-    }
-    await client.api_call("chat.postMessage", json=reply)
+    if message.reason in (Reason.FIRST, Reason.REPEAT, Reason.ESCALATED, Reason.RESPONDED):
+        reply = {
+            "channel": where["channel"],
+            "thread_ts": where["ts"],
+            "text": f"*{escape(title(message), 1000)}*\n{escape(one_line(message.why, 500), 2000)}",
+            # A repeat reminds those who follow the thread, who responded is for them; news is for the whole channel.
+            "reply_broadcast": message.reason in (Reason.FIRST, Reason.ESCALATED),
+        }
+        await client.api_call("chat.postMessage", json=reply)
     return True
 
 

@@ -20,14 +20,11 @@ async def send(channels: Channels, given: Message, previous: Reference | None = 
     return await channels[ChannelKind.SLACK].send(to, given, previous)
 
 
-async def test_one_message_that_resolving_edits_with_its_history_in_the_thread(channels: Channels, slack: Stub) -> None:
+async def test_one_message_that_resolving_edits(channels: Channels, slack: Stub) -> None:
     posted = await send(channels, message())
     assert posted == {"channel": "C024BE91L", "ts": "1763836533.000001"}
     assert await send(channels, message(ended()), posted) == posted
-    assert slack.methods == ["chat.postMessage", "chat.update", "chat.postMessage"]
-    reply = slack.calls[2][1]
-    assert (reply["thread_ts"], reply["reply_broadcast"]) == (posted["ts"], False)
-    assert reply["text"].startswith("*[RESOLVED]")
+    assert slack.methods == ["chat.postMessage", "chat.update"]
     request, _ = slack.requests[0]
     assert request.headers["Authorization"] == "Bearer xoxb-test"
     update = slack.calls[1][1]
@@ -37,8 +34,7 @@ async def test_one_message_that_resolving_edits_with_its_history_in_the_thread(c
 
 
 @pytest.mark.parametrize(
-    ("reason", "everyone"),
-    [(Reason.REPEAT, False), (Reason.ESCALATED, True), (Reason.FIRST, True), (Reason.RESOLVED, False)],
+    ("reason", "everyone"), [(Reason.REPEAT, False), (Reason.ESCALATED, True), (Reason.FIRST, True)]
 )
 async def test_what_must_ring_is_a_reply_in_the_thread(
     channels: Channels, slack: Stub, reason: Reason, everyone: bool
