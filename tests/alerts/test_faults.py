@@ -153,6 +153,9 @@ async def test_two_alerters_at_once_never_double(t: Timeline) -> None:
     await t.rule(FAILS, agent=None)
     other = t.another_evaluator("alerter-2")
     messengers = [t.deliverer, t.another_deliverer("alerter-2", seed=2)]
+    for said in ("1s", "2s", "3s"):  # until they have shared the tenants
+        await t.evaluator.run_once(t.at(said))
+        await other.run_once(t.at(said))
     for round_number in range(5):
         moment = f"{round_number * 10 + 5}s"
         for agent in range(4):

@@ -82,6 +82,9 @@ def _messages(word: str, ids: Mapping[str, UUID], now: datetime) -> dict[str, di
         "received_alerts": {
             "fingerprint": word, "labels": {word: word}, "starts_at": now, "ends_at": now + _DAY, "due_at": now + _DAY,
         },
+        "drills": {
+            "id": ids["notification"], "group_id": ids["group"], "channel": "email", "target": f"{word}@example.com",
+        },
         "bounces": {"address": f"{word}@bounced.example", "said": word, "told": True},
         "notification_groups": {
             "id": ids["group"], "channel": "email", "target": f"{word}@example.com", "alert_ids": [ids["alert"]],
