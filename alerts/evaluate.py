@@ -114,7 +114,9 @@ class Evaluator:
         """The first transaction: news becomes due targets. A crash after it loses nothing, they stay due."""
         async with self._db.alerter() as connection:
             lasts = self._lease_lasts
-            shards = await leases.take(connection, LEASE, holder=self._holder, now=now, lasts=lasts)
+            shards = await leases.take(
+                connection, LEASE, holder=self._holder, now=now, lasts=lasts, there=3 * self._interval
+            )
             if not shards:
                 return None
             await outages.note_pass(connection, shards, now=now, at_most=lasts + self._interval)

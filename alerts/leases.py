@@ -64,11 +64,15 @@ def fair(held: Mapping[int, str], alive: Collection[str], *, holder: str) -> fro
 
 
 async def take(
-    connection: AsyncConnection, job: str, *, holder: str, now: datetime, lasts: timedelta
+    connection: AsyncConnection, job: str, *, holder: str, now: datetime, lasts: timedelta, there: timedelta
 ) -> frozenset[int]:
-    """Renew and take what is this process' share of a job's shards; empty while others have them all."""
+    """Renew and take what is this process' share of a job's shards; empty while others have them all.
+
+    `lasts`: how long a shard is this process' after its last sign of life, `there`: how long it counts as one to share
+    with. The second may be shorter: whoever is gone shall not keep shards that are free from the others.
+    """
     expires = {"holder": holder, "now": now, "expires_at": now + lasts}
-    await connection.execute(_TAKE, expires | {"names": [f"{job}:{holder}"]})
+    await connection.execute(_TAKE, expires | {"names": [f"{job}:{holder}"], "expires_at": now + there})
     held: dict[int, str] = {}
     alive = {holder}
     for row in await connection.execute(_HELD, {"job": job, "now": now}):

@@ -87,9 +87,9 @@ async def test_each_tenant_is_judged_by_one_of_them_and_told_once(t: Timeline) -
 async def test_a_late_one_cannot_save_for_a_shard_that_another_took(db: Database, t: Timeline) -> None:
     lasts = timedelta(seconds=30)
     async with db.alerter() as connection:
-        assert await leases.take(connection, LEASE, holder="x", now=t.at("0s"), lasts=lasts) == ALL
+        assert await leases.take(connection, LEASE, holder="x", now=t.at("0s"), lasts=lasts, there=lasts) == ALL
     async with db.alerter() as connection:
-        assert await leases.take(connection, LEASE, holder="y", now=t.at("31s"), lasts=lasts) == ALL
+        assert await leases.take(connection, LEASE, holder="y", now=t.at("31s"), lasts=lasts, there=lasts) == ALL
     async with db.alerter() as connection:
         with pytest.raises(LeaseLost):
             await leases.fence(connection, LEASE, {3}, holder="x")
