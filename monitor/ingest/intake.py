@@ -121,16 +121,15 @@ class Intake:
             return
         shapes, refused = _shapes(drafts), dict[Shape, str]()
         # Again, since shapes are shared: meanwhile another request may have found another agent of that name.
-        while unknown := [shape for shape in shapes if shape.ref is not refs[shape.agent]]:
+        while unknown := [shape for shape in shapes if shape not in refused and shape.ref is not refs[shape.agent]]:
             refused |= await self._find(job, unknown, refs)
-            shapes -= refused.keys()
         if refused:
             for draft in drafts:
                 if draft.shape in refused:
                     outcome.reject(draft.row, refused[draft.shape])
             drafts = [draft for draft in drafts if draft.shape not in refused]
         job.points.extend(drafts)
-        for agent in {shape.agent for shape in shapes}:
+        for agent in {shape.agent for shape in shapes if shape not in refused}:
             ref = refs[agent]
             if isinstance(ref, AgentRef):
                 job.touch(ref.id, _METRIC)
@@ -165,6 +164,9 @@ class Intake:
         return refs
 
 
-def _shapes(drafts: Iterable[PointDraft]) -> set[Shape]:
-    """Each once: a request has many points of one series."""
-    return set(map(_shape_of, drafts))
+def _shapes(drafts: Iterable[PointDraft]) -> dict[Shape, None]:
+    """Each once, in the order of the rows: of two kinds of one series, the first one counts.
+
+    A dict and not a set, whose order would be that of addresses: a request has many points of one series.
+    """
+    return dict.fromkeys(map(_shape_of, drafts))
