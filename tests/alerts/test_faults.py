@@ -109,6 +109,41 @@ async def test_a_crash_while_saving_saves_nothing_and_the_next_pass_all(
     t.expect_silence()
 
 
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"group": {"by": ["rule"], "wait": "30s"}}, Reason.FIRST),
+        ({"digest": [{"channels": {"email": "ops@example.com"}, "every": "30s"}]}, Reason.DIGEST),
+        ({"settle": "30s"}, Reason.FIRST),
+    ],
+    ids=["group", "digest", "settling"],
+)
+async def test_a_crash_while_held_messages_are_released_releases_them_at_the_next_pass(
+    t: Timeline, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any], reason: Reason
+) -> None:
+    await t.settings(**settings)
+    await t.rule(FAILS)
+    await t.tick("0s")
+    await t.log("akira-001", "error", "9m55s")
+    # Ten minutes without a pass: an outage has just ended.
+    await t.ticks("10m", "10m20s")
+    t.expect_silence()
+
+    async def crash(*_: Any, **__: Any) -> None:
+        raise asyncio.CancelledError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(targets, "save_due", crash)
+        with pytest.raises(asyncio.CancelledError):
+            await t.evaluate("10m30s")
+    assert await t.rows("SELECT 1 FROM notifications") == []
+    t.evaluator, t.deliverer = t.another_evaluator("alerter-1"), t.another_deliverer("alerter-1")
+    await t.tick("10m40s")
+    t.expect("email", reason)
+    await t.ticks("10m50s", "11m30s")
+    t.expect_silence()
+
+
 async def test_a_crash_between_save_and_send_delivers_once(t: Timeline) -> None:
     await t.rule(FAILS)
     await t.log("akira-001", "error", "5s")
