@@ -90,10 +90,8 @@ class _Queued:
     message: Outgoing
     id: UUID
     at: datetime
-
-    @property
-    def told(self) -> list[UUID]:
-        return list(dict.fromkeys(one.notice.alert_id for one in self.message.tellings))
+    told: list[UUID]
+    """The alerts that it tells of, each once."""
 
 
 async def queue(
@@ -139,7 +137,8 @@ async def queue(
 def _queued(going: Addressed, now: datetime) -> _Queued:
     after = [one.after + _AFTER for one in going.message.tellings if one.after is not None]
     at = max([now, *after])
-    return _Queued(going.tenant_id, going.target, going.message, uuid7(at), at)
+    told = list(dict.fromkeys(one.notice.alert_id for one in going.message.tellings))
+    return _Queued(going.tenant_id, going.target, going.message, uuid7(at), at, told)
 
 
 def _held_back(held: Held) -> TimelineEntry:
