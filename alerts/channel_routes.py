@@ -19,28 +19,15 @@ from alerts.core.targets import Channels, Target, channels_to_json, parse_channe
 from alerts.core.vocabulary import ChannelKind
 from alerts.names import check_channels
 from alerts.tables import ChannelRow
-from monitor.errors import Conflict, InvalidInput, NotFound
+from monitor.errors import InvalidInput, NotFound
 from monitor.http.deps import Given, Reader, Writer
 from monitor.http.paging import Cursor, Limit, Page, decode, page
 from monitor.http.problems import uuid_of
 from monitor.ids import uuid7
+from monitor.named import Named, refuse_named
 
 _FALLBACK = text("SELECT fallback_channel FROM tenants WHERE id = :tenant_id")
 _SET_FALLBACK = text("UPDATE tenants SET fallback_channel = CAST(:raw AS jsonb) WHERE id = :tenant_id")
-_USED = text("""
-    SELECT name FROM alert_configs
-    WHERE tenant_id = :tenant_id AND deleted_at IS NULL
-      AND (jsonb_path_exists(channels, '$.channel ? (@ == $name)', jsonb_build_object('name', CAST(:name AS text)))
-        OR jsonb_path_exists(timing, '$.escalate[*].channels.channel ? (@ == $name)',
-                             jsonb_build_object('name', CAST(:name AS text))))
-    ORDER BY name LIMIT 1
-""")
-_FALLBACK_NAMES = text("""
-    SELECT 1 FROM tenants
-    WHERE id = :tenant_id
-      AND jsonb_path_exists(fallback_channel, '$.channel ? (@ == $name)',
-                            jsonb_build_object('name', CAST(:name AS text)))
-""")
 
 
 router = APIRouter(prefix="/api/v1/channels", tags=["alerts"])
@@ -120,7 +107,7 @@ async def patch_channel(deps: Given, principal: Writer, channel: str, body: Chan
         target = await _checked(ChannelKind(new["kind"]), new["target"], new["secret"])
         new |= {"target": target.address, "secret": target.secret}
         if new["name"] != old.name:
-            await _refuse_used(connection, principal.tenant_id, old.name)
+            await refuse_named(connection, principal.tenant_id, Named.CHANNEL, old.name)
         await connection.execute(update(ChannelRow).where(ChannelRow.id == old.id).values(**new))
         shown = {name: new[name] for name in sent if name != "secret"}
         await deps.audit(connection, principal, "channel.updated", resource=("channel", str(old.id)), new=shown)
@@ -132,7 +119,7 @@ async def delete_channel(deps: Given, principal: Writer, channel: str) -> None:
     """Delete a channel that nothing names any more; 409 otherwise."""
     async with deps.db.tenant(principal.tenant_id) as connection:
         old = await _get(connection, principal.tenant_id, channel)
-        await _refuse_used(connection, principal.tenant_id, old.name)
+        await refuse_named(connection, principal.tenant_id, Named.CHANNEL, old.name)
         await connection.execute(delete(ChannelRow).where(ChannelRow.id == old.id))
         await deps.audit(connection, principal, "channel.deleted", resource=("channel", str(old.id)))
 
@@ -148,15 +135,6 @@ async def _get(connection: AsyncConnection, tenant_id: UUID, key: str) -> Any:
     if row is None:
         raise NotFound("there is no such channel")
     return row
-
-
-async def _refuse_used(connection: AsyncConnection, tenant_id: UUID, name: str) -> None:
-    given = {"tenant_id": tenant_id, "name": name}
-    rule = (await connection.execute(_USED, given)).scalar()
-    if rule is not None:
-        raise Conflict(f"the rule {rule!r} names this channel")
-    if (await connection.execute(_FALLBACK_NAMES, given)).first() is not None:
-        raise Conflict("the tenant's fallback names this channel")
 
 
 async def _checked(kind: ChannelKind, target: str, secret: str | None) -> Target:

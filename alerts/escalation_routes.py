@@ -6,7 +6,7 @@ from uuid import UUID
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy import delete, insert, select, text, update
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from alerts.bodies import Text
@@ -15,16 +15,12 @@ from alerts.core.condition import ConditionError
 from alerts.core.rule import parse_steps
 from alerts.escalation_tables import EscalationRow
 from alerts.names import check_channels
-from monitor.errors import Conflict, InvalidInput, NotFound
+from monitor.errors import InvalidInput, NotFound
 from monitor.http.deps import Given, Reader, Writer
 from monitor.http.paging import Cursor, Limit, Page, decode, page
 from monitor.http.problems import uuid_of
 from monitor.ids import uuid7
-
-_USED = text("""
-    SELECT name FROM alert_configs
-    WHERE tenant_id = :tenant_id AND deleted_at IS NULL AND timing->>'escalate' = :name ORDER BY name LIMIT 1
-""")
+from monitor.named import Named, refuse_named
 
 
 class EscalationBody(BaseModel):
@@ -105,7 +101,7 @@ async def patch_escalation(deps: Given, principal: Writer, escalation: str, body
             sent["steps"] = with_secrets(sent["steps"], old.steps)
             await _check(connection, tenant_id, sent["steps"])
         if sent.get("name", old.name) != old.name:
-            await _refuse_used(connection, tenant_id, old.name)
+            await refuse_named(connection, tenant_id, Named.POLICY, old.name)
         if sent:
             await connection.execute(update(EscalationRow).where(*_one(old)).values(**sent))
         new = _answer(await _get(connection, tenant_id, str(old.id)))
@@ -118,10 +114,10 @@ async def patch_escalation(deps: Given, principal: Writer, escalation: str, body
 
 @router.delete("/{escalation}", status_code=204)
 async def delete_escalation(deps: Given, principal: Writer, escalation: str) -> None:
-    """Delete a policy that no rule names any more; 409 otherwise."""
+    """Delete a policy that nothing names any more; 409 otherwise."""
     async with deps.db.tenant(principal.tenant_id) as connection:
         old = await _get(connection, principal.tenant_id, escalation)
-        await _refuse_used(connection, principal.tenant_id, old.name)
+        await refuse_named(connection, principal.tenant_id, Named.POLICY, old.name)
         await connection.execute(delete(EscalationRow).where(*_one(old)))
         await deps.audit(connection, principal, "escalation.deleted", resource=("escalation", str(old.id)))
 
@@ -133,12 +129,6 @@ async def _check(connection: AsyncConnection, tenant_id: UUID, steps: Any) -> No
     except ConditionError as fault:
         raise InvalidInput(fault.message, path=fault.path) from fault
     await check_channels(connection, tenant_id, [step.channels for step in parsed], path="steps.channels")
-
-
-async def _refuse_used(connection: AsyncConnection, tenant_id: UUID, name: str) -> None:
-    rule = (await connection.execute(_USED, {"tenant_id": tenant_id, "name": name})).scalar()
-    if rule is not None:
-        raise Conflict(f"the rule {rule!r} names this policy")
 
 
 def _select(tenant_id: UUID) -> Any:

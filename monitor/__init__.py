@@ -35,7 +35,7 @@ Import order, top imports down, never up (enforced by import-linter, see pyproje
     monitor.usage, monitor.calendar                            slices, independent of each other
     monitor.http
     monitor.series, monitor.pipeline, monitor.live, monitor.partitions, monitor.embedded
-    monitor.tables, monitor.touched
+    monitor.tables, monitor.touched, monitor.named
     monitor.db
     alerts.core
     monitor.settings, clock, errors, ids, principal, signals, log

@@ -142,6 +142,14 @@ def list_users(*, tenant: Tenant = "default", data: Data = None) -> None:
     _table(("id", "email", "role", "status"), ((row.id, row.email, row.role, row.status) for row in rows))
 
 
+@users.command("remove")
+def remove_user(email: str, *, tenant: Tenant = "default", data: Data = None) -> None:
+    """Take somebody out of a tenant; refused while an on-call schedule names them."""
+    from monitor import administration, compose
+
+    compose.run(administration.remove_user(compose.installed(data), tenant, email=email))
+
+
 def _day(at: datetime) -> str:
     return f"{at:%Y-%m-%d}"
 

@@ -192,6 +192,12 @@ async def create_user(settings: Settings, slug: str, *, email: str, role: str) -
         return await store.insert_member(owner, tenant.id, email=email, role=role, now=clock.now())
 
 
+async def remove_user(settings: Settings, slug: str, *, email: str) -> None:
+    """End somebody's membership of a tenant. Raises NotFound, and Conflict where they are still needed."""
+    async with compose.database(settings) as db, db.owner() as owner:
+        await store.remove_member(owner, (await tenant_of(owner, slug)).id, email)
+
+
 async def list_users(settings: Settings, slug: str) -> list[MemberRow]:
     """The people of a tenant."""
     async with compose.database(settings) as db, db.owner() as owner:

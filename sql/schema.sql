@@ -356,6 +356,25 @@ CREATE FUNCTION public.errors_after(tenant uuid, agent uuid, after uuid) RETURNS
 
 ALTER FUNCTION public.errors_after(tenant uuid, agent uuid, after uuid) OWNER TO agent_monitor_owner;
 
+CREATE FUNCTION public.leave_rotations() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+    BEGIN
+        UPDATE calendar_events e SET
+            members = array_remove(e.members, OLD.user_id),
+            overrides = (
+                SELECT coalesce(jsonb_agg(
+                    CASE WHEN jsonb_typeof(o.one->'members') = 'array'
+                    THEN jsonb_set(o.one, '{members}', (o.one->'members') - OLD.user_id::text) ELSE o.one END
+                    ORDER BY o.place), '[]')
+                FROM jsonb_array_elements(e.overrides) WITH ORDINALITY AS o (one, place))
+        WHERE e.tenant_id = OLD.tenant_id AND e.kind = 'on_call'
+          AND (OLD.user_id = ANY (e.members) OR e.overrides::text LIKE '%' || OLD.user_id::text || '%');
+        RETURN NULL;
+    END $$;
+
+ALTER FUNCTION public.leave_rotations() OWNER TO agent_monitor_owner;
+
 CREATE FUNCTION public.refuse_change() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -2586,6 +2605,8 @@ CREATE TRIGGER count_tasks_on_delete AFTER DELETE ON public.tasks REFERENCING OL
 CREATE TRIGGER count_tasks_on_insert AFTER INSERT ON public.tasks REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION public.count_tasks_on_insert();
 
 CREATE TRIGGER count_tasks_on_update AFTER UPDATE ON public.tasks REFERENCING OLD TABLE AS gone NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION public.count_tasks_on_update();
+
+CREATE TRIGGER leave_rotations AFTER DELETE ON public.memberships FOR EACH ROW EXECUTE FUNCTION public.leave_rotations();
 
 CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.agent_types FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
 

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 from pydantic import AwareDatetime
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.calendar import store
 from monitor.calendar.bodies import (
@@ -30,6 +31,7 @@ from monitor.http.deps import Given, Reader, Writer
 from monitor.http.paging import Cursor, Limit, Page, decode, page
 from monitor.http.problems import uuid_of
 from monitor.ids import uuid7
+from monitor.named import Named, refuse_named
 
 LONGEST_RANGE = timedelta(days=366)
 Words = Annotated[str | None, Query(min_length=1, max_length=200)]
@@ -103,6 +105,8 @@ async def patch_event(deps: Given, principal: Writer, event_id: UUID, body: Even
         old = _answer(row, people)
         merged = body_of(row, body.model_dump(exclude_unset=True))
         event = event_from(merged, people, tenant_id=tenant_id, event_id=event_id)
+        if event.schedule != row.schedule:
+            await _refuse_last(connection, row)
         await store.update_event(connection, event, more_of(merged))
         new = _answer(await store.get_event(connection, tenant_id, event_id), people)
         await deps.audit(
@@ -114,8 +118,9 @@ async def patch_event(deps: Given, principal: Writer, event_id: UUID, body: Even
 
 @router.delete("/calendar-events/{event_id}", status_code=204)
 async def delete_event(deps: Given, principal: Writer, event_id: UUID) -> None:
-    """Delete an event with all its occurrences."""
+    """Delete an event with all its occurrences; 409 for the last rotation of a schedule that something names."""
     async with deps.db.tenant(principal.tenant_id) as connection:
+        await _refuse_last(connection, await store.get_event(connection, principal.tenant_id, event_id, lock=True))
         await store.delete_event(connection, principal.tenant_id, event_id)
         await deps.audit(connection, principal, "calendar_event.deleted", resource=("calendar_event", str(event_id)))
 
@@ -162,6 +167,12 @@ def _schedule(name: str, events: list[CalendarEvent], people: People, at: dateti
             for one in missing
         ],
     )
+
+
+async def _refuse_last(connection: AsyncConnection, row: Any) -> None:
+    """Raise Conflict where a schedule that something names would be gone with this event."""
+    if row.schedule is not None and await store.is_alone(connection, row):
+        await refuse_named(connection, row.tenant_id, Named.SCHEDULE, row.schedule)
 
 
 def _range(start: datetime | None, end: datetime | None) -> tuple[datetime, datetime]:

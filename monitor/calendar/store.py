@@ -78,6 +78,12 @@ async def get_event(connection: AsyncConnection, tenant_id: UUID, event_id: UUID
     return row
 
 
+async def is_alone(connection: AsyncConnection, row: Any) -> bool:
+    """Whether no other event is of this one's on-call schedule."""
+    others = select(Row.id).where(Row.tenant_id == row.tenant_id, Row.schedule == row.schedule, Row.id != row.id)
+    return (await connection.execute(others.limit(1))).first() is None
+
+
 async def list_events(
     connection: AsyncConnection,
     tenant_id: UUID,

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from monitor.errors import NotFound
+from monitor.errors import Conflict, NotFound
 from monitor.identity.keys import NewKey
 from monitor.identity.tables import ApiKey, Membership, Tenant, User
 from monitor.ids import uuid7
+from monitor.named import Named, refuse_named
 from monitor.principal import Scope
 
 
@@ -112,6 +113,24 @@ async def insert_member(owner: AsyncConnection, tenant_id: UUID, *, email: str, 
         await owner.execute(insert(User).values(id=user_id, email=email))
     await owner.execute(insert(Membership).values(tenant_id=tenant_id, user_id=user_id, role=role))
     return user_id
+
+
+async def remove_member(owner: AsyncConnection, tenant_id: UUID, email: str) -> None:
+    """End a membership, as the owner; the user stays where they are a member elsewhere, and keys that they made do.
+
+    Raises NotFound; Conflict for somebody who stands in a rotation, and for the last owner.
+    """
+    query = select(Membership.user_id, Membership.role).join(User, User.id == Membership.user_id)
+    theirs = (Membership.tenant_id == tenant_id, func.lower(User.email) == email.lower())
+    row = (await owner.execute(query.where(*theirs))).first()
+    if row is None:
+        raise NotFound("there is no such member")
+    owners = select(func.count()).where(Membership.tenant_id == tenant_id, Membership.role == "owner")
+    if row.role == "owner" and (await owner.execute(owners)).scalar() == 1:
+        raise Conflict("the last owner of a tenant stays")
+    await refuse_named(owner, tenant_id, Named.MEMBER, str(row.user_id))
+    gone = delete(Membership).where(Membership.tenant_id == tenant_id, Membership.user_id == row.user_id)
+    await owner.execute(gone)
 
 
 async def list_members(owner: AsyncConnection, tenant_id: UUID) -> list[MemberRow]:

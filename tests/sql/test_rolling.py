@@ -79,6 +79,7 @@ FINE = (
     "ADD CONSTRAINT tenants_plan_check CHECK (plan IN ('free', 'starter', 'pro', 'enterprise', 'trial'))",
     "GRANT DELETE ON leases TO agent_monitor_app",
     "CREATE INDEX by_name ON agents (tenant_id, name)",
+    "CREATE TRIGGER goes AFTER DELETE ON agents FOR EACH ROW EXECUTE FUNCTION set_updated_at()",
 )
 
 
