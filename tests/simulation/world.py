@@ -3,19 +3,25 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from random import Random
+from typing import TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from monitor.ids import microseconds
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 TICK = timedelta(minutes=1)
 
-Spans = list[tuple[datetime, datetime]]
+Spans: TypeAlias = list[tuple[datetime, datetime]]
 """Times from and up to (without), in order, apart from each other."""
 
+Int: TypeAlias = npt.NDArray[np.int64]
+Float: TypeAlias = npt.NDArray[np.float64]
+Mask: TypeAlias = npt.NDArray[np.bool_]
 
-def spans(rng: Random, length: timedelta, *, every: timedelta, lasting: timedelta) -> Spans:
+
+def spans(rng: Random, start: datetime, length: timedelta, *, every: timedelta, lasting: timedelta) -> Spans:
     """Random spans: on average one `every`, `lasting` so long."""
     found: Spans = []
     at = timedelta(0)
@@ -24,17 +30,12 @@ def spans(rng: Random, length: timedelta, *, every: timedelta, lasting: timedelt
         if at >= length:
             return found
         ends = at + timedelta(seconds=rng.expovariate(1 / lasting.total_seconds()))
-        found.append((START + at, START + ends))
+        found.append((start + at, start + ends))
         at = ends
 
 
-def within(at: datetime, given: Spans) -> bool:
-    """Whether a time lies in one of the spans."""
-    return any(low <= at < high for low, high in given)
-
-
 class Inside:
-    """`within`, asked at times that only go forward."""
+    """Whether a time lies in one of some spans, asked at times that only go forward."""
 
     def __init__(self, given: Spans) -> None:
         self._given = given
@@ -49,13 +50,30 @@ class Inside:
 
 @dataclass(frozen=True, slots=True)
 class Life:
-    """What one agent did: executions and whether they failed, heartbeats, points of one metric. Times in order, µs."""
+    """What one agent did: executions and whether they failed, heartbeats, points of one metric, lines that trace a
+    fault. Times in order, in microseconds since the epoch."""
 
-    executions: np.ndarray[tuple[int], np.dtype[np.int64]]
-    failed: np.ndarray[tuple[int], np.dtype[np.bool_]]
-    beats: np.ndarray[tuple[int], np.dtype[np.int64]]
-    points: np.ndarray[tuple[int], np.dtype[np.int64]]
-    values: np.ndarray[tuple[int], np.dtype[np.float64]]
+    executions: Int
+    failed: Mask
+    beats: Int
+    points: Int
+    values: Float
+    traces: Int
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often an agent does something in a minute, and how long its bad times are apart and last."""
+
+    runs: float = 0.08
+    points: float = 0.1
+    beat: int = 5
+    bad: tuple[timedelta, timedelta] = (timedelta(hours=30), timedelta(hours=1))
+    dead: tuple[timedelta, timedelta] = (timedelta(days=4), timedelta(minutes=40))
+    slow: tuple[timedelta, timedelta] = (timedelta(hours=36), timedelta(minutes=50))
+
+
+USUAL = Pace()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,43 +88,54 @@ class World:
     silenced: Spans
 
 
-def make_world(seed: int, length: timedelta, agents: int) -> World:
-    """A world. Outages of channels are shorter than what delivery endures."""
+def make_world(seed: int, length: timedelta, agents: int, *, often: float = 1) -> World:
+    """A world. Outages of channels are shorter than what delivery endures. `often`: how many times as much happens."""
     rng = Random(seed)
+    pace = Pace(
+        bad=(USUAL.bad[0] / often, USUAL.bad[1]),
+        dead=(USUAL.dead[0] / often, USUAL.dead[1]),
+        slow=(USUAL.slow[0] / often, USUAL.slow[1]),
+    )
+
+    def away(every: int, lasting: int) -> Spans:
+        return spans(rng, START, length, every=timedelta(hours=every) / often, lasting=timedelta(minutes=lasting))
+
     return World(
         length=length,
-        lives=tuple(_life(Random(rng.random()), length) for _ in range(agents)),
-        storage_away=spans(rng, length, every=timedelta(hours=40), lasting=timedelta(minutes=25)),
-        channel_away=[
-            (low, min(high, low + timedelta(hours=1)))
-            for low, high in spans(rng, length, every=timedelta(hours=60), lasting=timedelta(hours=1))
-        ],
-        alerter_away=spans(rng, length, every=timedelta(hours=90), lasting=timedelta(minutes=20)),
-        silenced=spans(rng, length, every=timedelta(hours=30), lasting=timedelta(hours=5)),
+        lives=tuple(live(Random(rng.random()), START, length, pace) for _ in range(agents)),
+        storage_away=away(40, 25),
+        channel_away=[(low, min(high, low + timedelta(hours=1))) for low, high in away(60, 60)],
+        alerter_away=away(90, 20),
+        silenced=away(30, 300 // int(max(often, 1))),
     )
 
 
-def _life(rng: Random, length: timedelta) -> Life:
-    bad = Inside(spans(rng, length, every=timedelta(hours=30), lasting=timedelta(hours=1)))
-    dead = Inside(spans(rng, length, every=timedelta(days=4), lasting=timedelta(minutes=40)))
-    slow = Inside(spans(rng, length, every=timedelta(hours=36), lasting=timedelta(minutes=50)))
-    executions, failed, beats, points, values = [], [], [], [], []
+def live(rng: Random, start: datetime, length: timedelta, pace: Pace = USUAL) -> Life:
+    """A life: minute by minute, with times in which runs fail, nothing is heard, or answers are slow."""
+    bad, dead, slow = (
+        Inside(spans(rng, start, length, every=every, lasting=lasting))
+        for every, lasting in (pace.bad, pace.dead, pace.slow)
+    )
+    executions, failed, beats, points, values, traces = [], [], [], [], [], []
     for minute in range(int(length / timedelta(minutes=1))):
-        at = START + timedelta(minutes=minute, seconds=rng.randint(1, 58), microseconds=rng.randint(0, 999_999))
+        at = start + timedelta(minutes=minute, seconds=rng.randint(1, 58), microseconds=rng.randint(0, 999_999))
         if dead(at):
             continue
-        if minute % 5 == 0:
+        if minute % pace.beat == 0:
             beats.append(microseconds(at))
-        if rng.random() < 0.08:
+        if rng.random() < pace.runs:
             executions.append(microseconds(at))
             failed.append(rng.random() < (0.9 if bad(at) else 0.03))
-        if rng.random() < 0.1:
+        if rng.random() < pace.points:
             points.append(microseconds(at))
             values.append(rng.gauss(180 if slow(at) else 60, 25))
+        if rng.random() < pace.runs * (0.5 if bad(at) else 0.01):
+            traces.append(microseconds(at) + 1)
     return Life(
         np.array(executions, np.int64),
         np.array(failed, np.bool_),
         np.array(beats, np.int64),
         np.array(points, np.int64),
         np.array(values, np.float64),
+        np.array(traces, np.int64),
     )
