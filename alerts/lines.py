@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from alerts.core.message import AlertLine
 from alerts.core.vocabulary import AlertStatus, CloseReason, Severity
+from monitor import arrays
 
 PLATFORM_AGENT = "agent-monitor"
 """What stands in the place of the agent's name in an alert about this installation itself."""
@@ -34,9 +35,8 @@ async def read_lines(
     """The lines of these (tenant, alert) pairs as they stand now, by the alert's id."""
     if not alerts:
         return {}
-    rows = await connection.execute(
-        _READ, {"tenants": [tenant for tenant, _ in alerts], "ids": [alert for _, alert in alerts]}
-    )
+    tenants, ids = (arrays.uuids(column) for column in zip(*alerts, strict=True))
+    rows = await connection.execute(_READ, {"tenants": tenants, "ids": ids})
     return {row.id: _of_row(row, public_url) for row in rows}
 
 

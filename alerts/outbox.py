@@ -20,6 +20,7 @@ from alerts.lines import line_to_json, read_lines
 from alerts.paces import Addressed, Muted, step_paces
 from alerts.timelines import TimelineEntry, insert_events
 from alerts.unsent import cancel
+from monitor import arrays
 from monitor.ids import uuid7
 
 __all__ = ["Muted", "Telling", "TimelineEntry", "insert_events", "queue", "queue_copy", "remember"]
@@ -159,12 +160,12 @@ async def _insert_groups(connection: AsyncConnection, queued: Sequence[_Queued],
             _INSERT_GROUPS,
             {
                 "now": now,
-                "tenants": [one.tenant_id for one in queued],
-                "ids": [one.message.group_id for one in queued],
-                "channels": [str(one.target.kind) for one in queued],
-                "targets": [one.target.address for one in queued],
-                "secrets": [one.target.secret for one in queued],
-                "members": [_ids(one.told) for one in queued],
+                "tenants": arrays.uuids([one.tenant_id for one in queued]),
+                "ids": arrays.uuids([one.message.group_id for one in queued]),
+                "channels": arrays.texts([one.target.kind for one in queued]),
+                "targets": arrays.texts([one.target.address for one in queued]),
+                "secrets": arrays.texts([one.target.secret for one in queued]),
+                "members": arrays.texts([_ids(one.told) for one in queued]),
             },
         )
 
@@ -175,9 +176,9 @@ async def _members(connection: AsyncConnection, queued: Sequence[_Queued]) -> Ma
     old = [one for one in queued if not one.message.new]
     if old:
         given = {
-            "tenants": [one.tenant_id for one in old],
-            "ids": [one.message.group_id for one in old],
-            "members": [_ids(one.told) for one in old],
+            "tenants": arrays.uuids([one.tenant_id for one in old]),
+            "ids": arrays.uuids([one.message.group_id for one in old]),
+            "members": arrays.texts([_ids(one.told) for one in old]),
         }
         members |= {row.id: row.alert_ids for row in await connection.execute(_JOIN_GROUPS, given)}
     return members
@@ -198,15 +199,15 @@ async def _insert_notifications(
         _INSERT_NOTIFICATIONS,
         {
             "now": now,
-            "tenants": [one.tenant_id for one in queued],
-            "ids": [one.id for one in queued],
-            "groups": [one.message.group_id for one in queued],
-            "channels": [str(one.target.kind) for one in queued],
-            "targets": [one.target.address for one in queued],
-            "reasons": [str(one.message.reason) for one in queued],
-            "whys": [one.message.why for one in queued],
-            "members": [_ids(one.told) for one in queued],
-            "payloads": [json.dumps(payload) for payload in payloads],
+            "tenants": arrays.uuids([one.tenant_id for one in queued]),
+            "ids": arrays.uuids([one.id for one in queued]),
+            "groups": arrays.uuids([one.message.group_id for one in queued]),
+            "channels": arrays.texts([one.target.kind for one in queued]),
+            "targets": arrays.texts([one.target.address for one in queued]),
+            "reasons": arrays.texts([one.message.reason for one in queued]),
+            "whys": arrays.texts([one.message.why for one in queued]),
+            "members": arrays.texts([_ids(one.told) for one in queued]),
+            "payloads": arrays.texts([json.dumps(payload) for payload in payloads]),
         },
     )
 
@@ -231,9 +232,9 @@ async def _remember(
         _REMEMBER,
         {
             "now": now,
-            "tenants": [homes[alert_id] for alert_id in told],
-            "ids": list(told),
-            "entries": [json.dumps(entries) for entries in told.values()],
+            "tenants": arrays.uuids([homes[alert_id] for alert_id in told]),
+            "ids": arrays.uuids(list(told)),
+            "entries": arrays.texts([json.dumps(entries) for entries in told.values()]),
         },
     )
     await insert_events(connection, events, now=now)
@@ -246,12 +247,12 @@ async def _remind(connection: AsyncConnection, queued: Sequence[_Queued]) -> Non
         await connection.execute(
             _REMIND,
             {
-                "tenants": [one.tenant_id for one, _ in also],
-                "ids": [alert_id for _, alert_id in also],
-                "of": [str(one.tenant_id) for one, _ in also],
-                "channels": [str(one.target.kind) for one, _ in also],
-                "targets": [one.target.address for one, _ in also],
-                "at": [one.at.isoformat() for one, _ in also],
+                "tenants": arrays.uuids([one.tenant_id for one, _ in also]),
+                "ids": arrays.uuids([alert_id for _, alert_id in also]),
+                "of": arrays.texts([str(one.tenant_id) for one, _ in also]),
+                "channels": arrays.texts([one.target.kind for one, _ in also]),
+                "targets": arrays.texts([one.target.address for one, _ in also]),
+                "at": arrays.texts([one.at.isoformat() for one, _ in also]),
             },
         )
 

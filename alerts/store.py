@@ -13,6 +13,7 @@ from alerts.core.labels import make_labels
 from alerts.core.vocabulary import Verdict
 from alerts.episode import Episode, StateRow, episode_of, state_of, state_to_json
 from alerts.targets import TargetKey
+from monitor import arrays
 
 _STATE_COLUMNS = """
     SELECT s.tenant_id, s.config_id, s.agent_id, s.labels, s.phase, s.since, s.state, s.verdict, s.value, s.alert_id
@@ -104,16 +105,16 @@ async def save_states(connection: AsyncConnection, rows: Sequence[StateRow], *, 
         _SAVE_STATES,
         _target_columns([row.key for row in rows])
         | {
-            "fingerprints": [fingerprint(row.labels) for row in rows],
-            "labels": [json.dumps(dict(row.labels)) for row in rows],
-            "phases": [str(row.state.phase) for row in rows],
-            "since": [row.state.since or now for row in rows],
-            "states": [json.dumps(state_to_json(row.state)) for row in rows],
-            "verdicts": [str(row.verdict) for row in rows],
-            "values": [row.value for row in rows],
-            "details": [row.detail for row in rows],
-            "at": [row.state.at or now for row in rows],
-            "alerts": [row.alert_id for row in rows],
+            "fingerprints": arrays.texts([fingerprint(row.labels) for row in rows]),
+            "labels": arrays.texts([json.dumps(dict(row.labels)) for row in rows]),
+            "phases": arrays.texts([row.state.phase for row in rows]),
+            "since": arrays.moments([row.state.since or now for row in rows]),
+            "states": arrays.texts([json.dumps(state_to_json(row.state)) for row in rows]),
+            "verdicts": arrays.texts([row.verdict for row in rows]),
+            "values": arrays.float8s_or_null([row.value for row in rows]),
+            "details": arrays.texts([row.detail for row in rows]),
+            "at": arrays.moments([row.state.at or now for row in rows]),
+            "alerts": arrays.uuids_or_null([row.alert_id for row in rows]),
         },
     )
 
@@ -122,7 +123,8 @@ async def drop_states(connection: AsyncConnection, rows: Sequence[StateRow]) -> 
     """Forget states."""
     if rows:
         given = _target_columns([row.key for row in rows])
-        await connection.execute(_DROP_STATES, given | {"fingerprints": [fingerprint(row.labels) for row in rows]})
+        fingerprints = arrays.texts([fingerprint(row.labels) for row in rows])
+        await connection.execute(_DROP_STATES, given | {"fingerprints": fingerprints})
 
 
 async def lock_alerts(connection: AsyncConnection, keys: Iterable[tuple[UUID, UUID]]) -> dict[UUID, Episode]:
@@ -130,9 +132,8 @@ async def lock_alerts(connection: AsyncConnection, keys: Iterable[tuple[UUID, UU
     pairs = sorted(keys)
     if not pairs:
         return {}
-    rows = await connection.execute(
-        _READ_ALERTS, {"tenants": [tenant for tenant, _ in pairs], "ids": [alert for _, alert in pairs]}
-    )
+    tenants, ids = (arrays.uuids(column) for column in zip(*pairs, strict=True))
+    rows = await connection.execute(_READ_ALERTS, {"tenants": tenants, "ids": ids})
     return {row.id: episode_of(row) for row in rows}
 
 
@@ -144,17 +145,17 @@ async def insert_alerts(connection: AsyncConnection, alerts: Sequence[Episode], 
         _INSERT_ALERTS,
         {
             "now": now,
-            "tenants": [alert.tenant_id for alert in alerts],
-            "ids": [alert.id for alert in alerts],
-            "rules": [alert.config_id for alert in alerts],
-            "versions": [alert.config_version for alert in alerts],
-            "agents": [alert.agent_id for alert in alerts],
-            "names": [alert.rule for alert in alerts],
-            "fingerprints": [alert.fingerprint for alert in alerts],
-            "labels": [json.dumps(alert.labels) for alert in alerts],
-            "severities": [str(alert.severity) for alert in alerts],
-            "values": [alert.value for alert in alerts],
-            "details": [json.dumps(alert.details) for alert in alerts],
+            "tenants": arrays.uuids([alert.tenant_id for alert in alerts]),
+            "ids": arrays.uuids([alert.id for alert in alerts]),
+            "rules": arrays.uuids_or_null([alert.config_id for alert in alerts]),
+            "versions": arrays.int8s_or_null([alert.config_version for alert in alerts]),
+            "agents": arrays.uuids_or_null([alert.agent_id for alert in alerts]),
+            "names": arrays.texts([alert.rule for alert in alerts]),
+            "fingerprints": arrays.texts([alert.fingerprint for alert in alerts]),
+            "labels": arrays.texts([json.dumps(alert.labels) for alert in alerts]),
+            "severities": arrays.texts([alert.severity for alert in alerts]),
+            "values": arrays.float8s_or_null([alert.value for alert in alerts]),
+            "details": arrays.texts([json.dumps(alert.details) for alert in alerts]),
         },
     )
     ids = {tuple(row[:4]): row.id for row in rows}
@@ -169,14 +170,14 @@ async def update_alerts(connection: AsyncConnection, alerts: Sequence[Episode]) 
     await connection.execute(
         _UPDATE_ALERTS,
         {
-            "tenants": [alert.tenant_id for alert in alerts],
-            "ids": [alert.id for alert in alerts],
-            "values": [alert.value for alert in alerts],
-            "severities": [str(alert.severity) for alert in alerts],
-            "statuses": [str(alert.status) for alert in alerts],
-            "resolved": [alert.resolved_at for alert in alerts],
-            "reasons": [alert.reason for alert in alerts],
-            "details": [json.dumps(alert.details) for alert in alerts],
+            "tenants": arrays.uuids([alert.tenant_id for alert in alerts]),
+            "ids": arrays.uuids([alert.id for alert in alerts]),
+            "values": arrays.float8s_or_null([alert.value for alert in alerts]),
+            "severities": arrays.texts([alert.severity for alert in alerts]),
+            "statuses": arrays.texts([alert.status for alert in alerts]),
+            "resolved": arrays.moments([alert.resolved_at for alert in alerts]),
+            "reasons": arrays.texts([alert.reason for alert in alerts]),
+            "details": arrays.texts([json.dumps(alert.details) for alert in alerts]),
         },
     )
 
@@ -187,15 +188,14 @@ async def last_messages(
     """What agents said with their last execution, where it was not a success."""
     if not agents:
         return {}
-    rows = await connection.execute(
-        _LAST_MESSAGES, {"tenants": [tenant for tenant, _ in agents], "agents": [agent for _, agent in agents]}
-    )
+    tenants, ids = (arrays.uuids(column) for column in zip(*agents, strict=True))
+    rows = await connection.execute(_LAST_MESSAGES, {"tenants": tenants, "agents": ids})
     return {(row.tenant_id, row.agent_id): row.last_message for row in rows}
 
 
-def _target_columns(keys: Sequence[TargetKey]) -> dict[str, list[UUID]]:
+def _target_columns(keys: Sequence[TargetKey]) -> dict[str, arrays.Array]:
     return {
-        "tenants": [key.tenant_id for key in keys],
-        "rules": [key.config_id for key in keys],
-        "agents": [key.agent_id for key in keys],
+        "tenants": arrays.uuids([key.tenant_id for key in keys]),
+        "rules": arrays.uuids([key.config_id for key in keys]),
+        "agents": arrays.uuids([key.agent_id for key in keys]),
     }

@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from monitor import arrays
 from monitor.ids import uuid7
 
 _AFTER = timedelta(microseconds=1)
@@ -41,11 +42,11 @@ async def insert_events(connection: AsyncConnection, entries: Sequence[TimelineE
         _INSERT_EVENTS,
         {
             "now": now,
-            "tenants": [entry.tenant_id for entry in entries],
-            "ids": [uuid7(now + index * _AFTER) for index in range(len(entries))],
-            "alerts": [entry.alert_id for entry in entries],
-            "kinds": [entry.kind for entry in entries],
-            "actors": [entry.actor for entry in entries],
-            "details": [json.dumps(entry.details) for entry in entries],
+            "tenants": arrays.uuids([entry.tenant_id for entry in entries]),
+            "ids": arrays.uuids([uuid7(now + index * _AFTER) for index in range(len(entries))]),
+            "alerts": arrays.uuids([entry.alert_id for entry in entries]),
+            "kinds": arrays.texts([entry.kind for entry in entries]),
+            "actors": arrays.texts([entry.actor for entry in entries]),
+            "details": arrays.texts([json.dumps(entry.details) for entry in entries]),
         },
     )

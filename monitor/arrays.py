@@ -22,6 +22,7 @@ from monitor.ids import microseconds
 _HEADER = struct.Struct("!iIIii").pack
 _LENGTH = struct.Struct("!i").pack
 _INT8 = struct.Struct("!iq").pack
+_FLOAT8 = struct.Struct("!id").pack
 _INT2 = struct.Struct("!ih").pack
 _NULL = _LENGTH(-1)
 _SIXTEEN = _LENGTH(16)
@@ -156,6 +157,17 @@ def times_or_null(at_us: Sequence[int | None]) -> Times:
     """timestamptz[] with nulls, from microseconds since 1970."""
     body = b"".join([_NULL if at is None else _INT8(8, at - _EPOCH) for at in at_us])
     return Times(_whole(1184, len(at_us), body))
+
+
+def moments(values: Sequence[datetime | None]) -> Times:
+    """timestamptz[] with nulls, from aware datetimes."""
+    return times_or_null([None if at is None else microseconds(at) for at in values])
+
+
+def float8s_or_null(values: Sequence[float | None]) -> Float8s:
+    """double precision[] with nulls."""
+    body = b"".join([_NULL if value is None else _FLOAT8(8, value) for value in values])
+    return Float8s(_whole(701, len(values), body))
 
 
 def int2s(values: Iterable[int]) -> Int2s:

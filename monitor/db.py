@@ -6,7 +6,7 @@
 `owner()`     migrations, partitions, compaction, retention
 
 Each yields a SQLAlchemy connection inside one transaction. `driver(role)` lends the psycopg connection behind one,
-for pipelines and listening. Driver errors leave this module as MonitorErrors.
+for pipelines and listening. Every connection sends `monitor.arrays`. Driver errors leave this module as MonitorErrors.
 """
 
 import contextlib
@@ -18,9 +18,10 @@ from uuid import UUID
 import psycopg
 import sqlalchemy.exc
 from psycopg import errors as pg
-from sqlalchemy import text
+from sqlalchemy import event, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from monitor import arrays
 from monitor.errors import Conflict, DatabaseDown, InvalidInput, TenantMissing
 
 
@@ -83,6 +84,11 @@ def translated() -> Iterator[None]:
         raise mended from fault
 
 
+def _teach(connection: Any, _record: object) -> None:
+    """What every new connection knows beyond the driver's own types."""
+    arrays.register(connection.driver_connection)
+
+
 class Database:
     """The pools of the four roles. Made once by a composition root, closed by `close()`."""
 
@@ -107,6 +113,8 @@ class Database:
             )
             for role, url in urls.items()
         }
+        for engine in self._engines.values():
+            event.listen(engine.sync_engine, "connect", _teach)
 
     @contextlib.asynccontextmanager
     async def _begin(self, role: Role) -> AsyncIterator[AsyncConnection]:

@@ -160,10 +160,9 @@ def _gathered(runs: Iterable[Runs]) -> dict[type[Any], list[Any]]:
 
 
 async def _driver(connection: AsyncConnection) -> Driver:
-    """The psycopg connection of this transaction: it sends arrays, which SQLAlchemy does not know."""
+    """The psycopg connection of this transaction."""
     raw = await connection.get_raw_connection()
     driver: Driver = raw.driver_connection  # type: ignore[assignment]
-    arrays.register(driver)
     return driver
 
 

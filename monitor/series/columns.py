@@ -15,14 +15,13 @@ from psycopg.adapt import Loader
 from psycopg.pq import Format
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from monitor import arrays
-
 Int = npt.NDArray[np.int64]
 Float = npt.NDArray[np.float64]
 Cursor = psycopg.AsyncCursor[tuple[Any, ...]]
 
 _HEADER = 20
-_EPOCH_2000_US = 946_684_800_000_000
+EPOCH_2000_US = 946_684_800_000_000
+"""PostgreSQL counts microseconds from then."""
 _ELEMENT = {"int2": ">i2", "int4": ">i4", "int8": ">i8", "float8": ">f8", "timestamptz": ">i8"}
 _ARRAYS = tuple(psycopg.adapters.types[name].array_oid for name in _ELEMENT)
 
@@ -38,15 +37,14 @@ class _TimeLoader(Loader):
     format = Format.BINARY
 
     def load(self, data: Buffer) -> int:
-        return int.from_bytes(data, signed=True) + _EPOCH_2000_US
+        return int.from_bytes(data, signed=True) + EPOCH_2000_US
 
 
 def cursor(connection: psycopg.AsyncConnection[Any]) -> Cursor:
-    """A cursor in binary format that takes monitor.arrays' parameters.
+    """A cursor in binary format.
 
     It leaves arrays to `column` and `Ragged.load`; times come as microseconds since the epoch.
     """
-    arrays.register(connection)
     made = connection.cursor(binary=True)
     for oid in _ARRAYS:
         made.adapters.register_loader(oid, _RawLoader)
@@ -70,7 +68,7 @@ def _flat(body: bytes, name: str) -> npt.NDArray[Any]:
     element = np.dtype(_ELEMENT[name])
     values = np.frombuffer(body, np.dtype([("length", ">i4"), ("value", element)]))["value"]
     native = values.astype(element.newbyteorder("="))
-    return native + _EPOCH_2000_US if name == "timestamptz" else native
+    return native + EPOCH_2000_US if name == "timestamptz" else native
 
 
 @dataclass(frozen=True, slots=True)

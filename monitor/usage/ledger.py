@@ -122,7 +122,6 @@ async def put_calls(
     await share_lock(connection, tenant_id)
     raw = await connection.get_raw_connection()
     driver: psycopg.AsyncConnection[Any] = raw.driver_connection  # type: ignore[assignment]
-    arrays.register(driver)
     rows = sorted({call.id: sound(call) for call in calls}.values(), key=lambda call: call.id)
     priced = await _price(connection, tenant_id, rows)
     ids = arrays.uuids([call.id for call in rows])

@@ -44,7 +44,6 @@ async def by_psycopg(
     """Points a second through the product's own statement on one connection, a transaction for four batches."""
     async with stage.db.driver(Role.APP) as connection:
         await connection.commit()
-        arrays.register(connection)
         cursor = psycopg.AsyncRawCursor(connection)
         started = time.perf_counter()
         until = lasting(seconds)
