@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from alerts.backtest.read import status_track
-from alerts.backtest.tracks import BeatTrack, RowsTrack, Track, Tracks
+from alerts.backtest.rows import RowsTrack
+from alerts.backtest.tracks import BeatTrack, Track, Tracks
 from alerts.backtest.windows import MetricTrack
 from alerts.core.condition import HeartbeatLeaf, Leaf, LogLeaf, MetricLeaf, RateLeaf, StatusLeaf
 from alerts.core.labels import Labels, make_labels

@@ -1,35 +1,41 @@
-"""History for a replay, read once for all agents: executions and lines of PostgreSQL, points of the history store."""
+"""History for a replay, read once for all agents: executions and lines here, the rest by files of their own."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import numpy as np
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
-from alerts.backtest.tracks import RowsTrack, StatusTrack, Track
-from alerts.backtest.windows import MetricTrack
+from alerts.backtest import durations, errors, points, repeats, schedules, spending, versions
+from alerts.backtest.base import ROWS_AT_MOST, History, Wanted
+from alerts.backtest.rows import BurnTrack, RowsTrack
+from alerts.backtest.tracks import Int, StatusTrack, Track
 from alerts.core.condition import (
+    AnomalyLeaf,
+    BudgetLeaf,
+    BurnRateLeaf,
+    CompareLeaf,
+    DurationLeaf,
+    ErrorGroupLeaf,
+    HeartbeatLeaf,
     Leaf,
     LogLeaf,
     MetricLeaf,
     RateLeaf,
+    RepeatCallLeaf,
+    ScheduleLeaf,
+    StateLeaf,
     StatusLeaf,
 )
 from alerts.core.describe import describe
-from alerts.core.labels import Labels, make_labels
+from alerts.core.labels import Labels
 from alerts.core.terms import ExecutionStatus, LogLevel
 from monitor.db import Database
-from monitor.errors import InvalidInput
 from monitor.ids import microseconds, uuid7_floor, uuid7_time
-from monitor.series.store import Past, Reducer, Reduction, SeriesStore
-
-POINTS_AT_MOST = 10_000_000
-ROWS_AT_MOST = 1_000_000
+from monitor.series.store import SeriesStore
 
 _LEVELS = [str(level) for level in LogLevel]
 _ROWS = text("""
@@ -59,14 +65,20 @@ _BEFORE = text("""
 """)
 
 
-@dataclass(slots=True)
-class History:
-    """Tracks by agent and leaf, and in sentences what they cannot tell."""
-
-    tracks: dict[UUID, dict[Leaf, dict[Labels, Track] | None]] = field(default_factory=dict)
-    differs: list[str] = field(default_factory=list)
-    late: list[tuple[UUID, datetime]] = field(default_factory=list)
-    """Executions and lines that came later than a tick after they happened: the agent, and when each came."""
+_READERS: Final[Mapping[type[Leaf], Callable[[Wanted, Any], Awaitable[None]]]] = {
+    MetricLeaf: points.read_metric,
+    AnomalyLeaf: points.read_anomaly,
+    ScheduleLeaf: schedules.read,
+    DurationLeaf: durations.read,
+    BudgetLeaf: spending.read,
+    RepeatCallLeaf: repeats.read,
+    ErrorGroupLeaf: errors.read,
+    CompareLeaf: versions.read,
+}
+_NOT_KEPT: Final[Mapping[type[Leaf], str]] = {
+    HeartbeatLeaf: "of heartbeats only the newest is kept",
+    StateLeaf: "of an agent's signs of life only the newest are kept",
+}
 
 
 async def read_history(
@@ -79,29 +91,27 @@ async def read_history(
     start: datetime,
     end: datetime,
     tick: timedelta,
+    others: bool = False,
 ) -> History:
-    """What these leaves read of these agents from `start` to `end`. Raises InvalidInput for too much, SeriesDown."""
+    """What these leaves read of these agents from `start` to `end`. Raises InvalidInput for too much, SeriesDown.
+
+    `others`: also when points of other metrics came.
+    """
     history = History({agent: {} for agent in agents})
-    reader = _Reader(history, tenant_id, agents, start, end, tick)
+    wanted = Wanted(db, series, tenant_id, tuple(agents), start, end, tick, history)
     for leaf in leaves:
-        match leaf:
-            case MetricLeaf():
-                reduction = Reduction(
-                    metric=leaf.metric,
-                    reduce=Reducer(leaf.reduce),
-                    window=end - start + leaf.window,
-                    by=leaf.by,
-                    where=leaf.where,
-                )
-                past = await series.past(tenant_id, reduction, agents, end=end, at_most=POINTS_AT_MOST)
-                reader.points(leaf, past)
-            case StatusLeaf() | RateLeaf() | LogLeaf():
-                async with db.tenant(tenant_id) as connection:
-                    await reader.rows(connection, leaf)
-            case _:
-                for agent in agents:
-                    history.tracks[agent][leaf] = None
-                history.differs.append(f"the past of “{describe(leaf)}” is not kept: here it is unknown")
+        reader = _READERS.get(type(leaf))
+        if reader is not None:
+            await reader(wanted, leaf)
+        elif isinstance(leaf, StatusLeaf | RateLeaf | LogLeaf | BurnRateLeaf):
+            await _read_rows(wanted, leaf)
+        else:
+            for agent in agents:
+                history.tracks[agent][leaf] = None
+            history.differs.append(f"“{describe(leaf)}” is unknown here: {_NOT_KEPT[type(leaf)]}")
+    read = [leaf for leaf in leaves if isinstance(leaf, MetricLeaf | AnomalyLeaf)]
+    if others and read:
+        history.others_us = await points.read_others(wanted, read)
     if history.late:
         history.differs.append(
             f"{len(history.late)} log rows came more than a tick after what they tell: the alerter saw each only"
@@ -110,78 +120,55 @@ async def read_history(
     return history
 
 
-@dataclass(slots=True)
-class _Reader:
-    history: History
-    tenant_id: UUID
-    agents: Sequence[UUID]
-    start: datetime
-    end: datetime
-    tick: timedelta
+async def _read_rows(wanted: Wanted, leaf: StatusLeaf | RateLeaf | LogLeaf | BurnRateLeaf) -> None:
+    """Executions, or lines, from a window before the start on."""
+    floor = wanted.start if isinstance(leaf, StatusLeaf) else wanted.start - leaf.window
+    found = await wanted.rows(_ROWS, _asked(wanted, leaf, floor))
+    by_agent: dict[UUID, list[Any]] = defaultdict(list)
+    for row in found:
+        by_agent[row.agent_id].append(row)
+    before = {}
+    if isinstance(leaf, StatusLeaf):
+        seed = {"floor": uuid7_floor(floor), "nothing": UUID(int=0)}
+        before = {row.agent_id: row for row in await wanted.rows(_BEFORE, seed)}
+    for agent in wanted.agents:
+        rows = by_agent[agent]
+        at = np.array([microseconds(uuid7_time(row.id)) for row in rows], np.int64)
+        _note_late(wanted, agent, rows, at)
+        wanted.put(agent, leaf, _track(leaf, at, rows, before.get(agent)))
 
-    async def rows(self, connection: AsyncConnection, leaf: StatusLeaf | RateLeaf | LogLeaf) -> None:
-        """Executions, or lines, from a window before the start on."""
-        floor = self.start if isinstance(leaf, StatusLeaf) else self.start - leaf.window
-        is_log = isinstance(leaf, LogLeaf)
-        given = {
-            "tenant_id": self.tenant_id,
-            "agents": list(self.agents),
-            "floor": uuid7_floor(floor),
-            "ceiling": uuid7_floor(self.end),
-            "contains": leaf.contains if isinstance(leaf, LogLeaf) else None,
-            "rank": _LEVELS.index(leaf.level) + 1 if isinstance(leaf, LogLeaf) and leaf.level else 0,
-            "levels": _LEVELS,
-            "lines": is_log,
-            "at_most": ROWS_AT_MOST + 1,
-        }
-        found = (await connection.execute(_ROWS, given)).all()
-        if len(found) > ROWS_AT_MOST:
-            raise InvalidInput(f"there are more than {ROWS_AT_MOST:,} log rows: take a shorter time", path="since")
-        by_agent: dict[UUID, list[Any]] = defaultdict(list)
-        for row in found:
-            by_agent[row.agent_id].append(row)
-        before = {}
-        if isinstance(leaf, StatusLeaf):
-            seed = {name: given[name] for name in ("tenant_id", "agents", "floor")} | {"nothing": UUID(int=0)}
-            before = {row.agent_id: row for row in await connection.execute(_BEFORE, seed)}
-        for agent in self.agents:
-            rows = by_agent[agent]
-            at = np.array([microseconds(uuid7_time(row.id)) for row in rows], np.int64)
-            self._note_late(agent, rows, at)
-            track: Track
-            if isinstance(leaf, StatusLeaf):
-                track = status_track(leaf, at, [row.status for row in rows], before.get(agent))
-            else:
-                chosen = [row.matching if is_log else row.status == getattr(leaf, "rate", "") for row in rows]
-                track = RowsTrack(leaf, at, np.array(chosen, np.bool_))
-            self.history.tracks[agent][leaf] = {(): track}
 
-    def points(self, leaf: MetricLeaf, past: Past | None) -> None:
-        """A track for each line of the points."""
-        for agent in self.agents:
-            self.history.tracks[agent][leaf] = {}
-        if past is None:
-            return
-        line = past.lines[past.points.series]
-        order = np.lexsort((past.points.series, past.points.at, line))
-        edges = np.searchsorted(line[order], np.arange(len(past.labels) + 1))
-        for number, (agent, values) in enumerate(past.labels):
-            mine = order[edges[number] : edges[number + 1]]
-            track = MetricTrack(
-                leaf, past.points.at[mine], past.points.value[mine], past.points.series[mine], past.counters
-            )
-            sets = self.history.tracks[agent][leaf]
-            if len(mine) and sets is not None:
-                sets[make_labels(zip(leaf.by, values, strict=True))] = track
+def _asked(wanted: Wanted, leaf: StatusLeaf | RateLeaf | LogLeaf | BurnRateLeaf, floor: datetime) -> dict[str, Any]:
+    is_log = isinstance(leaf, LogLeaf)
+    return {
+        "floor": uuid7_floor(floor),
+        "ceiling": uuid7_floor(wanted.end),
+        "contains": leaf.contains if isinstance(leaf, LogLeaf) else None,
+        "rank": _LEVELS.index(leaf.level) + 1 if isinstance(leaf, LogLeaf) and leaf.level else 0,
+        "levels": _LEVELS,
+        "lines": is_log,
+        "at_most": ROWS_AT_MOST + 1,
+    }
 
-    def _note_late(self, agent: UUID, rows: Iterable[Any], at: Any) -> None:
-        limit = self.tick.total_seconds()
-        known = set(self.history.late)
-        for row, happened in zip(rows, at.tolist(), strict=True):
-            if row.received - happened / 1e6 > limit:
-                entry = (agent, uuid7_time(row.id))
-                if entry not in known:
-                    self.history.late.append(entry)
+
+def _track(leaf: StatusLeaf | RateLeaf | LogLeaf | BurnRateLeaf, at: Int, rows: Sequence[Any], before: Any) -> Track:
+    match leaf:
+        case StatusLeaf():
+            return status_track(leaf, at, [row.status for row in rows], before)
+        case LogLeaf():
+            return RowsTrack(leaf, at, np.array([row.matching for row in rows], np.bool_))
+        case RateLeaf(rate=counted):
+            return RowsTrack(leaf, at, np.array([row.status == counted for row in rows], np.bool_))
+        case BurnRateLeaf(burn_rate=counted):
+            return BurnTrack(leaf, at, np.array([row.status == counted for row in rows], np.bool_))
+
+
+def _note_late(wanted: Wanted, agent: UUID, rows: Iterable[Any], at: Int) -> None:
+    limit, known = wanted.tick.total_seconds(), set(wanted.history.late)
+    for row, happened in zip(rows, at.tolist(), strict=True):
+        entry = (agent, row.id)
+        if row.received - happened / 1e6 > limit and entry not in known:
+            wanted.history.late.append(entry)
 
 
 def status_track(leaf: StatusLeaf, at: Any, statuses: Sequence[str], before: Any = None) -> StatusTrack:

@@ -4,7 +4,7 @@ import bisect
 import heapq
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import numpy as np
@@ -12,9 +12,9 @@ import numpy as np
 from alerts.audience import changes
 from alerts.backtest.mutes import Mutes
 from alerts.backtest.outbox import Box, Sent
-from alerts.backtest.tracks import Grid, Int, Tracks, full_at
-from alerts.core.condition import Leaf
-from alerts.core.due import next_due
+from alerts.backtest.tracks import NEVER, Grid, Int, Tracks, full_at, ticks_after
+from alerts.core.condition import BudgetLeaf, CompareLeaf, Condition, Leaf, WindowLeaf, leaves
+from alerts.core.due import Touched, kinds_read, next_due
 from alerts.core.flapping import CALM
 from alerts.core.labels import Labels, make_labels
 from alerts.core.reading import Reading, Readings
@@ -32,6 +32,7 @@ _NO_LANE = -1
 """Something that was held back is due, whatever the lanes do."""
 
 _OPEN = (Phase.FIRING, Phase.RECOVERING)
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,8 @@ class Subject:
     rule: LoadedRule
     agent: str
     tracks: Tracks
+    others_us: Int = field(default_factory=lambda: NEVER)
+    """When points came of metrics that the rule does not read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +74,14 @@ class Replay:
 
 @dataclass(slots=True)
 class _Lane:
+    """`looks`: ticks at which the verdict may change; `woken`: at which the alerter looks for news, or because it knew
+    ahead. `stride`: how many ticks it lets pass while nothing wakes it; None: it waits."""
+
     subject: Subject
     looks: Int
-    news: Int
-    stride: int
+    woken: Int
+    stride: int | None
     states: dict[Labels, StateRow] = field(default_factory=dict)
-    judged_at: int = -1
 
 
 def replay(
@@ -94,23 +99,35 @@ def replay(
 
 
 def _lane(subject: Subject, grid: Grid) -> _Lane:
-    tracks = [track for sets in subject.tracks.values() if sets for track in sets.values()]
-    full = [full_at(leaf, subject.target.since) for leaf in subject.tracks]
-    extra = [grid.first_from(at) for at in full if at is not None]
-    looks = np.unique(np.concatenate([np.array([0, *extra], np.int64), *(track.looks(grid) for track in tracks)]))
-    news = np.unique(np.concatenate([np.zeros(1, np.int64), *(track.news(grid) for track in tracks)]))
-    return _Lane(subject, looks[looks < grid.count], news, _stride(subject, grid))
+    begin = np.zeros(1, np.int64)
+    looks, woken = [begin], [begin]
+    others = ticks_after(grid, subject.others_us)
+    woken += [others, others + 1]
+    for leaf, sets in subject.tracks.items():
+        full = full_at(leaf, subject.target.since)
+        if full is not None:
+            looks.append(np.array([grid.first_from(full)]))
+            woken.append(looks[-1])
+        for track in (sets or {}).values():
+            looks.append(track.looks(grid))
+            news = track.news(grid)
+            woken += [news, track.turns(grid)]
+            if Touched.METRIC in kinds_read(leaf):
+                # Points may lie just after the tick that heard of them: the next one looks once more.
+                woken.append(news + 1)
+    found, roused = np.unique(np.concatenate(looks)), np.unique(np.concatenate(woken))
+    stride = stride_of(_rule(subject).condition, grid.step)
+    return _Lane(subject, found[found < grid.count], roused[roused < grid.count], stride)
 
 
-def _stride(subject: Subject, grid: Grid) -> int:
-    """How many ticks the alerter lets pass while points leave its windows and nothing else happens."""
-    now, strides = grid.start, []
-    for leaf in subject.rule.leaves:
-        if getattr(leaf, "window", None) is not None:
-            there: Readings = {leaf: {(): Reading(0.0, 1, now)}}
-            due = next_due(leaf, (), there, now=now, interval=grid.step, since=now)
-            strides += [] if due is None else [max(1, -((now - due) // grid.step))]
-    return min(strides, default=1)
+def stride_of(condition: Condition, step: timedelta) -> int | None:
+    """After how many ticks the alerter looks again while rows leave windows, or where it goes by the clock."""
+    now = datetime(2000, 1, 1, tzinfo=UTC)
+    there: dict[Labels, Reading] = {(): Reading(0.0, 1, now)}
+    clocked = WindowLeaf | CompareLeaf | BudgetLeaf
+    readings: Readings = {leaf: there if isinstance(leaf, clocked) else {} for leaf in leaves(condition)}
+    due = next_due(condition, (), readings, now=now, interval=step, since=_LONG_AGO)
+    return None if due is None else max(1, -((now - due) // step))
 
 
 class _Machine:
@@ -175,7 +192,6 @@ class _Machine:
                     self._done.episodes.append(change.episode)
             plan_outcome(outcome, self._episodes, {}, self._directory, plan, now=now, muting=muting)
             lane.states = {change.row.labels: change.row for change in outcome.changes}
-            lane.judged_at = tick
         self._done.judged += len(lanes)
         self._done.withheld += [
             Withheld(now, event.alert_id, event.details["by"]) for event in plan.events if event.kind == "withheld"
@@ -202,14 +218,13 @@ class _Machine:
 
     def _looked_at(self, look: int, tick: int, lane: _Lane) -> int:
         """The first tick from `look` on at which the alerter looks at a target without an alert."""
-        if lane.stride == 1:
+        place = int(np.searchsorted(lane.woken, look, side="right"))
+        anchor = max(tick, int(lane.woken[place - 1]) if place else 0)
+        if anchor == look:
             return look
-        place = int(np.searchsorted(lane.news, look, side="right"))
-        anchor = int(lane.news[place - 1]) if place else 0
-        following = int(lane.news[place]) if place < len(lane.news) else self._grid.count
-        if look <= anchor + 1:
-            return look
-        anchor = max(anchor + 1, tick)
+        following = int(lane.woken[place]) if place < len(lane.woken) else self._grid.count
+        if lane.stride is None:
+            return following
         return min(following, anchor + -(-(look - anchor) // lane.stride) * lane.stride)
 
     def _due(self, tick: int, lane: _Lane) -> list[int]:

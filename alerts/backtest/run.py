@@ -13,17 +13,18 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from alerts.backtest.base import History
 from alerts.backtest.mutes import read_mutes
-from alerts.backtest.read import History, read_history, tracks_of
-from alerts.backtest.replay import Subject, replay
+from alerts.backtest.read import read_history, tracks_of
+from alerts.backtest.replay import Subject, replay, stride_of
 from alerts.backtest.report import Report, report
-from alerts.backtest.tracks import Grid
+from alerts.backtest.tracks import NEVER, Grid
 from alerts.core.condition import MetricLeaf, leaves
 from alerts.core.judge import judge
 from alerts.core.rule import Rule
 from alerts.directory import read_directory
 from alerts.muting import Known
-from alerts.rules import LoadedRule
+from alerts.rules import LoadedRule, parse_stored
 from alerts.settings import read_settings
 from alerts.sources import Sources
 from alerts.sources.base import Fault
@@ -72,6 +73,22 @@ class Question:
         return Grid(self.start, self.tick, max(0, -((self.start - self.end) // self.tick)) + 1)
 
 
+def question_of(row: Any, *, start: datetime, end: datetime, tick: timedelta) -> Question:
+    """The question about a stored rule, by its row. Raises ConditionError where it cannot be read any more."""
+    return Question(
+        tenant_id=row.tenant_id,
+        rule=parse_stored(row, tick=tick),
+        name=row.name,
+        start=start,
+        end=end,
+        tick=tick,
+        agent_id=row.agent_id,
+        selector=row.selector,
+        config_id=row.id,
+        created_at=row.created_at,
+    )
+
+
 async def backtest(db: Database, series: SeriesStore, asked: Question) -> Report:
     """What the rule would have done. Raises InvalidInput for too much, SeriesDown, DatabaseDown."""
     if asked.end - asked.start > LONGEST:
@@ -92,6 +109,8 @@ async def backtest(db: Database, series: SeriesStore, asked: Question) -> Report
         start=asked.start,
         end=asked.end + asked.tick,
         tick=asked.tick,
+        # Where the alerter looks at every tick while there is anything to see, nothing wakes it sooner.
+        others=(stride_of(asked.rule.condition, asked.tick) or 1) > 1,
     )
     subjects = [_subject(asked, row, history) for row in agents]
     # Off the loop: others are served meanwhile.
@@ -151,7 +170,9 @@ def _subject(asked: Question, row: Any, history: History) -> Subject:
     key = TargetKey(asked.tenant_id, asked.config_id, row.id)
     since = row.created_at if asked.created_at is None else max(row.created_at, asked.created_at)
     loaded = LoadedRule((asked.tenant_id, asked.config_id), 1, asked.name, asked.rule, leaves(asked.rule.condition))
-    return Subject(DueTarget(key, 1, since, asked.start), loaded, row.external_id, tracks_of(history, row.id))
+    target = DueTarget(key, 1, since, asked.start)
+    others = history.others_us.get(row.id, NEVER)
+    return Subject(target, loaded, row.external_id, tracks_of(history, row.id), others)
 
 
 def _known(asked: Question, agents: int) -> list[str]:

@@ -1,14 +1,14 @@
 """What one leaf read over time for one label set, and the ticks at which its verdict can change. Pure."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Protocol, TypeAlias
+from typing import Generic, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from alerts.core.condition import HeartbeatLeaf, Leaf, LogLeaf, RateLeaf, StatusLeaf
+from alerts.core.condition import HeartbeatLeaf, Leaf, StatusLeaf
 from alerts.core.judge import heartbeat_limit
 from alerts.core.labels import Labels
 from alerts.core.reading import Reading
@@ -19,6 +19,11 @@ Int: TypeAlias = npt.NDArray[np.int64]
 Float: TypeAlias = npt.NDArray[np.float64]
 
 Mask: TypeAlias = npt.NDArray[np.bool_]
+
+F = TypeVar("F")
+
+NEVER: Int = np.zeros(0, np.int64)
+"""No times, or no ticks."""
 
 _COMPARISONS = {
     ">": np.greater, ">=": np.greater_equal, "<": np.less, "<=": np.less_equal, "==": np.equal, "!=": np.not_equal,
@@ -64,6 +69,10 @@ class Track(Protocol):
 
     def news(self, grid: Grid) -> Int:
         """Ticks, ascending, that found news of this leaf."""
+        ...
+
+    def turns(self, grid: Grid) -> Int:
+        """Ticks, ascending, that are known ahead: the alerter looks then, although nothing new has come."""
         ...
 
 
@@ -113,50 +122,47 @@ class StatusTrack:
         """Every execution is."""
         return ticks_after(grid, self.seen_us)
 
+    def turns(self, grid: Grid) -> Int:
+        """Only an execution changes it."""
+        return NEVER
+
+
+def _never() -> Int:
+    return NEVER
+
 
 @dataclass(frozen=True, slots=True)
-class RowsTrack:
-    """Log rows in order of time: `chosen` are those that count, of all that the window holds."""
+class EventTrack(Generic[F]):
+    """What is known changes at `at_us`, ascending; `facts` has what is known from then on, `read` makes it a reading.
 
-    leaf: RateLeaf | LogLeaf
+    `told_us`: when news came, `turns_us`: when it turns by itself, at a time that was known ahead. `moved_us`: the
+    changes that may be others to the judgement; None: all.
+    """
+
     at_us: Int
-    chosen: Mask
+    facts: Sequence[F]
+    read: Callable[[F, datetime], Reading | None]
+    told_us: Int = field(default_factory=_never)
+    turns_us: Int = field(default_factory=_never)
+    moved_us: Int | None = None
 
     def reading(self, now: datetime) -> Reading | None:
-        """A share for a rate, a number for lines."""
-        low, high = self._window(np.array([microseconds(now)]))
-        first, end = int(low[0]), int(high[0])
-        if first >= end:
-            return None
-        counted = int(self.chosen[first:end].sum())
-        value = counted / (end - first) if isinstance(self.leaf, RateLeaf) else float(counted)
-        return Reading(value, end - first, from_microseconds(int(self.at_us[end - 1])))
+        """Of what was known before `now`."""
+        last = int(np.searchsorted(self.at_us, microseconds(now), side="left")) - 1
+        return self.read(self.facts[last], now) if last >= 0 else None
 
     def looks(self, grid: Grid) -> Int:
-        """Exact: whole numbers are counted."""
-        low, high = self._window(grid.us)
-        sums = np.concatenate([[0], np.cumsum(self.chosen)])
-        rows, counted = high - low, sums[high] - sums[low]
-        if isinstance(self.leaf, LogLeaf):
-            return changes(
-                np.where(rows == 0, EMPTY, np.where(counted >= self.leaf.count, BREACHED, OK)).astype(np.int8)
-            )
-        share = counted / np.maximum(rows, 1)
-        ticks = []
-        for bound in bounds(self.leaf.threshold, self.leaf.recover):
-            held = np.where(compare(self.leaf.op.value, share, bound), BREACHED, OK)
-            few = np.where(rows < self.leaf.min_count, FEW, held)
-            ticks.append(changes(np.where(rows == 0, EMPTY, few).astype(np.int8)))
-        return np.unique(np.concatenate(ticks))
+        """After every such change and every turn."""
+        moved = self.at_us if self.moved_us is None else self.moved_us
+        return ticks_after(grid, np.concatenate([moved, self.turns_us]))
 
     def news(self, grid: Grid) -> Int:
-        """Every row is."""
-        return ticks_after(grid, self.at_us)
+        """What was told."""
+        return ticks_after(grid, self.told_us)
 
-    def _window(self, now_us: Int) -> tuple[Int, Int]:
-        window = self.leaf.window // timedelta(microseconds=1)
-        low = np.searchsorted(self.at_us, now_us - window, side="left")
-        return low, np.searchsorted(self.at_us, now_us, side="left")
+    def turns(self, grid: Grid) -> Int:
+        """What turns by itself."""
+        return ticks_after(grid, self.turns_us)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +180,14 @@ class BeatTrack:
 
     def looks(self, grid: Grid) -> Int:
         """Each that comes after a silence that was too long, and the end of such a silence."""
+        due, following = self._silences(grid)
+        # The first ones too: with them something is known, and expected.
+        first = np.searchsorted(grid.us, self.at_us[:4], side="right")
+        ticks = np.unique(np.concatenate([[0], first, due, following]))
+        return ticks[ticks < grid.count]
+
+    def _silences(self, grid: Grid) -> tuple[Int, Int]:
+        """When each silence became too long, and when it ended."""
         limits = [heartbeat_limit(self.leaf, reading) for reading in self.readings]
         longest = np.iinfo(np.int64).max // 4
         limit_us = np.array([longest if one is None else one // timedelta(microseconds=1) for one in limits], np.int64)
@@ -181,14 +195,29 @@ class BeatTrack:
         seen = np.searchsorted(grid.us, self.at_us, side="right")
         following = np.append(seen[1:], grid.count)
         missed = due < following
-        # The first ones too: with them something is known, and expected.
-        first = seen[: min(len(seen), 4)]
-        ticks = np.unique(np.concatenate([[0], first, due[missed], following[missed]]))
-        return ticks[ticks < grid.count]
+        return due[missed], following[missed]
 
     def news(self, grid: Grid) -> Int:
         """Every one is."""
         return ticks_after(grid, self.at_us)
+
+    def turns(self, grid: Grid) -> Int:
+        """Where a silence becomes too long."""
+        return self._silences(grid)[0]
+
+
+def times(given: Iterable[int]) -> Int:
+    """Times in their order, each once."""
+    return np.unique(np.fromiter(given, np.int64))
+
+
+def emptied(grid: Grid, at_us: Int, window: timedelta) -> Int:
+    """The ticks that are the first to find a window empty that was not."""
+    ticks = np.searchsorted(grid.us, at_us + window // timedelta(microseconds=1), side="right")
+    following = np.append(at_us[1:], np.iinfo(np.int64).max) if len(at_us) else at_us
+    inside = ticks < grid.count
+    ticks, following = ticks[inside], following[inside]
+    return np.unique(ticks[following >= grid.us[ticks]])
 
 
 def bounds(threshold: float, recover: float | None) -> tuple[float, ...]:

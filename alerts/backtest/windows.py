@@ -1,5 +1,6 @@
 """The points of a metric over time: what a window that ends at a tick reduces to, as the store would. Pure."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -19,6 +20,7 @@ from alerts.backtest.tracks import (
     bounds,
     changes,
     compare,
+    emptied,
     ticks_after,
 )
 from alerts.core.condition import (
@@ -50,23 +52,24 @@ class MetricTrack:
         """Reduced by the history store's own function."""
         end = microseconds(now)
         span = (end - self.leaf.window // timedelta(microseconds=1), end)
+        found = next(self.reduced(span), None)
+        return None if found is None else Reading(found[0], found[1], from_microseconds(found[2]))
+
+    def reduced(self, span: tuple[int, int], *, step_us: int | None = None) -> Iterator[tuple[float, int, int]]:
+        """What the points of a span come to, in all or for each step that has some: value, count and newest time."""
         low, high = np.searchsorted(self.at_us, span, side="left").tolist()
-        if low >= high:
-            return None
         order = np.lexsort((self.at_us[low:high], self.series[low:high]))
         points = Points(self.series[low:high][order], self.at_us[low:high][order], self.values[low:high][order])
         shape = Shape(
             reduce=Reducer(self.leaf.reduce),
             span=span,
-            step_us=None,
+            step_us=step_us,
             lines=np.zeros(len(self.counters), np.int64),
             counters=self.counters,
             exact=True,
         )
         found = answer(Gathered(points, ()), shape)
-        if not len(found.line):
-            return None
-        return Reading(float(found.value[0]), int(found.count[0]), from_microseconds(int(found.last_at[0])))
+        return zip(found.value.tolist(), found.count.tolist(), found.last_at.tolist(), strict=True)
 
     def looks(self, grid: Grid) -> Int:
         """Where the window becomes empty or full enough, or its value crosses a bound."""
@@ -84,6 +87,10 @@ class MetricTrack:
     def news(self, grid: Grid) -> Int:
         """Every point is."""
         return ticks_after(grid, self.at_us)
+
+    def turns(self, grid: Grid) -> Int:
+        """Where the window becomes empty."""
+        return emptied(grid, self.at_us, self.leaf.window)
 
     def _held(self, low: Int, high: Int, count: Int, bound: float) -> npt.NDArray[np.int64]:
         """BREACHED or OK for every window, UNSURE where it takes the exact value to say."""

@@ -13,7 +13,7 @@ from alerts.core.labels import Labels, make_labels
 from alerts.core.reading import Reading
 from alerts.core.unusual import Usual, deviations, usual
 from alerts.sources.base import Agent, Batch, Shape, Source
-from monitor.series.store import Query, Reduced, Reducer, Reduction
+from monitor.series.store import Query, Reducer, Reduction
 
 _DAY, _HOUR = timedelta(days=1), timedelta(hours=1)
 _NOBODY = Usual(0, 0, 0.0, 0.0)
@@ -36,16 +36,18 @@ async def _read(batch: Batch[AnomalyLeaf]) -> None:
         labels = make_labels(zip(leaf.by, row.labels, strict=True))
         known = baseline[row.tenant_id, row.agent_id].get(labels, _NOBODY)
         for each in batch.by_agent[row.tenant_id, row.agent_id]:
-            batch.facts.sets[each, (row.tenant_id, row.agent_id)][labels] = _reading(each, row, known)
+            reading = reading_of(each, row.value, row.count, row.last_at, known)
+            batch.facts.sets[each, (row.tenant_id, row.agent_id)][labels] = reading
 
 
-def _reading(leaf: AnomalyLeaf, row: Reduced, known: Usual) -> Reading:
+def reading_of(leaf: AnomalyLeaf, value: float, count: int, last_at: datetime, known: Usual) -> Reading:
+    """The reading of a window's value against what is usual at its hour."""
     if not known.enough:
-        note = f"{number(row.value)} now, and {known.values} windows of {known.days} earlier days at this hour"
-        return Reading(None, row.count, row.last_at, note=note)
+        note = f"{number(value)} now, and {known.values} windows of {known.days} earlier days at this hour"
+        return Reading(None, count, last_at, note=note)
     spread = f"{number(known.middle)} ± {number(known.deviation)}"
-    note = f"{number(row.value)}, usually {spread} at this hour ({known.values} windows of {known.days} days)"
-    return Reading(deviations(row.value, known, leaf.direction), row.count, row.last_at, note=note)
+    note = f"{number(value)}, usually {spread} at this hour ({known.values} windows of {known.days} days)"
+    return Reading(deviations(value, known, leaf.direction), count, last_at, note=note)
 
 
 async def _baseline(batch: Batch[AnomalyLeaf], agents: set[Agent]) -> dict[Agent, dict[Labels, Usual]]:

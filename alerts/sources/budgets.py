@@ -14,23 +14,23 @@ from alerts.sources.base import Batch, Shape, Source
 from monitor.ids import uuid7_floor
 
 _HOUR = timedelta(hours=1)
-_COLUMNS = {
+COLUMNS = {
     "model": "model", "provider": "provider", "user": "user_ref", "workflow": "workflow", "environment": "environment",
 }  # fmt: skip
 """Where the ledger has the labels of calls."""
 
-_AMOUNT = {SpendingUnit.TOKENS: "input_tokens + output_tokens", SpendingUnit.COST_USD: "cost_usd"}
-_UNPRICED = {SpendingUnit.TOKENS: "0", SpendingUnit.COST_USD: "unpriced"}
+AMOUNT = {SpendingUnit.TOKENS: "input_tokens + output_tokens", SpendingUnit.COST_USD: "cost_usd"}
+UNPRICED = {SpendingUnit.TOKENS: "0", SpendingUnit.COST_USD: "unpriced"}
 
 
 def _spent(leaf: BudgetLeaf, *, whole: bool) -> TextClause:
     """Whole hours from their sums; a part of an hour at the start, as half-hour time zones have it, from its calls."""
-    names = [_COLUMNS[name] for name in leaf.by]
+    names = [COLUMNS[name] for name in leaf.by]
     picked = "".join(f", {name}" for name in names)
-    asked = "".join(f" AND {_COLUMNS[name]} = :where_{name}" for name, _ in leaf.where)
+    asked = "".join(f" AND {COLUMNS[name]} = :where_{name}" for name, _ in leaf.where)
     part = f"""
         UNION ALL
-        SELECT CAST(:start AS timestamptz), coalesce({_AMOUNT[leaf.budget]}, 0), calls - priced, calls {picked}
+        SELECT CAST(:start AS timestamptz), coalesce({AMOUNT[leaf.budget]}, 0), calls - priced, calls {picked}
         FROM (
             SELECT input_tokens, output_tokens, cost_usd, 1 AS calls, (cost_usd IS NOT NULL)::int AS priced,
                    coalesce(model, '') AS model, coalesce(provider, '') AS provider,
@@ -48,7 +48,7 @@ def _spent(leaf: BudgetLeaf, *, whole: bool) -> TextClause:
             SELECT sum(amount) AS spent, coalesce(sum(amount) FILTER (WHERE hour >= :recent), 0) AS recent,
                    sum(unpriced) AS unpriced, sum(calls) AS calls {picked}
             FROM (
-                SELECT hour, {_AMOUNT[leaf.budget]} AS amount, {_UNPRICED[leaf.budget]} AS unpriced, calls {picked}
+                SELECT hour, {AMOUNT[leaf.budget]} AS amount, {UNPRICED[leaf.budget]} AS unpriced, calls {picked}
                 FROM usage_hours h
                 WHERE h.tenant_id = d.tenant_id AND h.agent_id = d.agent_id AND h.hour >= :whole {asked}
                 {"" if whole else part}
@@ -66,7 +66,7 @@ async def _read(batch: Batch[BudgetLeaf]) -> None:
     if whole != start:
         given |= {"start": start, "first_id": uuid7_floor(start), "whole_id": uuid7_floor(whole)}
     for row in await batch.rows(_spent(leaf, whole=whole == start), batch.agents | given):
-        labels = make_labels((name, getattr(row, _COLUMNS[name])) for name in leaf.by)
+        labels = make_labels((name, getattr(row, COLUMNS[name])) for name in leaf.by)
         for each in batch.by_agent[row.tenant_id, row.agent_id]:
             reading = _reading(each, row, start, end, batch.now)
             batch.facts.sets[each, (row.tenant_id, row.agent_id)][labels] = reading

@@ -10,10 +10,10 @@ from alerts.core.reading import Reading
 from alerts.sources.base import Batch, Shape, Source
 from monitor.ids import uuid7_floor
 
-_LOST = timedelta(days=1)
+LOST = timedelta(days=1)
 """A task of a trace that has been running for so much longer than it may is one whose end was lost on the way."""
 
-_PINGS = 100
+PINGS = 100
 """Newest logs of an agent among which its last ping is looked for."""
 
 _TICK = timedelta(microseconds=1)
@@ -49,8 +49,8 @@ async def _read(batch: Batch[DurationLeaf]) -> None:
     leaf = batch.leaf
     given = batch.agents | {
         "task_type": leaf.task_type,
-        "lost": uuid7_floor(batch.now - leaf.longer_than - _LOST),
-        "pings": _PINGS,
+        "lost": uuid7_floor(batch.now - leaf.longer_than - LOST),
+        "pings": PINGS,
     }
     for row in await batch.rows(_RUNNING, given):
         batch.put((row.tenant_id, row.agent_id), _reading(leaf, row, batch.now))

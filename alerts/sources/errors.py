@@ -12,7 +12,7 @@ from alerts.core.terms import ErrorNews
 from alerts.sources.base import Agent, Batch, Shape, Source
 from monitor.ids import uuid7_floor
 
-_LONGEST_TASK = timedelta(days=1)
+LONGEST_TASK = timedelta(days=1)
 """Failures of tasks that took longer than this are not seen."""
 
 _SHOWN = 120
@@ -48,7 +48,7 @@ _REGRESSED = text(_GROUPS.format(wanted="g.status = 'regressed'", new="true", se
 async def _read(batch: Batch[ErrorGroupLeaf]) -> None:
     leaf = batch.leaf
     start = batch.now - leaf.window
-    given: dict[str, Any] = {"start": start, "floor": uuid7_floor(start - _LONGEST_TASK)}
+    given: dict[str, Any] = {"start": start, "floor": uuid7_floor(start - LONGEST_TASK)}
     statement = _REGRESSED if leaf.error is ErrorNews.REGRESSED else _SINCE_VERSION
     if leaf.since is not None:
         statement = _SINCE

@@ -1,6 +1,6 @@
 """Shares of executions, counted over windows: as they are, and against what an objective allows."""
 
-from typing import Any
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import text
@@ -58,14 +58,19 @@ async def _read_burns(batch: Batch[BurnRateLeaf]) -> None:
     for row in await batch.rows(_BURNS, given):
         if row.long_rows:
             for each in batch.by_agent[row.tenant_id, row.agent_id]:
-                batch.facts.sets[each, (row.tenant_id, row.agent_id)][()] = _burning(each, row)
+                long, short = (row.long_rows, row.long_bad), (row.short_rows, row.short_bad)
+                reading = burning(each, long, short, uuid7_time(UUID(row.newest)))
+                batch.facts.sets[each, (row.tenant_id, row.agent_id)][()] = reading
 
 
-def _burning(leaf: BurnRateLeaf, row: Any) -> Reading:
-    """Both windows burn as fast as the slower one does; what the short one does is not known while it is empty."""
+def burning(leaf: BurnRateLeaf, in_long: tuple[int, int], in_short: tuple[int, int], last_at: datetime) -> Reading:
+    """The reading of two windows, each as (its executions, the bad ones among them); there are some in the long one.
+
+    Both burn as fast as the slower one does; what the short one does is not known while it is empty.
+    """
     allowed = 1 - leaf.objective
-    long = row.long_bad / row.long_rows / allowed
-    short = row.short_bad / row.short_rows / allowed if row.short_rows else None
+    long = in_long[1] / in_long[0] / allowed
+    short = in_short[1] / in_short[0] / allowed if in_short[0] else None
     said = [
         f"{'nothing' if burn is None else f'{number(round(burn, 2))} times'} over {format_duration(window)}"
         for burn, window in ((long, leaf.long), (short, leaf.short))
@@ -75,7 +80,7 @@ def _burning(leaf: BurnRateLeaf, row: Any) -> Reading:
         value = min(long, short)
     elif long > leaf.factor:
         value = None
-    return Reading(value, row.long_rows, uuid7_time(UUID(row.newest)), note=", ".join(said))
+    return Reading(value, in_long[0], last_at, note=", ".join(said))
 
 
 def _shape_of_burns(leaf: BurnRateLeaf) -> Shape:

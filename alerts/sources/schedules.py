@@ -14,9 +14,18 @@ EARLY = timedelta(minutes=1)
 
 _TICK = timedelta(microseconds=1)
 
+IN_TIME = """
+    -- The smallest id of that millisecond: what ended earlier is none of this run.
+    l.id >= CAST(lpad(to_hex(CAST(extract(epoch FROM r.due_at) * 1000 AS bigint)), 12, '0') || '70008000000000000000'
+                 AS uuid)
+    AND coalesce(l.started_at, l.completed_at, l.received_at)
+        BETWEEN r.due_at - CAST(:early AS interval) AND r.due_at + CAST(:grace AS interval)
+"""
+"""Whether an execution `l` is the run `r` that was expected."""
+
 # A run is decided when it came in time, or its grace is over; the newest decided one counts. One that was called came
 # when the webhook answered 2xx, one that was expected with an execution of the agent that began in time.
-_READ = text("""
+_READ = text(f"""
     SELECT d.tenant_id, d.agent_id, decided.due_at, decided.came, coalesce(waiting.due_at, s.next_run_at) AS next_at
     FROM unnest(CAST(:tenants AS uuid[]), CAST(:agents AS uuid[])) AS d (tenant_id, agent_id)
     JOIN agent_schedules s ON s.tenant_id = d.tenant_id AND s.agent_id = d.agent_id
@@ -27,11 +36,7 @@ _READ = text("""
             SELECT CASE WHEN r.status = 'expected' THEN EXISTS (
                 SELECT FROM agent_logs l
                 WHERE l.tenant_id = r.tenant_id AND l.agent_id = r.agent_id AND l.kind = 'execution'
-                  -- The smallest id of that millisecond: what ended earlier is none of this run.
-                  AND l.id >= CAST(lpad(to_hex(CAST(extract(epoch FROM r.due_at) * 1000 AS bigint)), 12, '0')
-                                   || '70008000000000000000' AS uuid)
-                  AND coalesce(l.started_at, l.completed_at, l.received_at)
-                      BETWEEN r.due_at - CAST(:early AS interval) AND r.due_at + CAST(:grace AS interval))
+                  AND {IN_TIME})
             ELSE r.status = 'succeeded' AND r.finished_at <= r.due_at + CAST(:grace AS interval) END AS came) AS c
         WHERE r.tenant_id = s.tenant_id AND r.agent_id = s.agent_id AND r.due_at >= s.since AND r.status <> 'skipped'
           AND (r.due_at < :floor OR c.came)

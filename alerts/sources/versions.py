@@ -14,7 +14,7 @@ from monitor.runs.sides import Side
 _AT_ONCE = 200
 """Agents whose tasks are read by one statement: the values of each are compared here."""
 
-_NEWEST = 2_000
+NEWEST = 2_000
 """Tasks of each side whose values are compared."""
 
 _METRICS: Final = {
@@ -38,7 +38,7 @@ async def _read(batch: Batch[CompareLeaf]) -> None:
                 since=batch.now - leaf.window,
                 limit=2,
                 environment=leaf.environment,
-                newest=_NEWEST,
+                newest=NEWEST,
             )
         for agent in agents:
             for each in batch.by_agent[agent]:

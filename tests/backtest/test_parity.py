@@ -1,70 +1,12 @@
 """A backtest tells what the alerter did on the same punctual history, message for message."""
 
-from collections.abc import Awaitable, Callable
 from random import Random
 from typing import Any
-from uuid import UUID
 
 import pytest
 
-from alerts.backtest.report import Report
-from alerts.backtest.run import Question, backtest
-from alerts.configs import get_rule
-from alerts.rules import parse_stored
-from tests.alerts.timeline import INTERVAL, Timeline
-
-Message = tuple[float, str, str, str, tuple[str, ...]]
-TICKS = 48
-
-
-async def _live(t: Timeline, feed: Callable[[int, Random], Awaitable[None]], seed: int) -> list[Message]:
-    """Ticks with random news between them; what was sent, and when."""
-    rng = Random(seed)
-    for tick in range(1, TICKS + 1):
-        await feed((tick - 1) * 10, rng)
-        await t.evaluate(f"{tick * 10}s")
-        await t.deliver(f"{tick * 10}s")
-    return sorted(
-        (
-            (one.message.at - t.start).total_seconds(),
-            str(one.channel),
-            one.target,
-            str(one.message.reason),
-            tuple(sorted(f"{line.agent} {sorted(line.labels.items())}" for line in one.message.lines)),
-        )
-        for one in t.sent
-    )
-
-
-async def _backtest(t: Timeline, rule_id: str) -> Report:
-    async with t.db.tenant(t.tenant.id) as connection:
-        row = await get_rule(connection, t.tenant.id, UUID(rule_id))
-    asked = Question(
-        tenant_id=t.tenant.id,
-        rule=parse_stored(row, tick=INTERVAL),
-        name=row.name,
-        start=t.start + INTERVAL,
-        end=t.start + TICKS * INTERVAL,
-        tick=INTERVAL,
-        agent_id=row.agent_id,
-        selector=row.selector,
-        config_id=row.id,
-        created_at=row.created_at,
-    )
-    return await backtest(t.db, t.deps.series, asked)
-
-
-def _messages(t: Timeline, told: Report) -> list[Message]:
-    return sorted(
-        (
-            (one.at - t.start).total_seconds(),
-            one.channel,
-            one.target,
-            str(one.reason),
-            tuple(sorted(f"{agent} {list(labels)}" for agent, labels in one.alerts)),
-        )
-        for one in told.messages
-    )
+from tests.alerts.timeline import Timeline
+from tests.backtest.both import about, ask, live, told
 
 
 def _points(t: Timeline, *, models: tuple[str, ...] = ("",), kind: str = "gauge") -> Any:
@@ -113,6 +55,8 @@ RULES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("warning", {"status": "warning"}, {}),
     ("rate", {"rate": "error", "window": "1m", "threshold": 0.5, "min_count": 4}, {"for": "20s"}),
     ("lines", {"log": {"contains": "Traceback"}, "window": "40s", "count": 3}, {"keep_firing_for": "30s"}),
+    ("burning", {"burn_rate": "error", "objective": 0.8, "long": "4m", "short": "30s", "factor": 2}, {}),
+    ("slow burn", {"burn_rate": "error", "objective": 0.9, "long": "15m", "short": "10m", "factor": 3}, {}),
     (
         "both",
         {"all": [{"rate": "error", "window": "1m", "threshold": 0.4}, {"not": {"status": "success"}}]},
@@ -129,9 +73,9 @@ async def test_a_backtest_tells_what_the_alerter_did(
     made = await t.rule(conditions, agent=None, name=name, **more)
     for agent in ("akira-001", "akira-002"):
         await t.heartbeat(agent, "0s")
-    feed = _points(t, **feeds) if "metric" in conditions else _logs(t)
-    live = await _live(t, feed, seed=len(name))
-    told = await _backtest(t, made["id"])
-    assert live, "the test is about nothing"
-    assert _messages(t, told) == live
-    assert told.pages == sum(1 for one in live if one[3] != "RESOLVED")
+    feed = _points(t, **feeds) if about(conditions, "metric") else _logs(t)
+    heard = await live(t, feed, seed=len(name))
+    found = await ask(t, made["id"])
+    assert heard, "the test is about nothing"
+    assert told(t, found) == heard
+    assert found.pages == sum(1 for one in heard if one[3] != "RESOLVED")
