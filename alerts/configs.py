@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from alerts.core.condition import ConditionError
 from alerts.core.covering import EXAMPLES, cover, is_covered, is_secret_address
-from alerts.core.due import kinds_read
+from alerts.core.due import is_sifted, kinds_read
 from alerts.core.matching import parse_selector
 from alerts.core.rule import Rule, parse_rule
 from alerts.core.vocabulary import ChannelKind
@@ -52,6 +52,7 @@ def draft(raw: Mapping[str, Any], *, agent_id: UUID | None) -> Draft:
         "owner": given.get("owner"),
         "enabled": raw["enabled"],
         "reads": int(kinds_read(rule.condition)),
+        "sifted": is_sifted(rule.condition),
     }
     return Draft(rule, columns)
 

@@ -22,9 +22,10 @@ from alerts.muting import read_muting
 from alerts.outbox import insert_events, queue
 from alerts.paces import due_tenants
 from alerts.rules import LoadedRule, RuleCache, RuleKey
+from alerts.sieve import Sieve, Sifted
 from alerts.sources import Sources
 from alerts.sources.base import Agent, Facts, Fault
-from alerts.targets import DueTarget, News, TargetKey
+from alerts.targets import DueTarget, News, TargetKey, agent_of, rule_of
 from alerts.transition import Outcome, Plan, judge_target, plan_outcome
 from monitor.db import Database
 from monitor.errors import Unavailable
@@ -86,6 +87,7 @@ class Evaluator:
         self._cache = RuleCache(tick=interval)
         # Long enough for a slow pass, short enough that another alerter takes over before anybody minds.
         self._lease_lasts = max(3 * interval, timedelta(seconds=30))
+        self._sieve = Sieve(series, lasts=self._lease_lasts)
 
     async def run_once(self, now: datetime) -> Pass:
         """Judge what is due at `now`. Raises DatabaseDown, or LeaseLost when another took over: nothing is saved."""
@@ -94,9 +96,12 @@ class Evaluator:
         if work is None:
             return Pass(shards=0)
         done = Pass(shards=len(work.shards), queued=work.queued)
-        if work.due or work.held:
-            facts = await self._sources.read(self._wanted(work), now=now, guard=self._guard)
-            done = await self._save(work, facts, now)
+        facts = await self._sources.read(self._wanted(work), now=now, guard=self._guard)
+        due, room = [one.key for one in work.due], TARGETS_AT_MOST - len(work.due)
+        sifted = await self._sieve.sift(due, facts, now=now, guard=self._guard, at_most=room)
+        if work.due or work.held or sifted.found or facts.history_failed or facts.history_read:
+            done = await self._save(work, facts, sifted, now)
+        self._sieve.settle(sifted, now=now, interval=self._interval)
         waited = now - work.due[0].due_at if work.due else timedelta(0)
         self._meters.lag_seconds.set(max(0.0, waited.total_seconds()))
         self._meters.tick_seconds.observe(time.perf_counter() - started)
@@ -121,9 +126,10 @@ class Evaluator:
                 return None
             await outages.note_pass(connection, shards, now=now, at_most=lasts + self._interval)
             news = await targets.take_news(connection, shards)
-            dropped = await targets.refresh(connection, news, shards, now=now)
+            changed, dropped = await targets.refresh(connection, news, shards, now=now)
             queued = await close_targets(connection, dropped, now=now, public_url=self._public_url)
             await targets.wake(connection, news, now=now)
+            await self._sieve.follow(connection, shards, news, changed, now=now)
             due = await targets.list_due(connection, shards, now=now, at_most=TARGETS_AT_MOST)
             held = await due_tenants(connection, shards, now=now)
             return _Work(shards, news, due, await self._cache.load(connection, due), queued, held)
@@ -132,18 +138,21 @@ class Evaluator:
         wanted: dict[Leaf, list[Agent]] = defaultdict(list)
         for target in work.due:
             for leaf in _rule_of(work, target).leaves:
-                wanted[leaf].append((target.key.tenant_id, target.key.agent_id))
+                if not self._sieve.holds(target.key, leaf):
+                    wanted[leaf].append(agent_of(target.key))
         return wanted
 
-    async def _save(self, work: _Work, facts: Facts, now: datetime) -> Pass:
+    async def _save(self, work: _Work, facts: Facts, sifted: Sifted, now: datetime) -> Pass:
         """The second transaction: judge against locked states, and save all that follows, or nothing."""
         faults: dict[RuleKey, str | None] = {}
         async with self._db.alerter() as connection:
             await leases.fence(connection, LEASE, work.shards, holder=self._holder)
+            await self._take_up(connection, work, sifted, now)
             valid = await rules.lock(connection, list(work.rules.values()))
             due = [one for one in work.due if (one.key.tenant_id, one.key.config_id) in valid]
             states = await store.lock_states(connection, [one.key for one in due])
-            await self._note_history(connection, work, facts, now)
+            if facts.history_failed or facts.history_read:
+                await outages.note_history(connection, failed=facts.history_failed, read=facts.history_read, now=now)
             outcomes = self._judge(work, due, facts, states, faults, now)
             plan = await self._plan(connection, outcomes, faults, now)
             queued = await self._write(connection, plan, work.held, now)
@@ -166,8 +175,15 @@ class Evaluator:
             fired=plan.fired,
             resolved=plan.resolved,
             queued=work.queued + queued,
-            more=len(work.due) == TARGETS_AT_MOST,
+            more=len(work.due) >= TARGETS_AT_MOST,
         )
+
+    async def _take_up(self, connection: AsyncConnection, work: _Work, sifted: Sifted, now: datetime) -> None:
+        """Judge also what the sieve has found, by rules that still are what was read."""
+        found = await targets.list_named(connection, sifted.found, now=now)
+        loaded = await self._cache.load(connection, found)
+        work.rules = loaded | work.rules
+        work.due += [one for one in found if _rule_of(work, one).leaves == (sifted.found[one.key],)]
 
     def _judge(
         self,
@@ -181,7 +197,7 @@ class Evaluator:
         outcomes = []
         for target in due:
             loaded = _rule_of(work, target)
-            agent = (target.key.tenant_id, target.key.agent_id)
+            agent = agent_of(target.key)
             faults.setdefault(loaded.key, None)
             with self._guard(f"rule {loaded.key[1]}") as fault:
                 outcomes.append(
@@ -235,15 +251,6 @@ class Evaluator:
                 faults[outcome.rule.key] = str(fault.error)
         return plan
 
-    async def _note_history(self, connection: AsyncConnection, work: _Work, facts: Facts, now: datetime) -> None:
-        if facts.history_failed or facts.history_read:
-            read = {
-                one.key.tenant_id
-                for one in work.due
-                if any(Touched.METRIC in kinds_read(leaf) for leaf in _rule_of(work, one).leaves)
-            }
-            await outages.note_history(connection, failed=facts.history_failed, read=read, now=now)
-
     async def _write(self, connection: AsyncConnection, plan: Plan, held: Sequence[UUID], now: datetime) -> int:
         await store.save_states(connection, plan.states, now=now)
         await store.drop_states(connection, plan.dropped)
@@ -270,7 +277,7 @@ class Evaluator:
 
 
 def _rule_of(work: _Work, target: DueTarget) -> LoadedRule:
-    return work.rules[target.key.tenant_id, target.key.config_id]
+    return work.rules[rule_of(target.key)]
 
 
 def _next(
@@ -278,7 +285,4 @@ def _next(
 ) -> list[tuple[TargetKey, datetime | None]]:
     """When each target is due next; a rule that failed is put off, so that it cannot hold up every pass."""
     at = {outcome.target.key: outcome.due_at for outcome in outcomes}
-    return [
-        (one.key, now + AFTER_A_FAULT if faults.get((one.key.tenant_id, one.key.config_id)) else at.get(one.key))
-        for one in due
-    ]
+    return [(one.key, now + AFTER_A_FAULT if faults.get(rule_of(one.key)) else at.get(one.key)) for one in due]

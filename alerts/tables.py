@@ -50,6 +50,7 @@ class AlertConfig(TenantMixin, Timestamps, Base):
     version: Mapped[int] = mapped_column(server_default=text("1"))
     condition_version: Mapped[int] = mapped_column(server_default=text("1"))
     reads: Mapped[int] = mapped_column(server_default=_ZERO)
+    sifted: Mapped[bool] = mapped_column(server_default=_FALSE)
     targets_version: Mapped[int] = mapped_column(server_default=_ZERO)
     last_error: Mapped[str | None]
     created_by: Mapped[str | None]
@@ -101,18 +102,20 @@ class AlertConfigVersion(TenantMixin, Base):
 
 
 class AlertTarget(TenantMixin, Base):
-    """A rule resolved to one agent, and when it must next be judged; null: only news can change its verdict."""
+    """A rule resolved to one agent, and when it must next be judged; null: as soon as news or the sieve says so."""
 
     __tablename__ = "alert_targets"
     config_id: Mapped[UUID] = mapped_column(primary_key=True)
     agent_id: Mapped[UUID] = mapped_column(primary_key=True)
     reads: Mapped[int]
+    sifted: Mapped[bool] = mapped_column(server_default=_FALSE)
     due_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
     __table_args__ = (
         _to_rule(),
         _to_agent(),
         Index(None, "tenant_id", "agent_id"),
+        Index("alert_targets_woken_idx", "tenant_id", "agent_id", postgresql_where=text("NOT sifted")),
         Index("alert_targets_due_at_idx", "due_at", postgresql_where=text("due_at IS NOT NULL")),
     )
 

@@ -1,8 +1,10 @@
 """Rules resolved to agents, and which of them are due: what a tick has to look at, and nothing else."""
 
+from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
@@ -17,7 +19,7 @@ NEWS_AT_MOST = 20_000
 
 RULES_AT_MOST = 5_000
 """Changed rules that one tick resolves. The limit also makes the planner take the index of changed rules, which is
-empty as a rule: it cannot know how few they are, and would read every rule in each tick."""
+empty as a rule."""
 
 News = dict[tuple[UUID, UUID], Touched]
 """What was touched, by (tenant, agent)."""
@@ -37,7 +39,11 @@ _SELECTED = """
 """
 _LIVE_RULE = "c.enabled AND c.deleted_at IS NULL"
 _CHANGED = "unnest(CAST(:tenants AS uuid[]), CAST(:ids AS uuid[])) AS changed (tenant_id, id)"
-_NEW = "SELECT c.tenant_id, c.id, a.id, c.reads, CAST(:now AS timestamptz), CAST(:now AS timestamptz)"
+# What is sifted is looked at without being due.
+_NEW = """
+    SELECT c.tenant_id, c.id, a.id, c.reads, c.sifted, CASE WHEN c.sifted THEN NULL ELSE CAST(:now AS timestamptz) END,
+           CAST(:now AS timestamptz)
+"""
 _CHANGED_RULES = text(f"""
     UPDATE alert_configs SET targets_version = version
     WHERE (tenant_id, id) IN (
@@ -49,21 +55,22 @@ _CHANGED_RULES = text(f"""
 # planner on tables that it does not know yet, every rule meets every agent of its tenant.
 _ADD_FOR_RULES = text(f"""
     WITH c AS MATERIALIZED (
-        SELECT c.tenant_id, c.id, c.agent_id, c.selector, c.reads
+        SELECT c.tenant_id, c.id, c.agent_id, c.selector, c.reads, c.sifted
         FROM {_CHANGED} JOIN alert_configs c ON c.tenant_id = changed.tenant_id AND c.id = changed.id
         WHERE {_LIVE_RULE})
-    INSERT INTO alert_targets AS t (tenant_id, config_id, agent_id, reads, due_at, created_at)
+    INSERT INTO alert_targets AS t (tenant_id, config_id, agent_id, reads, sifted, due_at, created_at)
     {_NEW} FROM c JOIN agents a ON a.tenant_id = c.tenant_id AND a.id = c.agent_id WHERE {_ALIVE}
     UNION ALL
     {_NEW} FROM c JOIN agents a ON a.tenant_id = c.tenant_id WHERE c.agent_id IS NULL AND {_ALIVE} AND {_SELECTED}
-    ON CONFLICT (tenant_id, config_id, agent_id) DO UPDATE SET reads = EXCLUDED.reads, due_at = EXCLUDED.due_at
+    ON CONFLICT (tenant_id, config_id, agent_id)
+        DO UPDATE SET reads = EXCLUDED.reads, sifted = EXCLUDED.sifted, due_at = EXCLUDED.created_at
 """)
 _ADD_FOR_AGENTS = text(f"""
     WITH a AS MATERIALIZED (
         SELECT a.tenant_id, a.id, a.agent_type, a.tags
         FROM {_CHANGED} JOIN agents a ON a.tenant_id = changed.tenant_id AND a.id = changed.id
         WHERE {_ALIVE})
-    INSERT INTO alert_targets (tenant_id, config_id, agent_id, reads, due_at, created_at)
+    INSERT INTO alert_targets (tenant_id, config_id, agent_id, reads, sifted, due_at, created_at)
     {_NEW} FROM a JOIN alert_configs c ON c.tenant_id = a.tenant_id AND c.agent_id = a.id WHERE {_LIVE_RULE}
     UNION ALL
     {_NEW} FROM a JOIN alert_configs c ON c.tenant_id = a.tenant_id AND c.agent_id IS NULL
@@ -99,22 +106,38 @@ _GONE = text("""
 _WAKE = text("""
     UPDATE alert_targets t SET due_at = :now
     FROM unnest(CAST(:tenants AS uuid[]), CAST(:ids AS uuid[]), CAST(:kinds AS bigint[])) AS news (tenant_id, id, kinds)
-    WHERE t.tenant_id = news.tenant_id AND t.agent_id = news.id AND t.reads & news.kinds <> 0
+    WHERE t.tenant_id = news.tenant_id AND t.agent_id = news.id AND NOT t.sifted AND t.reads & news.kinds <> 0
       AND (t.due_at IS NULL OR t.due_at > :now)
 """)
-# The due ones first, by their index: on tables that it does not know yet, the planner would begin with every rule and
-# every agent of a tenant.
-_DUE = text(f"""
-    WITH due AS MATERIALIZED (
-        SELECT t.tenant_id, t.config_id, t.agent_id, t.due_at
-        FROM alert_targets t WHERE t.due_at <= :now AND {_OURS} ORDER BY t.due_at LIMIT :at_most)
-    SELECT due.tenant_id, due.config_id, due.agent_id, due.due_at, c.version,
-           greatest(c.created_at, a.created_at) AS since
+_BY_KEY = """
+    unnest(CAST(:tenants AS uuid[]), CAST(:rules AS uuid[]), CAST(:agents AS uuid[]))
+        AS named (tenant_id, config_id, agent_id)
+"""
+_WAKE_TARGETS = text(f"""
+    UPDATE alert_targets t SET due_at = :now FROM {_BY_KEY}
+    WHERE t.tenant_id = named.tenant_id AND t.config_id = named.config_id AND t.agent_id = named.agent_id
+      AND (t.due_at IS NULL OR t.due_at > :now)
+""")
+_DUE_TARGETS = """
+    SELECT due.*, c.version, greatest(c.created_at, a.created_at) AS since
     FROM due
     JOIN alert_configs c ON c.tenant_id = due.tenant_id AND c.id = due.config_id
     JOIN agents a ON a.tenant_id = due.tenant_id AND a.id = due.agent_id
     WHERE c.enabled AND c.deleted_at IS NULL
+"""
+# The due ones first, by their index: on tables that it does not know yet, the planner would begin with every rule.
+_DUE = text(f"""
+    WITH due AS MATERIALIZED (
+        SELECT t.tenant_id, t.config_id, t.agent_id, t.due_at, t.sifted
+        FROM alert_targets t WHERE t.due_at <= :now AND {_OURS} ORDER BY t.due_at LIMIT :at_most)
+    {_DUE_TARGETS}
     ORDER BY due.due_at
+""")
+_NAMED = text(f"""
+    WITH due AS MATERIALIZED (
+        SELECT tenant_id, config_id, agent_id, CAST(:now AS timestamptz) AS due_at, t.sifted
+        FROM {_BY_KEY} JOIN alert_targets t USING (tenant_id, config_id, agent_id))
+    {_DUE_TARGETS}
 """)
 _SAVE_DUE = text("""
     UPDATE alert_targets t SET due_at = d.due_at
@@ -135,12 +158,24 @@ class TargetKey:
 
 @dataclass(frozen=True, slots=True)
 class DueTarget:
-    """A target to be judged now, due at `due_at`. `since` is the later of the rule's and the agent's creation."""
+    """A target to be judged now, due at `due_at`. `since` is the later of the rule's and the agent's creation.
+
+    `sifted`: see sieve.py; it is due by itself only while it is not INACTIVE.
+    """
 
     key: TargetKey
     version: int
     since: datetime
     due_at: datetime
+    sifted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """Rules, as (tenant, rule), and agents, as (tenant, agent), whose targets are not what they were."""
+
+    rules: Collection[tuple[UUID, UUID]] = ()
+    agents: Collection[tuple[UUID, UUID]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,20 +186,32 @@ class Dropped:
     reason: CloseReason
 
 
+def agent_of(key: TargetKey) -> tuple[UUID, UUID]:
+    """(tenant, agent)."""
+    return key.tenant_id, key.agent_id
+
+
+def rule_of(key: TargetKey) -> tuple[UUID, UUID]:
+    """(tenant, rule)."""
+    return key.tenant_id, key.config_id
+
+
 async def take_news(connection: AsyncConnection, shards: Collection[int]) -> News:
     """Take what collectors have written since the last tick for tenants in these shards, by agent."""
-    news: News = {}
+    news: dict[tuple[UUID, UUID], int] = defaultdict(int)
     for row in await connection.execute(_TAKE_NEWS, {"at_most": NEWS_AT_MOST, "shards": given(shards)}):
         for agent_id, kinds in zip(row.agent_ids, row.kinds, strict=True):
-            key = (row.tenant_id, agent_id)
-            news[key] = news.get(key, Touched(0)) | Touched(kinds)
-    return news
+            news[row.tenant_id, agent_id] |= kinds
+    named = {kinds: Touched(kinds) for kinds in set(news.values())}
+    return {agent: named[kinds] for agent, kinds in news.items()}
 
 
-async def refresh(connection: AsyncConnection, news: News, shards: Collection[int], *, now: datetime) -> list[Dropped]:
+async def refresh(
+    connection: AsyncConnection, news: News, shards: Collection[int], *, now: datetime
+) -> tuple[Changed, list[Dropped]]:
     """Bring targets up to date with changed rules and with new, changed and retired agents.
 
-    New targets and those of changed rules are due now. Returns the targets that are no more.
+    New targets and those of changed rules are due now. Returns what has changed, and the targets that are no more.
     """
     gone: list[tuple[TargetKey, CloseReason]] = []
     rules = (await connection.execute(_CHANGED_RULES, {"at_most": RULES_AT_MOST, "shards": given(shards)})).all()
@@ -180,9 +227,8 @@ async def refresh(connection: AsyncConnection, news: News, shards: Collection[in
         dropped = await connection.execute(_DROP_FOR_AGENTS, named)
         gone += [(TargetKey(*row), CloseReason.AGENT_UNSELECTED) for row in dropped]
     retired = await _retired(connection, [key for key, _ in gone])
-    return [
-        Dropped(key, CloseReason.AGENT_RETIRED if (key.tenant_id, key.agent_id) in retired else reason)
-        for key, reason in gone
+    return Changed([(row.tenant_id, row.id) for row in rules], agents), [
+        Dropped(key, CloseReason.AGENT_RETIRED if agent_of(key) in retired else reason) for key, reason in gone
     ]
 
 
@@ -200,15 +246,39 @@ async def wake(connection: AsyncConnection, news: News, *, now: datetime) -> Non
         )
 
 
+async def wake_targets(connection: AsyncConnection, keys: Sequence[TargetKey], *, now: datetime) -> None:
+    """Make these due."""
+    if keys:
+        await connection.execute(_WAKE_TARGETS, columns_of(keys) | {"now": now})
+
+
 async def list_due(
     connection: AsyncConnection, shards: Collection[int], *, now: datetime, at_most: int
 ) -> list[DueTarget]:
     """The targets of tenants in these shards that are due, longest waiting first."""
     rows = await connection.execute(_DUE, {"now": now, "at_most": at_most, "shards": given(shards)})
-    return [
-        DueTarget(TargetKey(row.tenant_id, row.config_id, row.agent_id), row.version, row.since, row.due_at)
-        for row in rows
-    ]
+    return [_due_target(row) for row in rows]
+
+
+async def list_named(connection: AsyncConnection, keys: Collection[TargetKey], *, now: datetime) -> list[DueTarget]:
+    """These targets, as far as they are still there, as if they were due now."""
+    if not keys:
+        return []
+    return [_due_target(row) for row in await connection.execute(_NAMED, columns_of(keys) | {"now": now})]
+
+
+def _due_target(row: Any) -> DueTarget:
+    key = TargetKey(row.tenant_id, row.config_id, row.agent_id)
+    return DueTarget(key, row.version, row.since, row.due_at, row.sifted)
+
+
+def columns_of(keys: Collection[TargetKey]) -> dict[str, list[UUID]]:
+    """Targets as parameters of statements."""
+    return {
+        "tenants": [key.tenant_id for key in keys],
+        "rules": [key.config_id for key in keys],
+        "agents": [key.agent_id for key in keys],
+    }
 
 
 async def save_due(connection: AsyncConnection, due: Sequence[tuple[TargetKey, datetime | None]]) -> None:
@@ -217,12 +287,7 @@ async def save_due(connection: AsyncConnection, due: Sequence[tuple[TargetKey, d
         ordered = sorted(due, key=lambda one: one[0])
         await connection.execute(
             _SAVE_DUE,
-            {
-                "tenants": [key.tenant_id for key, _ in ordered],
-                "rules": [key.config_id for key, _ in ordered],
-                "agents": [key.agent_id for key, _ in ordered],
-                "due": [at for _, at in ordered],
-            },
+            columns_of([key for key, _ in ordered]) | {"due": [at for _, at in ordered]},
         )
 
 

@@ -100,6 +100,10 @@ def judge_target(
             outcome.changes.append(change)
     due_at = next_due(rule.condition, states, readings, now=now, interval=interval, since=target.since)
     outcome.due_at = min(due_at or now + interval, now + interval) if again else due_at
+    if target.sifted:
+        # The sieve sees a breach, but not that one has ended that was resolved by hand.
+        quiet = all(state.phase is Phase.INACTIVE and state.latched_until is None for state in states)
+        outcome.due_at = None if quiet else now + interval
     return outcome
 
 

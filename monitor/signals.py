@@ -17,3 +17,4 @@ class Touch(IntFlag):
     RUN = 32
     SPENDING = 64
     ERROR = 128
+    SERIES = 256

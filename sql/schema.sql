@@ -1118,6 +1118,7 @@ CREATE TABLE public.alert_configs (
     pack text,
     pack_rule text,
     pack_base jsonb,
+    sifted boolean DEFAULT false NOT NULL,
     CONSTRAINT alert_configs_severity_check CHECK ((severity = ANY (ARRAY['info'::text, 'warning'::text, 'critical'::text])))
 );
 
@@ -1178,7 +1179,8 @@ CREATE TABLE public.alert_targets (
     agent_id uuid NOT NULL,
     reads bigint NOT NULL,
     due_at timestamp with time zone,
-    created_at timestamp with time zone DEFAULT now() NOT NULL
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    sifted boolean DEFAULT false NOT NULL
 );
 
 ALTER TABLE ONLY public.alert_targets FORCE ROW LEVEL SECURITY;
@@ -2443,6 +2445,8 @@ CREATE INDEX alert_states_tenant_id_agent_id_idx ON public.alert_states USING bt
 CREATE INDEX alert_targets_due_at_idx ON public.alert_targets USING btree (due_at) WHERE (due_at IS NOT NULL);
 
 CREATE INDEX alert_targets_tenant_id_agent_id_idx ON public.alert_targets USING btree (tenant_id, agent_id);
+
+CREATE INDEX alert_targets_woken_idx ON public.alert_targets USING btree (tenant_id, agent_id) WHERE (NOT sifted);
 
 CREATE UNIQUE INDEX alerts_open_key ON public.alerts USING btree (tenant_id, COALESCE((config_id)::text, rule), COALESCE((agent_id)::text, ''::text), fingerprint) WHERE (resolved_at IS NULL);
 

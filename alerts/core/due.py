@@ -48,6 +48,12 @@ class Touched(IntFlag):
     RUN = 32
     SPENDING = 64
     ERROR = 128
+    SERIES = 256
+
+
+def is_sifted(condition: Condition) -> bool:
+    """Whether targets are judged in columns: one reading against a threshold, where nothing read says nothing."""
+    return isinstance(condition, MetricLeaf) and not condition.by and condition.no_data is not NoData.ALERT
 
 
 def kinds_read(condition: Condition) -> Touched:
@@ -168,18 +174,22 @@ def _leaving(
     leaf: WindowLeaf, reading: Reading, *, negated: bool, now: datetime, interval: timedelta
 ) -> Iterator[datetime]:
     """When points leave a window that has some: soon one of them, and at the latest the last one."""
-    shortest = leaf.short if isinstance(leaf, BurnRateLeaf) else leaf.window
-    soon = now + max(shortest / _READS_A_WINDOW, interval)
+    soon = now + looks_again(leaf.short if isinstance(leaf, BurnRateLeaf) else leaf.window, interval)
     # A point exactly at the edge is still inside for a store that counts both edges.
     empty_at = soon if reading.last_at is None else reading.last_at + leaf.window + _TICK
     empty_at = empty_at if empty_at > now else soon
     if negated or leaf.no_data is NoData.ALERT:
         yield empty_at
-    if negated or not _only_falls(leaf):
+    if negated or not only_falls(leaf):
         yield min(soon, empty_at)
 
 
-def _only_falls(leaf: WindowLeaf) -> bool:
+def looks_again(window: timedelta, interval: timedelta) -> timedelta:
+    """How long a window that has points may go unread while no new ones come."""
+    return max(window / _READS_A_WINDOW, interval)
+
+
+def only_falls(leaf: WindowLeaf) -> bool:
     """Whether points that leave the window can end a breach but never begin one."""
     match leaf:
         case LogLeaf() | RepeatCallLeaf():

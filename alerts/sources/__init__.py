@@ -81,7 +81,8 @@ class Sources:
             batch = Batch(leaves[0], _by_agent(leaves, wanted), now, self._db, self._series, facts, self._memory)
             with guard(f"reading {leaves[0]}") as fault:
                 await source.read(batch)
-                facts.history_read |= source.history
+                if source.history:
+                    facts.history_read |= batch.by_tenant.keys()
             if fault.error is not None:
                 facts.failed |= {(leaf, agent) for leaf in leaves for agent in wanted[leaf]}
                 if isinstance(fault.error, SeriesDown):

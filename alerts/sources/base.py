@@ -44,8 +44,8 @@ class Facts:
     failed: set[tuple[Leaf, Agent]] = field(default_factory=set)
     history_failed: set[UUID] = field(default_factory=set)
     """Tenants whose rules could not read the history store."""
-    history_read: bool = False
-    """Whether the history store answered at least once."""
+    history_read: set[UUID] = field(default_factory=set)
+    """Tenants whose rules could."""
 
     def of(self, leaves: Iterable[Leaf], agent: Agent) -> dict[Leaf, Mapping[Labels, Reading] | None]:
         """The readings of these leaves for one agent, as `judge` takes them."""

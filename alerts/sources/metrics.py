@@ -7,12 +7,14 @@ from alerts.sources.base import Batch, Shape, Source
 from monitor.series.store import Reducer, Reduction
 
 
+def reduction_of(leaf: MetricLeaf) -> Reduction:
+    """What the leaf asks of the history store."""
+    return Reduction(metric=leaf.metric, reduce=Reducer(leaf.reduce), window=leaf.window, by=leaf.by, where=leaf.where)
+
+
 async def _read(batch: Batch[MetricLeaf]) -> None:
     leaf = batch.leaf
-    reduction = Reduction(
-        metric=leaf.metric, reduce=Reducer(leaf.reduce), window=leaf.window, by=leaf.by, where=leaf.where
-    )
-    for row in await batch.series.reduce(reduction, batch.by_tenant, now=batch.now):
+    for row in await batch.series.reduce(reduction_of(leaf), batch.by_tenant, now=batch.now):
         labels = make_labels(zip(leaf.by, row.labels, strict=True))
         batch.put((row.tenant_id, row.agent_id), Reading(row.value, row.count, row.last_at), labels)
 

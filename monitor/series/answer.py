@@ -8,7 +8,7 @@ import numpy as np
 from monitor.series.columns import Float, Int, run_lengths
 from monitor.series.gather import PERCENTS, RISES, Gathered
 from monitor.series.histogram import ranks
-from monitor.series.store import Reducer
+from monitor.series.store import Answer, Reducer
 from monitor.series.stored import HOUR_US, Span
 from monitor.series.summaries import Mask, Points, Summaries, highest, join, lowest, squares, summarise
 
@@ -29,17 +29,6 @@ class Shape:
     lines: Int
     counters: Mask
     exact: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """Values in order of line and step. `at` is where the step begins, `count` the points, `last_at` the newest."""
-
-    line: Int
-    at: Int
-    value: Float
-    count: Int
-    last_at: Int
 
 
 def answer(found: Gathered, shape: Shape) -> Answer:

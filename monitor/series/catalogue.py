@@ -20,6 +20,8 @@ from monitor.db import Database
 from monitor.errors import DatabaseDown, SeriesDown
 from monitor.series.influx_line import key_of
 from monitor.series.store import Kind, SeriesName, Tags
+from monitor.signals import Touch
+from monitor.touched import tell
 
 CACHE_SIZE = 200_000
 SERIES_LIMIT = 100_000
@@ -207,6 +209,7 @@ async def _make(connection: AsyncConnection, tenant_id: UUID, wanted: Mapping[_K
         "units": [name.unit for name in wanted.values()],
     }
     await connection.execute(_INSERT, new)
+    await tell(connection, tenant_id, new["agent_ids"], Touch.SERIES)
 
 
 def _too_many(name: SeriesName, limit: int) -> str:

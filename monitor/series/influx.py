@@ -18,6 +18,7 @@ from monitor.series.influx_read import InfluxSource, Scan, unsettled
 from monitor.series.influx_write import InfluxWriter
 from monitor.series.postgres import series_down, within
 from monitor.series.store import (
+    Answer,
     Columns,
     Kind,
     Latest,
@@ -28,6 +29,7 @@ from monitor.series.store import (
     Reduced,
     Reduction,
     Report,
+    Selection,
     SeriesName,
     Tags,
 )
@@ -89,22 +91,34 @@ class InfluxSeriesStore:
     async def reduce(
         self, reduction: Reduction, targets: Mapping[UUID, Sequence[UUID]], *, now: datetime
     ) -> list[Reduced]:
-        """One reading for many agents; windows up to two hours in one query."""
+        """One reading for many agents."""
+        selection = await self.select(reduction, targets)
+        (answer,) = await self.read([(reduction, selection)], now=now)
+        return reduce.reduced(answer, selection.labels)
+
+    async def select(self, reduction: Reduction, targets: Mapping[UUID, Sequence[UUID]]) -> Selection:
+        """The series of agents by tenant."""
+        async with self._alerter() as cur:
+            return await reduce.select(cur, reduction, targets)
+
+    async def read(self, wanted: Sequence[tuple[Reduction, Selection]], *, now: datetime) -> list[Answer]:
+        """One after the other; windows up to two hours in one query each."""
+        return [await self._read(*one, now=now) for one in wanted]
+
+    async def _read(self, reduction: Reduction, selection: Selection, *, now: datetime) -> Answer:
+        reading = reduce.plan(reduction, selection, now=now)
+        if reading is None:
+            return reduce.NOTHING
         with series_down():
             async with self._db.alerter() as connection:
                 # What waits in PostgreSQL would be missing.
-                await spool.check(connection, list(targets))
+                await spool.check(connection, set(selection.who.tenants))
                 cur = cursor(await driver(connection))
-                reading = await reduce.plan(cur, reduction, targets, now=now)
-                if reading is None:
-                    return []
                 left = await unsettled(cur, reading.who, reading.shape.span) if reading.widths else None
         if influx_reduce.is_pushed(reduction, reading):
-            answer = await influx_reduce.pushed(Scan(self.influx, reading.who, reduction.metric), reading)
-        else:
-            source = InfluxSource(self.influx, reading.who, metric=reduction.metric, left=left)
-            answer = await reading.answer(await reading.gather(source))
-        return reduce.reduced(answer, reading.labels)
+            return await influx_reduce.pushed(Scan(self.influx, reading.who, reduction.metric), reading)
+        source = InfluxSource(self.influx, reading.who, metric=reduction.metric, left=left)
+        return await reading.answer(await reading.gather(source))
 
     async def past(
         self, tenant_id: UUID, reduction: Reduction, agents: Sequence[UUID], *, end: datetime, at_most: int
@@ -114,7 +128,7 @@ class InfluxSeriesStore:
         with series_down():
             async with self._db.tenant(tenant_id) as connection:
                 cur = cursor(await driver(connection))
-                reading = await reduce.plan(cur, reduction, {tenant_id: agents}, now=end)
+                reading = reduce.plan(reduction, await reduce.select(cur, reduction, {tenant_id: agents}), now=end)
         if reading is None:
             return None
         reading = reduce.single(reading)
@@ -161,6 +175,12 @@ class InfluxSeriesStore:
             at, value = newest[one]
             found.append(Latest(agent, metric, tuple(sorted(tags.items())), Kind(kind), from_microseconds(at), value))
         return within(found, query.limit)
+
+    @contextlib.asynccontextmanager
+    async def _alerter(self) -> AsyncIterator[Cursor]:
+        with series_down():
+            async with self._db.alerter() as connection:
+                yield cursor(await driver(connection))
 
     @contextlib.asynccontextmanager
     async def _tenant(self, tenant_id: UUID) -> AsyncIterator[Cursor]:

@@ -10,12 +10,11 @@ from datetime import timedelta
 
 import numpy as np
 
-from monitor.series.answer import Answer
 from monitor.series.gather import PERCENTS, RISES, Gathered
 from monitor.series.influx_read import Scan
 from monitor.series.read import RAW_SPAN, Reading
 from monitor.series.reduce import Agent
-from monitor.series.store import Reducer, Reduction
+from monitor.series.store import Answer, Reducer, Reduction
 from monitor.series.stored import SCALARS
 from monitor.series.summaries import Mask, Points, Summaries
 
@@ -32,7 +31,7 @@ def is_pushed(reduction: Reduction, reading: Reading[Agent]) -> bool:
     """Whether InfluxDB shall compute it."""
     if not SHORT < reduction.window <= RAW_SPAN:
         return False
-    alone = len(reading.labels) == len(reading.who.ids)
+    alone = len(np.unique(reading.shape.lines)) == len(reading.who.ids)
     return reduction.reduce in _PUSHED or (reduction.reduce in PERCENTS and alone)
 
 

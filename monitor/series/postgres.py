@@ -13,6 +13,7 @@ from monitor.series.catalogue import Catalogue
 from monitor.series.columns import cursor, driver
 from monitor.series.source import PostgresSource
 from monitor.series.store import (
+    Answer,
     Columns,
     Kind,
     Latest,
@@ -23,6 +24,7 @@ from monitor.series.store import (
     Reduced,
     Reduction,
     Report,
+    Selection,
     SeriesName,
     Tags,
 )
@@ -102,14 +104,31 @@ class PostgresSeriesStore:
         self, reduction: Reduction, targets: Mapping[UUID, Sequence[UUID]], *, now: datetime
     ) -> list[Reduced]:
         """One reading for many agents."""
+        selection = await self.select(reduction, targets)
+        (answer,) = await self.read([(reduction, selection)], now=now)
+        return reduce.reduced(answer, selection.labels)
+
+    async def select(self, reduction: Reduction, targets: Mapping[UUID, Sequence[UUID]]) -> Selection:
+        """The series of agents by tenant."""
         with series_down():
             async with self._db.alerter() as connection:
-                cur = cursor(await driver(connection))
-                reading = await reduce.plan(cur, reduction, targets, now=now)
-                if reading is None:
-                    return []
-                found = await reading.gather(PostgresSource(cur, reading.who))
-        return reduce.reduced(await reading.answer(found), reading.labels)
+                return await reduce.select(cursor(await driver(connection)), reduction, targets)
+
+    async def read(self, wanted: Sequence[tuple[Reduction, Selection]], *, now: datetime) -> list[Answer]:
+        """One statement for all that read single points over the same span."""
+        answers = [reduce.NOTHING] * len(wanted)
+        plans = {place: reduce.plan(*one, now=now) for place, one in enumerate(wanted)}
+        made = [(place, one) for place, one in plans.items() if one is not None]
+        readings = [one for _, one in made]
+        for who, places in reduce.together(readings):
+            first = readings[places[0]]
+            with series_down():
+                async with self._db.alerter() as connection:
+                    found = await first.gather(PostgresSource(cursor(await driver(connection)), who))
+            for place in places:
+                one = readings[place]
+                answers[made[place][0]] = await one.answer(reduce.share(found, who, one.who))
+        return answers
 
     async def past(
         self, tenant_id: UUID, reduction: Reduction, agents: Sequence[UUID], *, end: datetime, at_most: int
@@ -119,7 +138,8 @@ class PostgresSeriesStore:
         with series_down():
             async with self._db.tenant(tenant_id) as connection:
                 cur = cursor(await driver(connection))
-                reading = await reduce.plan(cur, reduction, {tenant_id: agents}, now=end)
+                selection = await reduce.select(cur, reduction, {tenant_id: agents})
+                reading = reduce.plan(reduction, selection, now=end)
                 if reading is None:
                     return None
                 reading = reduce.single(reading)

@@ -13,11 +13,11 @@ import numpy as np
 from monitor import arrays
 from monitor.errors import InvalidInput
 from monitor.ids import from_microseconds, microseconds
-from monitor.series.answer import Answer, Label, Shape, answer, line_ids
+from monitor.series.answer import Label, Shape, answer, line_ids
 from monitor.series.columns import Cursor
 from monitor.series.gather import PERCENTS, RISES, Gathered, gather, levels, regions
 from monitor.series.source import Source
-from monitor.series.store import Kind, Line, Query, Tags
+from monitor.series.store import Answer, Kind, Line, Query, Tags
 from monitor.series.stored import Span, Who
 
 MAX_POINTS = 11_000

@@ -11,39 +11,74 @@ import numpy as np
 from monitor import arrays
 from monitor.errors import InvalidInput
 from monitor.ids import from_microseconds, microseconds
-from monitor.series.answer import Answer, Shape, line_ids
+from monitor.series.answer import Shape, line_ids
 from monitor.series.columns import Cursor
 from monitor.series.gather import RISES, Gathered
 from monitor.series.read import RAW_SPAN, Reading, is_exact, labels_sql, where_sql
-from monitor.series.store import Kind, Line, Past, Query, Reduced, Reducer, Reduction
+from monitor.series.store import Answer, Kind, Line, Past, Query, Reduced, Reducer, Reduction, Selection
 from monitor.series.stored import DAY_US, HOUR_US, Who
+from monitor.series.summaries import Points
 
 Agent = tuple[UUID, UUID, tuple[str, ...]]
 """Tenant, agent and labels: a line of a reduction."""
 
+_NONE = np.zeros(0, np.int64)
+NOTHING = Answer(_NONE, _NONE, np.zeros(0), _NONE, _NONE)
+"""The answer where there are no points."""
 
-async def plan(
-    cur: Cursor, reduction: Reduction, targets: Mapping[UUID, Sequence[UUID]], *, now: datetime
-) -> Reading[Agent] | None:
-    """What to read of [now - window, now) for agents by tenant; None where there is nothing. Windows up to two hours
-    are read from single points alone; of longer ones the whole hours come from rollups."""
+
+async def select(cur: Cursor, reduction: Reduction, targets: Mapping[UUID, Sequence[UUID]]) -> Selection:
+    """The series of agents by tenant that a reduction takes."""
+    rows = await _find(cur, reduction, targets)
+    lines, labels = line_ids([(row[1], row[2], tuple(row[4])) for row in rows])
+    who = Who([row[1] for row in rows], np.array([row[0] for row in rows], np.int64))
+    return Selection(who, lines, np.array([row[3] == Kind.COUNTER for row in rows], np.bool_), labels)
+
+
+def plan(reduction: Reduction, selection: Selection, *, now: datetime) -> Reading[Agent] | None:
+    """What to read of [now - window, now); None where there is nothing. Windows up to two hours are read from single
+    points alone; of longer ones the whole hours come from rollups."""
     span = microseconds(now - reduction.window), microseconds(now)
-    if span[0] >= span[1]:
+    if span[0] >= span[1] or not len(selection.who.ids):
         return None
     widths = () if reduction.window <= RAW_SPAN else (DAY_US, HOUR_US)
-    rows = await _find(cur, reduction, targets)
-    if not rows:
-        return None
-    lines, labels = line_ids([(row[1], row[2], tuple(row[4])) for row in rows])
     shape = Shape(
         reduce=reduction.reduce,
         span=span,
         step_us=None,
-        lines=lines,
-        counters=np.array([row[3] == Kind.COUNTER for row in rows], np.bool_),
+        lines=selection.lines,
+        counters=selection.counters,
         exact=is_exact(span, widths),
     )
-    return Reading(Who([row[1] for row in rows], np.array([row[0] for row in rows], np.int64)), shape, widths, labels)
+    return Reading(selection.who, shape, widths, list(selection.labels))
+
+
+def together(readings: Sequence[Reading[Agent]]) -> list[tuple[Who, list[int]]]:
+    """Readings whose points can be read at once, by their places, with the series of all of them: those of single
+    points over the same span."""
+    spans: dict[object, list[int]] = {}
+    for place, reading in enumerate(readings):
+        spans.setdefault(place if reading.widths else reading.shape.span, []).append(place)
+    return [(_union([readings[place].who for place in places]), places) for places in spans.values()]
+
+
+def share(found: Gathered, all_of: Who, who: Who) -> Gathered:
+    """Of single points of many series those of some of them, whose rows they get."""
+    if len(all_of.ids) == len(who.ids):
+        return found
+    place = np.full(len(all_of.ids), -1, np.int64)
+    place[all_of.rows(who.ids)] = np.arange(len(who.ids))
+    rows = place[found.points.series]
+    ours = rows >= 0
+    return Gathered(Points(rows[ours], found.points.at[ours], found.points.value[ours]), ())
+
+
+def _union(several: Sequence[Who]) -> Who:
+    if len(several) == 1:
+        return several[0]
+    ids, first = np.unique(np.concatenate([who.ids for who in several]), return_index=True)
+    tenants = [tenant for who in several for tenant in who.tenants]
+    return Who([tenants[place] for place in first.tolist()], ids)
 
 
 def single(reading: Reading[Agent]) -> Reading[Agent]:

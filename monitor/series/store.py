@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from monitor.pipeline import Pipeline
-from monitor.series.summaries import Points
+from monitor.series.stored import Who
+from monitor.series.summaries import Mask, Points
 
 Tags = tuple[tuple[str, str], ...]
 """Tags of a series: pairs sorted by name, no empty values."""
@@ -144,6 +145,38 @@ class Reduced:
 
 
 @dataclass(frozen=True, slots=True)
+class Selection:
+    """The series that a reduction takes, found once and read often. `lines`: the place in `labels` of each series.
+
+    `labels`: tenant, agent and values of `by`, ascending. `counters`: which ones are.
+    """
+
+    who: Who
+    lines: npt.NDArray[np.int64]
+    counters: Mask
+    labels: Sequence[tuple[UUID, UUID, tuple[str, ...]]]
+
+    def only(self, lines: Mask) -> "Selection":
+        """The series of some lines, whose numbers stay."""
+        if lines.all():
+            return self
+        rows = np.flatnonzero(lines[self.lines])
+        who = Who([self.who.tenants[row] for row in rows.tolist()], self.who.ids[rows])
+        return Selection(who, self.lines[rows], self.counters[rows], self.labels)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Values in order of line and step. `at` is where the step begins, `count` the points, `last_at` the newest."""
+
+    line: npt.NDArray[np.int64]
+    at: npt.NDArray[np.int64]
+    value: npt.NDArray[np.float64]
+    count: npt.NDArray[np.int64]
+    last_at: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
 class Past:
     """Single points of one shape of reading over a long span. `points.series` are rows of `lines` and `counters`.
 
@@ -197,6 +230,15 @@ class SeriesStore(Protocol):
 
         Rate and increase of a counter need two points; a gauge has neither and gives no row.
         """
+        ...
+
+    async def select(self, reduction: Reduction, targets: Mapping[UUID, Sequence[UUID]]) -> Selection:
+        """The first half of `reduce`: the series that there are now."""
+        ...
+
+    async def read(self, wanted: Sequence[tuple[Reduction, Selection]], *, now: datetime) -> list[Answer]:
+        """The second half of `reduce`, of several at once: an answer to each, by line; lines without points are
+        absent."""
         ...
 
     async def past(

@@ -13,7 +13,7 @@ import numpy as np
 
 from monitor import arrays
 from monitor.ids import from_microseconds
-from monitor.series.columns import Cursor, Int, Ragged, column
+from monitor.series.columns import EPOCH_2000_US, Cursor, Int, Ragged, column
 from monitor.series.histogram import Histograms
 from monitor.series.summaries import Points, Summaries
 
@@ -23,6 +23,12 @@ DAY_US = 24 * HOUR_US
 
 Span = tuple[int, int]
 """From and up to (without), in microseconds since the epoch."""
+
+# One string and not three arrays: half the work for a server that puts them together.
+_POINTS = "string_agg(int8send(x.series_id) || timestamptz_send(x.at) || float8send(x.value), '')"
+_POINT = np.dtype([("series", ">i8"), ("at", ">i8"), ("value", ">f8")])
+_MANY, _SHARE = 5_000, 0.3
+"""From so many series on, and so large a part of all, looking at every point of a span is less work than a join."""
 
 _WHO = "unnest(%s, %s) AS w (tenant_id, series_id) JOIN {table} x USING (tenant_id, series_id)"
 _EACH = "unnest(%s, %s, %s) AS w (tenant_id, series_id, {key}) JOIN {table} x USING (tenant_id, series_id, {key})"
@@ -108,12 +114,29 @@ def _from(table: str, key: str, who: Who, which: Which) -> tuple[str, list[Any]]
 
 async def samples(cur: Cursor, who: Who, span: Span) -> Points:
     """Single points: those of open hours and those that came late."""
-    source, parameters = _from("samples", "at", who, Spans([span]))
-    await cur.execute(
-        f"SELECT array_agg(x.series_id), array_agg(x.at), array_agg(x.value) FROM {source}", parameters, prepare=False
-    )
-    row = await cur.fetchone() or (None, None, None)
-    return Points(who.rows(column(row[0], "int8")), column(row[1], "timestamptz"), column(row[2], "float8"))
+    whole = len(who.ids) >= _MANY and len(who.ids) >= _SHARE * await _series(cur)
+    if whole:
+        bounds = [from_microseconds(at) for at in span]
+        await cur.execute(f"SELECT {_POINTS} FROM samples x WHERE x.at >= %s AND x.at < %s", bounds, prepare=False)
+    else:
+        source, parameters = _from("samples", "at", who, Spans([span]))
+        await cur.execute(f"SELECT {_POINTS} FROM {source}", parameters, prepare=False)
+    row = await cur.fetchone() or (None,)
+    found = np.frombuffer(row[0] or b"", _POINT)
+    ids, at = found["series"].astype(np.int64), found["at"].astype(np.int64) + EPOCH_2000_US
+    value = found["value"].astype(np.float64)
+    rows = who.rows(ids)
+    if whole:
+        ours = who.ids[np.minimum(rows, len(who.ids) - 1)] == ids
+        return Points(rows[ours], at[ours], value[ours])
+    return Points(rows, at, value)
+
+
+async def _series(cur: Cursor) -> float:
+    """About how many series there are."""
+    await cur.execute("SELECT reltuples FROM pg_class WHERE oid = 'series'::regclass")
+    row = await cur.fetchone() or (-1.0,)
+    return float(row[0]) if row[0] >= 0 else float("inf")
 
 
 async def chunks(cur: Cursor, who: Who, which: Which) -> Points:

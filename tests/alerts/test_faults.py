@@ -1,10 +1,9 @@
 """Nothing is lost and nothing is said twice: failed reads, crashes between the steps, two alerters at once."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 import pytest
 
@@ -13,10 +12,9 @@ from alerts.core.message import Message, Reference
 from alerts.core.vocabulary import ChannelKind, Reason
 from alerts.evaluate import LEASE
 from alerts.leases import LeaseLost
-from alerts.sources import Sources
 from monitor.errors import SeriesDown
 from monitor.series.postgres import PostgresSeriesStore
-from monitor.series.store import Reduced, Reduction
+from monitor.series.store import Answer, Reduction, Selection
 from tests.alerts.timeline import Timeline
 
 FAILS = {"status": "error"}
@@ -28,25 +26,24 @@ class Breakable(PostgresSeriesStore):
 
     down = False
 
-    async def reduce(
-        self, reduction: Reduction, targets: Mapping[UUID, Sequence[UUID]], *, now: datetime
-    ) -> list[Reduced]:
-        """Reduce, unless it is switched off."""
+    async def read(self, wanted: Sequence[tuple[Reduction, Selection]], *, now: datetime) -> list[Answer]:
+        """Read, unless it is switched off."""
         if self.down:
             raise SeriesDown("switched off")
-        return await super().reduce(reduction, targets, now=now)
+        return await super().read(wanted, now=now)
 
 
-def _break(t: Timeline, monkeypatch: pytest.MonkeyPatch) -> Breakable:
+def breakable(t: Timeline) -> Breakable:
+    """What the timeline's alerter reads from, from now on."""
     store = Breakable(t.db)
-    monkeypatch.setattr(t.evaluator, "_sources", Sources(t.db, store))
+    t.read_from(store)
     return store
 
 
 async def test_a_failed_read_resolves_nothing_and_opens_nothing_and_is_one_alert(
     t: Timeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = _break(t, monkeypatch)
+    store = breakable(t)
     await t.request("PUT", "channels/fallback", {"email": "fallback@example.com"})
     await t.rule(LATENCY)
     await t.rule(LATENCY, agent="kaneda-001", name="Kaneda", channels={"slack": "#alerts"})

@@ -7,10 +7,9 @@ import pytest
 
 from alerts.core.message import Message, Reference
 from alerts.core.vocabulary import ChannelKind, Reason
-from alerts.sources import Sources
 from monitor.errors import ChannelError
 from monitor.ids import PLATFORM_TENANT
-from tests.alerts.test_faults import Breakable
+from tests.alerts.test_faults import breakable
 from tests.alerts.timeline import Timeline, span
 
 FAILS = {"status": "error"}
@@ -177,8 +176,7 @@ async def test_users_of_grafana_an_outage_of_the_store_is_one_alert_and_its_end_
     t: Timeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await t.settings(settle="20s")
-    store = Breakable(t.db)
-    monkeypatch.setattr(t.evaluator, "_sources", Sources(t.db, store))
+    store = breakable(t)
     await t.request("PUT", "channels/fallback", {"email": "fallback@example.com"})
     for number in range(5):
         await t.rule(SLOW, name=f"Slow {number}", agent=f"a-{number}", channels={"slack": f"#a-{number}"})

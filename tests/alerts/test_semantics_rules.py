@@ -25,12 +25,12 @@ async def test_unknown_never_changes_firing_when_data_stops(t: Timeline) -> None
 
 
 async def test_a_rule_that_never_saw_data_is_inactive_and_unknown(t: Timeline) -> None:
-    await t.rule(LATENCY)
+    rule = await t.rule(LATENCY)
     await t.ticks("10s", "2m")
     t.expect_silence()
-    (state,) = await t.rows("SELECT phase, verdict, detail FROM alert_states")
-    assert (state["phase"], state["verdict"]) == ("INACTIVE", "UNKNOWN")
-    assert "no data" in state["detail"]
+    said = await t.request("GET", f"alert-configs/{rule['id']}/explain", expect=200)
+    assert (said["phase_before"], said["phase_after"], said["verdict"]) == ("INACTIVE", "INACTIVE", "UNKNOWN")
+    assert "no data" in said["detail"]
 
 
 async def test_min_count_not_met_is_unknown(t: Timeline) -> None:

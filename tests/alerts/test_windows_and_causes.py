@@ -7,11 +7,10 @@ import pytest
 
 from alerts import system
 from alerts.core.vocabulary import Reason
-from alerts.sources import Sources
 from monitor.calendar.model import CalendarEvent, EventKind
 from monitor.calendar.store import insert_event
 from monitor.ids import uuid7
-from tests.alerts.test_faults import Breakable
+from tests.alerts.test_faults import breakable
 from tests.alerts.timeline import PUBLIC_URL, Timeline, span
 
 FAILS = {"status": "error"}
@@ -136,8 +135,7 @@ async def test_a_tenants_own_rule_withholds_and_deleting_it_tells(t: Timeline) -
 async def test_a_store_that_is_down_withholds_what_depends_on_it_and_nothing_else(
     t: Timeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = Breakable(t.db)
-    monkeypatch.setattr(t.evaluator, "_sources", Sources(t.db, store))
+    store = breakable(t)
     await t.request("PUT", "channels/fallback", {"email": "fallback@example.com"})
     await t.rule(SLOW, name="Slow", repeat="10m")
     await t.rule(FAILS, name="Fails", repeat="10m", channels={"slack": "#alerts"})

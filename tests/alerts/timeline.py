@@ -36,6 +36,7 @@ from monitor.http.deps import Deps
 from monitor.identity import member_routes
 from monitor.ingest import Ingest
 from monitor.ingest import routes as ingest_routes
+from monitor.series.store import SeriesStore
 from monitor.settings import Settings
 from tests.conftest import SettableClock
 from tests.factories import TenantMade, make_tenant
@@ -106,12 +107,15 @@ class Timeline:
         self.evaluator = self.another_evaluator("alerter-1")
         self.deliverer = self.another_deliverer("alerter-1")
 
-    def another_evaluator(self, holder: str) -> Evaluator:
-        """An alerter process' judge."""
+    def read_from(self, series: SeriesStore) -> None:
+        """Let the alerter read history from another store."""
+        self.evaluator = self.another_evaluator("alerter-1", series)
+
+    def another_evaluator(self, holder: str, series: SeriesStore | None = None) -> Evaluator:
+        """An alerter process' judge, which reads history from `series` if that is given."""
         meters = Meters(CollectorRegistry())
-        return Evaluator(
-            self.db, self.deps.series, holder=holder, interval=INTERVAL, public_url=PUBLIC_URL, meters=meters
-        )
+        series = series or self.deps.series
+        return Evaluator(self.db, series, holder=holder, interval=INTERVAL, public_url=PUBLIC_URL, meters=meters)
 
     def another_deliverer(self, holder: str, seed: int = 1) -> Deliverer:
         """An alerter process' messenger."""
