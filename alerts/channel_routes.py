@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -14,8 +13,8 @@ from alerts.bodies import ChannelAnswer, ChannelBody, ChannelPatch
 from alerts.channels.apprise import check_services
 from alerts.configs import check_storable, with_secrets, without_secrets
 from alerts.core.condition import ConditionError
-from alerts.core.covering import EXAMPLES
-from alerts.core.targets import Channels, Target, channels_to_json, parse_channels
+from alerts.core.covering import cover, is_secret_address, unseal
+from alerts.core.targets import Channels, Target, channels_to_json, parse_channels, target_of
 from alerts.core.vocabulary import ChannelKind
 from alerts.names import check_channels
 from alerts.tables import ChannelRow
@@ -101,9 +100,10 @@ async def patch_channel(deps: Given, principal: Writer, channel: str, body: Chan
     async with deps.db.tenant(principal.tenant_id) as connection:
         old = await _get(connection, principal.tenant_id, channel)
         new = {name: sent.get(name, getattr(old, name)) for name in ("name", "kind", "target", "secret")}
-        if old.kind in EXAMPLES and "secret" not in sent:
-            # The secret is the address itself: it stays where what is shown of it is sent back, or nothing is.
-            new |= {"target": old.secret if new["target"] == old.target else new["target"], "secret": None}
+        # An address that is a secret stays where what is shown of it is sent back, or nothing is.
+        address, signing = unseal(old.target, old.secret)
+        new["target"] = address if new["target"] in (old.target, cover(address)) else new["target"]
+        new["secret"] = sent.get("secret", signing if new["kind"] == ChannelKind.WEBHOOK else None)
         target = await _checked(ChannelKind(new["kind"]), new["target"], new["secret"])
         new |= {"target": target.address, "secret": target.secret}
         if new["name"] != old.name:
@@ -143,10 +143,12 @@ async def _checked(kind: ChannelKind, target: str, secret: str | None) -> Target
         raise InvalidInput("only a webhook has a secret", path="secret")
     try:
         (parsed,) = parse_channels({str(kind): target}, "target").targets
+        if secret is not None:
+            parsed = target_of(kind, unseal(parsed.address, parsed.secret)[0], secret)
         await check_services([parsed])
     except ConditionError as error:
         raise InvalidInput(error.message, path="target") from error
-    return replace(parsed, secret=secret) if secret is not None else parsed
+    return parsed
 
 
 def _parse(raw: Any) -> Channels:
@@ -169,5 +171,8 @@ def _said(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _answer(row: Any) -> ChannelAnswer:
-    signed = row.secret is not None and row.kind == ChannelKind.WEBHOOK
-    return ChannelAnswer.model_validate({**row._mapping, "signed": signed})
+    address, signing = unseal(row.target, row.secret)
+    signed = signing is not None and row.kind == ChannelKind.WEBHOOK
+    # What an earlier release stored is not covered yet.
+    shown = cover(address) if is_secret_address(ChannelKind(row.kind), row.target) else row.target
+    return ChannelAnswer.model_validate({**row._mapping, "target": shown, "signed": signed})

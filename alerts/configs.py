@@ -11,7 +11,7 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from alerts.core.condition import ConditionError
-from alerts.core.covering import EXAMPLES, cover, is_covered, is_secret_address
+from alerts.core.covering import cover, is_covered, is_secret_address
 from alerts.core.due import is_sifted, kinds_read
 from alerts.core.matching import parse_selector
 from alerts.core.rule import Rule, parse_rule
@@ -22,6 +22,7 @@ from monitor.errors import NotFound
 
 TIMING = ("for", "keep_firing_for", "repeat", "escalate")
 _HIDDEN = "********"
+_KINDS = frozenset(map(str, ChannelKind))
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +33,11 @@ class Draft:
     columns: Mapping[str, Any]
 
 
-def draft(raw: Mapping[str, Any], *, agent_id: UUID | None) -> Draft:
-    """Check a rule's fields. Raises ConditionError with the path of the first fault."""
+def draft(raw: Mapping[str, Any], *, agent_id: UUID | None, shown: bool = False) -> Draft:
+    """Check a rule's fields. Raises ConditionError with the path of the first fault. `shown`: see `parse_rule`."""
     given = {name: value for name, value in raw.items() if value is not None}
     check_storable(given)
-    rule = parse_rule(given)
+    rule = parse_rule(given, shown=shown)
     if "selector" in given:
         parse_selector(given["selector"])
     columns = {
@@ -180,26 +181,29 @@ def with_secrets(raw: Any, stored: Any) -> Any:
 def _covered(name: str, value: Any) -> Any:
     if isinstance(value, list):
         return [_covered(name, one) for one in value]
-    secret = isinstance(value, str) and name in EXAMPLES and is_secret_address(ChannelKind(name), value)
+    # A webhook with what signs is {"url": …, "secret": …}.
+    kind = ChannelKind.WEBHOOK if name == "url" else name
+    secret = isinstance(value, str) and kind in _KINDS and is_secret_address(ChannelKind(kind), value)
     return cover(value) if secret else value
 
 
 def _uncovered(raw: Any, known: Mapping[str, str]) -> Any:
     if isinstance(raw, Mapping):
-        if raw.get("secret") == _HIDDEN and raw.get("url") in known:
-            return {**raw, "secret": known[raw["url"]]}
-        return {name: _uncovered(value, known) for name, value in raw.items()}
+        made = {name: _uncovered(value, known) for name, value in raw.items()}
+        if made.get("secret") == _HIDDEN:
+            made["secret"] = known.get(f"{_HIDDEN} {made.get('url')}", _HIDDEN)
+        return made
     if isinstance(raw, list):
         return [_uncovered(value, known) for value in raw]
     return known.get(raw, raw) if isinstance(raw, str) and is_covered(raw) else raw
 
 
 def _secrets(raw: Any, under: str = "") -> list[tuple[str, str]]:
-    """What is covered, as it is shown (a webhook's secret: by its URL), with what it stands for."""
+    """What is covered, as it is shown (what signs for a webhook: with its URL), with what it stands for."""
     if isinstance(raw, Mapping):
-        if "secret" in raw and "url" in raw:
-            return [(raw["url"], raw["secret"])]
-        return [pair for name, value in raw.items() for pair in _secrets(value, name)]
+        pairs = [pair for name, value in raw.items() for pair in _secrets(value, name)]
+        signs = "secret" in raw and "url" in raw
+        return [*pairs, (f"{_HIDDEN} {raw['url']}", raw["secret"])] if signs else pairs
     if isinstance(raw, list):
         return [pair for value in raw for pair in _secrets(value, under)]
     shown = _covered(under, raw)

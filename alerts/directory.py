@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from alerts.core.condition import ConditionError
 from alerts.core.matchers import Matcher, matches, parse_matchers
 from alerts.core.rule import Escalation, Rule, parse_steps
-from alerts.core.targets import NOBODY, Channels, Target, parse_channels
+from alerts.core.targets import NOBODY, Channels, Target, parse_channels, target_of
 from alerts.core.vocabulary import ChannelKind
 from alerts.outages import read_ends
 from alerts.people import People, addresses, key_of, read_people
@@ -174,7 +174,7 @@ async def read_directory(
         now=now,
         active=frozenset(row.id for row in rows if row.status == TenantStatus.ACTIVE),
         fallbacks={row.id: fallback_of(row.fallback_channel) for row in rows},
-        named={(row.tenant_id, row.name): Target(ChannelKind(row.kind), row.target, row.secret) for row in named},
+        named={(row.tenant_id, row.name): target_of(ChannelKind(row.kind), row.target, row.secret) for row in named},
         settings=settings,
         outages=await read_ends(connection, wanted),
         settle=settle,

@@ -118,7 +118,7 @@ async def explain_then(db: Database, series: SeriesStore, asked: Asked) -> list[
         since = await _since(connection, asked)
     if version is None:
         raise NotFound("there was no such rule at that time")
-    rule = parse_rule({name: version.rule[name] for name in RULE_KEYS if version.rule.get(name)}, tick=tick)
+    rule = parse_rule({name: version.rule[name] for name in RULE_KEYS if version.rule.get(name)}, tick=tick, shown=True)
     reads = leaves(rule.condition)
     start = at - _LOOK_BACK - rule.timing.hold_for - rule.timing.keep_firing_for
     history = await read_history(

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from alerts.core.targets import Target
+from alerts.core.targets import Target, target_of
 from alerts.core.vocabulary import ChannelKind
 from monitor.calendar.model import CalendarEvent, EventKind
 from monitor.calendar.recurrence import active
@@ -86,7 +86,7 @@ def quiet_event(raw: Mapping[str, Any]) -> CalendarEvent:
 
 
 def _person(member: Member) -> Person:
-    contacts = [(Target(ChannelKind(one.kind), one.target, one.secret), one.after) for one in member.contacts]
+    contacts = [(target_of(ChannelKind(one.kind), one.target, one.secret), one.after) for one in member.contacts]
     if not contacts:
         contacts = [(Target(ChannelKind.EMAIL, member.email), timedelta(0))]
     quiet = None if member.quiet_hours is None else quiet_event(member.quiet_hours)

@@ -68,7 +68,8 @@ def check_rule(raw: Any, path: str) -> str:
     """A rule's name, if all else in it is right as well. Raises InvalidInput."""
     try:
         body = RuleBody.model_validate(raw)
-        configs.draft(body.model_dump(by_alias=True), agent_id=None)
+        # What is shown of a secret stands for the stored one when the rule is brought in.
+        configs.draft(body.model_dump(by_alias=True), agent_id=None, shown=True)
     except ValidationError as fault:
         first = fault.errors()[0]
         where = ".".join([path, *(str(part) for part in first["loc"])])
@@ -120,6 +121,6 @@ def _plain(row: Any) -> dict[str, Any]:
     rule = {name: getattr(row, name) for name in _PLAIN if getattr(row, name) is not None}
     rule |= configs.without_secrets({name: row.timing[name] for name in configs.TIMING if name in row.timing})
     rule["severity"] = row.severity
-    shown = configs.without_secrets({name: getattr(row, name) for name in _OPTIONAL})
-    rule |= {name: value for name, value in shown.items() if value not in (None, {}, [])}
+    more = {name: getattr(row, name) for name in _OPTIONAL} | {"channels": configs.without_secrets(row.channels)}
+    rule |= {name: value for name, value in more.items() if value not in (None, {}, [])}
     return rule if row.enabled else rule | {"enabled": False}

@@ -39,7 +39,7 @@ async def preview(deps: Given, principal: Reader, body: PreviewBody) -> PreviewA
         agent_id = await _named(connection, principal.tenant_id, body)
         with faults_named():
             raw = body.model_dump(by_alias=True, exclude={"since", "time_zone"})
-            made = configs.draft(raw, agent_id=agent_id)
+            made = configs.draft(raw, agent_id=agent_id, shown=True)
             await refuse_rates_of_gauges(connection, principal.tenant_id, agent_id, made.rule.condition)
         said = await warnings(connection, principal.tenant_id, SimpleNamespace(agent_id=agent_id), made.rule, now=now)
     asked = Question(

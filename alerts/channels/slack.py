@@ -12,6 +12,7 @@ from slack_sdk.webhook.async_client import AsyncWebhookClient
 
 from alerts.channels.answers import TIMEOUT, failure, retry_after, unreachable
 from alerts.channels.blocks import Ask, blocks, escape, fallback
+from alerts.core.covering import hide, unseal
 from alerts.core.message import AlertLine, Message, Reference, title
 from alerts.core.vocabulary import Action, ChannelKind, Reason
 from alerts.core.wording import is_link, one_line
@@ -91,7 +92,8 @@ class SlackChannel:
         try:
             if target.startswith(("https://", "http://")):
                 # It cannot edit, and a response is no news that would be posted anew.
-                return {} if message.reason is Reason.RESPONDED else await self._send_to_hook(target, message)
+                url, _ = unseal(target, message.secret)
+                return {} if message.reason is Reason.RESPONDED else await self._send_to_hook(url, message)
             if not self._token:
                 raise ChannelError("Slack is not set up: AGENT_MONITOR_SLACK_BOT_TOKEN is empty", permanent=True)
             client, ask = self._client(), self._asking(target, message)
@@ -134,7 +136,9 @@ class SlackChannel:
         if answer.status_code == 400 and answer.body.strip() in _TOO_RICH:
             answer = await hook.send(text=fallback(message), unfurl_links=False)
         if not 200 <= answer.status_code < 300:
-            raise failure("Slack", answer.status_code, said=answer.body, headers=answer.headers, now=self._now())
+            raise failure(
+                "Slack", answer.status_code, said=hide(url, answer.body), headers=answer.headers, now=self._now()
+            )
         return {}
 
     def _client(self) -> AsyncWebClient:

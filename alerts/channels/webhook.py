@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from alerts.channels.answers import TIMEOUT, failure, unreachable
+from alerts.core.covering import hide, unseal
 from alerts.core.message import AlertLine, Message, Reference, closed_because, reading, title
 from alerts.core.vocabulary import ChannelKind
 from alerts.core.wording import is_link, number, one_line, paragraph
@@ -32,17 +33,20 @@ class WebhookChannel:
 
     async def send(self, target: str, message: Message, previous: Reference | None) -> Reference:
         """POST the message; 2xx is success. Receivers recognise a repeat by `Idempotency-Key`."""
-        if not is_link(target):
+        url, signing = unseal(target, message.secret)
+        if not is_link(url):
             raise ChannelError("the webhook's target is not an http(s) URL", permanent=True)
         body = json.dumps(payload(message, self._public_url), ensure_ascii=False, allow_nan=False).encode()
         headers = {"Idempotency-Key": str(message.notification_id)}
-        secret = message.secret.encode() if message.secret else self._secret
+        secret = signing.encode() if signing else self._secret
         try:
-            answer = await self._outbound.post(target, body, headers=headers, secret=secret, at=self._now())
+            answer = await self._outbound.post(url, body, headers=headers, secret=secret, at=self._now())
         except FAILURES as error:
             raise unreachable("the webhook", error) from error
         if not answer.ok:
-            raise failure("the webhook", answer.status, said=answer.said, headers=answer.headers, now=self._now())
+            raise failure(
+                "the webhook", answer.status, said=hide(url, answer.said), headers=answer.headers, now=self._now()
+            )
         return {}
 
     async def close(self) -> None:

@@ -82,8 +82,11 @@ class Rule:
         return tuple(target for one in (self.channels, *(s.channels for s in self.escalate)) for target in one.targets)
 
 
-def parse_rule(raw: Mapping[str, object], *, tick: timedelta = Timing().tick) -> Rule:
-    """The rule in an object with RULE_KEYS; other keys are left to the caller. Raises ConditionError."""
+def parse_rule(raw: Mapping[str, object], *, tick: timedelta = Timing().tick, shown: bool = False) -> Rule:
+    """The rule in an object with RULE_KEYS; other keys are left to the caller. Raises ConditionError.
+
+    `shown`: what is shown of a secret address may stand for it, in a rule by which nothing is sent.
+    """
     fields = Fields(raw, "")
     return Rule(
         condition=parse_condition(fields.require("conditions")),
@@ -93,21 +96,21 @@ def parse_rule(raw: Mapping[str, object], *, tick: timedelta = Timing().tick) ->
             tick=tick,
         ),
         repeat=fields.duration("repeat", DEFAULT_REPEAT),
-        escalate=() if isinstance(raw.get("escalate"), str) else _escalate(fields),
+        escalate=() if isinstance(raw.get("escalate"), str) else _escalate(fields, shown=shown),
         policy=fields.text("escalate", at_most=200) if isinstance(raw.get("escalate"), str) else None,
         severity=fields.choice("severity", Severity, Severity.WARNING),
         labels=fields.pairs("labels", reserved=RESERVED_LABELS),
-        channels=parse_channels(fields.raw["channels"]) if fields.has("channels") else NOBODY,
+        channels=parse_channels(fields.raw["channels"], shown=shown) if fields.has("channels") else NOBODY,
     )
 
 
-def _escalate(fields: Fields) -> tuple[Escalation, ...]:
+def _escalate(fields: Fields, *, shown: bool) -> tuple[Escalation, ...]:
     if not fields.has("escalate") or fields.raw["escalate"] == []:
         return ()
-    return parse_steps(fields.raw["escalate"], fields.at("escalate"))
+    return parse_steps(fields.raw["escalate"], fields.at("escalate"), shown=shown)
 
 
-def parse_steps(raw: object, path: str) -> tuple[Escalation, ...]:
+def parse_steps(raw: object, path: str, *, shown: bool = False) -> tuple[Escalation, ...]:
     """Steps from `[{"after": "15m", "channels": {…}}, …]`, each later than the one before. Raises ConditionError."""
     steps: list[Escalation] = []
     for index, entry in enumerate(check_list(raw, path, at_most=_STEPS_AT_MOST)):
@@ -116,7 +119,7 @@ def parse_steps(raw: object, path: str) -> tuple[Escalation, ...]:
         after = step.duration("after")
         if steps and after <= steps[-1].after:
             raise ConditionError(step.at("after"), "must be later than the step before")
-        channels = parse_channels(step.require("channels"), step.at("channels"))
+        channels = parse_channels(step.require("channels"), step.at("channels"), shown=shown)
         if not channels:
             raise ConditionError(step.at("channels"), "must name somebody")
         steps.append(Escalation(after, channels))

@@ -1,12 +1,12 @@
 """Where a rule's messages go: addresses of each channel kind, and channels that the tenant has named."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from alerts.core.condition import ConditionError
-from alerts.core.covering import EXAMPLES, cover, is_covered, is_secret_address
+from alerts.core.covering import EXAMPLES, cover, is_covered, is_secret_address, seal, unseal
 from alerts.core.fields import Fields, check_list, check_text
 from alerts.core.leaf_json import Json
 from alerts.core.vocabulary import ChannelKind
@@ -24,7 +24,7 @@ _SLACK_ID = re.compile(r"[CDGU][A-Z0-9]{6,20}")
 class Target:
     """One address of one channel kind. `secret` signs what goes to a webhook.
 
-    Where addresses are secrets themselves, `secret` is the address, and `address` what is shown of it.
+    Where the address is a secret itself, it is `secret` (as `seal` has it), and `address` what is shown of it.
     """
 
     kind: ChannelKind
@@ -49,13 +49,23 @@ class Channels:
 NOBODY = Channels()
 
 
-def parse_channels(raw: object, path: str = "channels") -> Channels:
-    """Channels from `{"email": …, "slack": …, "pagerduty": …, "channel": …, "on_call": …}`; raises ConditionError."""
+def target_of(kind: ChannelKind, address: str, signing: str | None = None) -> Target:
+    """The target with this address, covered where it is a secret; `signing`: what signs what goes there."""
+    if is_secret_address(kind, address):
+        return Target(kind, cover(address), seal(address, signing))
+    return Target(kind, address, signing)
+
+
+def parse_channels(raw: object, path: str = "channels", *, shown: bool = False) -> Channels:
+    """Channels from `{"email": …, "slack": …, "pagerduty": …, "channel": …, "on_call": …}`; raises ConditionError.
+
+    `shown`: what is shown of a secret address may stand for it; nothing can be sent there.
+    """
     fields = Fields(raw, path)
     fields.allow((*ChannelKind, "channel", "on_call"))
     targets: list[Target] = []
     for kind in ChannelKind:
-        targets += [_target(kind, entry, at) for entry, at in _entries(fields, kind)]
+        targets += [_target(kind, entry, at, shown=shown) for entry, at in _entries(fields, kind)]
     named = [check_text(entry, at, at_most=200) for entry, at in _entries(fields, "channel")]
     on_call = [check_text(entry, at, at_most=200) for entry, at in _entries(fields, "on_call")]
     return Channels(tuple(dict.fromkeys(targets)), tuple(dict.fromkeys(named)), tuple(dict.fromkeys(on_call)))
@@ -96,19 +106,24 @@ def _slack(raw: object, path: str) -> Target:
     address = check_text(raw, path, at_most=2000).strip()
     if not (_SLACK_NAME.fullmatch(address) or _SLACK_ID.fullmatch(address) or _is_url(address)):
         raise ConditionError(path, "must be #channel, a channel id such as C0123456789, or an incoming-webhook URL")
-    return Target(ChannelKind.SLACK, address)
+    return target_of(ChannelKind.SLACK, address)
 
 
 def _webhook(raw: object, path: str) -> Target:
     if isinstance(raw, str):
-        return Target(ChannelKind.WEBHOOK, _url(raw, path))
+        return target_of(ChannelKind.WEBHOOK, _url(raw, path))
     fields = Fields(raw, path)
     fields.allow(("url", "secret"))
     url = _url(fields.require("url"), fields.at("url"))
-    return Target(ChannelKind.WEBHOOK, url, fields.text("secret", at_most=1000) if fields.has("secret") else None)
+    return target_of(ChannelKind.WEBHOOK, url, fields.text("secret", at_most=1000) if fields.has("secret") else None)
 
 
-def _target(kind: ChannelKind, raw: object, path: str) -> Target:
+def _target(kind: ChannelKind, raw: object, path: str, *, shown: bool) -> Target:
+    given = raw.get("url") if isinstance(raw, Mapping) else raw
+    if isinstance(given, str) and is_covered(given.strip()):
+        if shown:
+            return Target(kind, given.strip())
+        raise ConditionError(path, "is only what is shown of an address: send the address itself")
     if kind in EXAMPLES:
         return _secret_address(kind, raw, path)
     return _PARSERS[kind](raw, path)
@@ -116,11 +131,9 @@ def _target(kind: ChannelKind, raw: object, path: str) -> Target:
 
 def _secret_address(kind: ChannelKind, raw: object, path: str) -> Target:
     given = check_text(raw, path, at_most=2000).strip()
-    if is_covered(given):
-        raise ConditionError(path, "is only what is shown of an address: send the address itself")
     if not is_secret_address(kind, given):
         raise ConditionError(path, f"must be {EXAMPLES[kind]}")
-    return Target(kind, cover(given), given)
+    return target_of(kind, given)
 
 
 _PARSERS: dict[ChannelKind, Callable[[object, str], Target]] = {
@@ -131,9 +144,8 @@ _PARSERS: dict[ChannelKind, Callable[[object, str], Target]] = {
 
 
 def _target_json(target: Target) -> Json:
-    if target.kind in EXAMPLES:
-        return target.secret
-    return target.address if target.secret is None else {"url": target.address, "secret": target.secret}
+    address, signing = unseal(target.address, target.secret)
+    return address if signing is None else {"url": address, "secret": signing}
 
 
 def _url(raw: object, path: str) -> str:

@@ -10,6 +10,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from alerts.core.condition import ConditionError
+from alerts.core.covering import unseal
 from alerts.core.duration import format_duration, parse_duration
 from alerts.core.targets import parse_channels
 from alerts.core.vocabulary import ChannelKind
@@ -103,13 +104,13 @@ async def get_member(deps: Given, principal: Reader, member: str) -> MemberBody:
 @router.patch("/{member}")
 async def patch_member(deps: Given, principal: Writer, member: str, body: MemberPatch) -> MemberBody:
     """Say how a member is reached, in this order, and when only critical alerts may."""
-    contacts = [_contact(one, index) for index, one in enumerate(body.contacts)]
     quiet = body.quiet_hours
     if quiet is not None:
         zone_of(quiet.time_zone, path="quiet_hours.time_zone")
     async with deps.db.tenant(principal.tenant_id) as connection:
         old = await members.get_member(connection, principal.tenant_id, member)
         if "contacts" in body.model_fields_set:
+            contacts = [_contact(one, index, old) for index, one in enumerate(body.contacts)]
             await members.set_contacts(connection, principal.tenant_id, old.id, contacts)
         if "quiet_hours" in body.model_fields_set:
             stored = None if quiet is None else quiet.model_dump(mode="json")
@@ -122,7 +123,8 @@ async def patch_member(deps: Given, principal: Writer, member: str, body: Member
         return new
 
 
-def _contact(body: ContactBody, index: int) -> Contact:
+def _contact(body: ContactBody, index: int, member: Member) -> Contact:
+    """What is stored of a contact; what is shown of one that the member has stands for it."""
     path = f"contacts[{index}]"
     try:
         after = parse_duration(body.after)
@@ -130,8 +132,9 @@ def _contact(body: ContactBody, index: int) -> Contact:
         raise InvalidInput(str(fault), path=f"{path}.after") from None
     if not timedelta(0) <= after <= _LATEST:
         raise InvalidInput(f"must be from 0s to {format_duration(_LATEST)}", path=f"{path}.after")
+    known = {(one.kind, one.target): unseal(one.target, one.secret)[0] for one in member.contacts}
     try:
-        (target,) = parse_channels({str(body.kind): body.target}, "target").targets
+        (target,) = parse_channels({str(body.kind): known.get((body.kind, body.target), body.target)}, "target").targets
     except ConditionError as fault:
         raise InvalidInput(fault.message, path=f"{path}.target") from None
     return Contact(str(target.kind), target.address, target.secret, after)

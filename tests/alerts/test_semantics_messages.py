@@ -1,5 +1,6 @@
 """Who hears what of an alert, and who does not."""
 
+from alerts.core.covering import cover, seal
 from alerts.core.vocabulary import Reason
 from tests.alerts.timeline import Timeline
 
@@ -191,14 +192,14 @@ async def test_a_rule_without_channels_uses_the_fallback_and_named_channels_are_
 async def test_a_webhook_is_signed_with_its_own_secret_to_the_end(t: Timeline) -> None:
     hook = {"url": "https://hooks.example/1", "secret": "the rule's own secret"}
     rule = await t.rule(FAILS, channels={"webhook": hook})
-    assert rule["channels"] == {"webhook": {"url": hook["url"], "secret": "********"}}
+    assert rule["channels"] == {"webhook": {"url": cover(hook["url"]), "secret": "********"}}
     await t.request("PATCH", f"alert-configs/{rule['id']}", {"channels": rule["channels"]})
     await t.log("akira-001", "error", "5s")
     await t.tick("10s")
-    assert t.expect("webhook", Reason.FIRST).message.secret == hook["secret"]
+    assert t.expect("webhook", Reason.FIRST).message.secret == seal(hook["url"], hook["secret"])
     await t.log("akira-001", "success", "15s")
     await t.tick("20s")
-    assert t.expect("webhook", Reason.RESOLVED).message.secret == hook["secret"]
+    assert t.expect("webhook", Reason.RESOLVED).message.secret == seal(hook["url"], hook["secret"])
 
 
 async def test_a_test_message_is_real_and_marked(t: Timeline) -> None:

@@ -5,10 +5,11 @@ import logging
 
 import pytest
 
-from alerts.core.covering import cover
+from alerts.core.covering import cover, seal
 from alerts.core.vocabulary import ChannelKind, Reason
+from alerts.rule_files import import_rules, read_file, stored_rules, write_file
 from monitor.errors import ChannelError
-from tests.alerts.timeline import Timeline
+from tests.alerts.timeline import Timeline, span
 
 FAILS = {"status": "error"}
 KEY = "0123456789abcdef0123456789abcdef"
@@ -20,7 +21,9 @@ WORKFLOW = (
     "https://prod-01.westeurope.logic.azure.com:443/workflows/" + "a" * 32 + "/triggers/manual/paths/invoke"
     "?api-version=2016-06-01&sp=%2Ftriggers%2Fmanual%2Frun&sv=1.0&sig=s3cret" + "b" * 40
 )
+HOOK = "https://hooks.slack.com/services/T0/B0/s3cretS3cretS3"
 ALL = {
+    "slack": HOOK, "webhook": "https://receiver.example/s3cret?a=b",
     "pagerduty": KEY, "discord": DISCORD, "telegram": TELEGRAM, "ntfy": NTFY, "teams": WORKFLOW, "apprise": GOTIFY,
 }  # fmt: skip
 SHOWN = {kind: cover(address) for kind, address in ALL.items()}
@@ -50,6 +53,14 @@ async def test_a_rule_uses_them_and_nobody_is_shown_them(t: Timeline, caplog: py
         assert t.expect(kind, Reason.RESOLVED, target=SHOWN[kind]).message.secret == ALL[kind]
     (alert,) = await t.alerts()
     assert unseen(await t.request("GET", f"alerts/{alert['id']}/timeline"))
+    then = (t.start + span("10s")).isoformat().replace("+", "%2B")
+    explained = await t.request("GET", f"alert-configs/{rule['id']}/explain?agent=akira-001&at={then}", expect=200)
+    assert unseen(explained)
+    assert {one["target"] for one in explained["notified"]} == set(SHOWN.values())
+    await t.request("POST", "alert-configs/preview", {"conditions": FAILS, "name": "n", "channels": SHOWN}, expect=200)
+    page = await t.client.get(f"/alerts/{alert['id']}", headers=t.tenant.headers)
+    assert page.status_code == 200
+    assert unseen(page.text)
     assert unseen(await t.request("GET", f"alert-configs/{rule['id']}/versions"))
     assert unseen(await t.request("GET", "alert-configs"))
     assert unseen(await t.rows("SELECT heard, details FROM alerts"))
@@ -73,6 +84,60 @@ async def test_what_is_shown_may_be_sent_back_and_stands_for_what_is_stored(t: T
         "POST", "alert-configs", {"name": "n", "conditions": FAILS, "channels": {"ntfy": SHOWN["ntfy"]}}, expect=422
     )
     assert "channels.ntfy: is only what is shown of an address" in refused["detail"]
+
+
+async def test_a_contact_is_shown_covered_and_may_be_sent_back(t: Timeline) -> None:
+    me = f"members/owner@{t.tenant.slug}.example"
+    contacts = [{"kind": "slack", "target": HOOK}, {"kind": "telegram", "target": TELEGRAM, "after": "5m"}]
+    made = await t.request("PATCH", me, {"contacts": contacts})
+    assert [one["target"] for one in made["contacts"]] == [SHOWN["slack"], SHOWN["telegram"]]
+    again = await t.request("PATCH", me, {"contacts": made["contacts"][::-1]})
+    assert again["contacts"] == made["contacts"][::-1]
+    stored = await t.rows("SELECT secret FROM contact_methods ORDER BY position")
+    assert [row["secret"] for row in stored] == [TELEGRAM, HOOK]
+    assert unseen(await t.rows("SELECT * FROM audit_logs"))
+
+
+async def test_a_webhook_channel_keeps_what_signs_when_its_url_changes(t: Timeline) -> None:
+    url = ALL["webhook"]
+    made = await t.request("POST", "channels", {"name": "hook", "kind": "webhook", "target": url, "secret": "signs"})
+    assert (made["target"], made["signed"]) == (SHOWN["webhook"], True)
+    await t.request("PATCH", "channels/hook", {"name": "hooks"})
+    await t.request("PATCH", "channels/hooks", {"target": made["target"]})
+    assert (await t.rows("SELECT secret FROM channels"))[0]["secret"] == seal(url, "signs")
+    await t.request("PATCH", "channels/hooks", {"target": url + "2"})
+    assert (await t.rows("SELECT secret FROM channels"))[0]["secret"] == seal(url + "2", "signs")
+    unsigned = await t.request("PATCH", "channels/hooks", {"secret": None})
+    assert not unsigned["signed"]
+    assert (await t.rows("SELECT secret FROM channels"))[0]["secret"] == url + "2"
+
+
+async def test_what_an_earlier_release_stored_is_shown_covered_too(t: Timeline) -> None:
+    await t.request("POST", "channels", {"name": "hook", "kind": "slack", "target": "#x"})
+    await t.all_rows("UPDATE channels SET target = :url, secret = NULL", url=HOOK)
+    assert (await t.request("GET", "channels/hook"))["target"] == SHOWN["slack"]
+    await t.rule(FAILS, channels={"channel": "hook"})
+    await t.log("akira-001", "error", "5s")
+    await t.tick("10s")
+    sent = t.expect("slack", Reason.FIRST)
+    assert (sent.target, sent.message.secret) == (SHOWN["slack"], HOOK)
+
+
+async def test_rules_go_out_as_yaml_covered_and_come_in_again_whole(t: Timeline) -> None:
+    hook = {"url": ALL["webhook"], "secret": "signs"}
+    labels = {"slack": "https://docs.example/not-a-channel"}
+    await t.rule(FAILS, channels={"slack": [HOOK, "#ops"], "webhook": hook, "discord": DISCORD}, labels=labels)
+    before = await t.rows("SELECT channels, version FROM alert_configs")
+    written = write_file(await stored_rules(t.deps, t.tenant.id))
+    assert unseen(written)
+    assert SHOWN["slack"] in written
+    assert labels["slack"] in written
+    same = await import_rules(t.deps, t.tenant.principal, read_file(written))
+    assert (same.same, same.changed) == (1, 0)
+    await import_rules(t.deps, t.tenant.principal, read_file(written.replace("#ops", "#others")))
+    (after,) = await t.rows("SELECT channels, version FROM alert_configs")
+    assert after["version"] == before[0]["version"] + 1
+    assert after["channels"] == {"slack": [HOOK, "#others"], "webhook": hook, "discord": DISCORD}
 
 
 async def test_a_named_channel_and_the_fallback(t: Timeline) -> None:

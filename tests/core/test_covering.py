@@ -3,11 +3,13 @@
 import pytest
 
 from alerts.core.condition import ConditionError
-from alerts.core.covering import EXAMPLES, cover, is_covered, is_secret_address
+from alerts.core.covering import EXAMPLES, cover, is_covered, is_secret_address, unseal
 from alerts.core.targets import channels_to_json, parse_channels
 from alerts.core.vocabulary import ChannelKind
 
 GOOD = {
+    ChannelKind.SLACK: "https://hooks.slack.com/services/T0/B0/s3cret",
+    ChannelKind.WEBHOOK: "http://127.0.0.1:8080/?token=s3cret",
     ChannelKind.PAGERDUTY: "0123456789abcdef0123456789ABCDEF",
     ChannelKind.TEAMS: "https://prod-01.westeurope.logic.azure.com:443/workflows/abc/paths/invoke?sig=s3cret",
     ChannelKind.DISCORD: "https://discord.com/api/webhooks/123/s3cret",
@@ -18,7 +20,8 @@ GOOD = {
 
 
 def test_every_kind_but_the_first_three_has_secret_addresses() -> None:
-    assert set(GOOD) == set(EXAMPLES) == set(ChannelKind) - {ChannelKind.EMAIL, ChannelKind.SLACK, ChannelKind.WEBHOOK}
+    sometimes = {ChannelKind.SLACK, ChannelKind.WEBHOOK}
+    assert set(GOOD) - sometimes == set(EXAMPLES) == set(ChannelKind) - sometimes - {ChannelKind.EMAIL}
 
 
 @pytest.mark.parametrize("kind", GOOD)
@@ -66,6 +69,35 @@ def test_what_is_no_address_of_its_kind_is_refused_with_an_example(kind: Channel
     assert "secret" not in caught.value.message
 
 
-def test_emails_and_webhooks_are_none() -> None:
-    assert not is_secret_address(ChannelKind.EMAIL, "ops@example.com")
-    assert not is_secret_address(ChannelKind.WEBHOOK, "https://example.com/hook")
+@pytest.mark.parametrize(
+    ("kind", "given"),
+    [
+        (ChannelKind.EMAIL, "ops@example.com"),
+        (ChannelKind.SLACK, "#alerts"),
+        (ChannelKind.SLACK, "C0123456789"),
+        (ChannelKind.WEBHOOK, "https://receiver.example:8080"),
+        (ChannelKind.WEBHOOK, "http://receiver.example/"),
+    ],
+)
+def test_what_everybody_may_know_is_shown(kind: ChannelKind, given: str) -> None:
+    assert not is_secret_address(kind, given)
+    (target,) = parse_channels({str(kind): given}).targets
+    assert (target.address, target.secret) == (given, None)
+
+
+@pytest.mark.parametrize(
+    "url", ["https://user:s3cret@receiver.example", "https://receiver.example/s3cret", GOOD[ChannelKind.WEBHOOK]]
+)
+def test_a_webhook_keeps_its_url_and_what_signs(url: str) -> None:
+    raw = {"webhook": [{"url": url, "secret": "signs with spaces"}]}
+    (target,) = (channels := parse_channels(raw)).targets
+    assert "s3cret" not in target.address
+    assert unseal(target.address, target.secret) == (url, "signs with spaces")
+    assert channels_to_json(channels) == raw
+    with pytest.raises(ConditionError, match=r"only what is shown"):
+        parse_channels({"webhook": {"url": target.address, "secret": "signs"}})
+
+
+def test_without_a_secret_address_the_secret_only_signs() -> None:
+    assert unseal("https://receiver.example", "signs") == ("https://receiver.example", "signs")
+    assert unseal("#alerts", None) == ("#alerts", None)

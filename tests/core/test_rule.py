@@ -8,6 +8,7 @@ from alerts.core.condition import (
     ConditionError,
     StatusLeaf,
 )
+from alerts.core.covering import cover
 from alerts.core.matching import Selector, has_tags, parse_selector, selects
 from alerts.core.rule import DEFAULT_REPEAT, Escalation, Rule, Timing, parse_rule
 from alerts.core.targets import Channels, Target, channels_to_json, parse_channels
@@ -156,9 +157,9 @@ def test_channels_of_every_kind_keep_their_order_and_survive_json() -> None:
         "two@example.com",
         "#alerts",
         "C0123456789",
-        "https://hooks.example.com/services/T/B/x",
-        "http://127.0.0.1:8080/a",
-        "https://example.com/b",
+        cover("https://hooks.example.com/services/T/B/x"),
+        cover("http://127.0.0.1:8080/a"),
+        cover("https://example.com/b"),
     ]
     assert channels.named == ("ops",)
     assert parse_channels(channels_to_json(channels)) == channels

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from alerts.core.covering import cover
 from alerts.rule_files import Imported, read_file
 from alerts.rule_tests import run_tests
 from monitor import rules_admin
@@ -50,6 +51,16 @@ tests:
       - {at: 3630s, reason: REPEAT, to: ops}
       - {at: 7210s, reason: RESOLVED, to: ops}
 """
+
+
+def test_a_secret_address_is_named_in_tests_whole_or_as_it_is_shown() -> None:
+    url = "https://hooks.slack.com/services/T0/B0/s3cret"
+    for given in (url, cover(url)):
+        for to in (url, cover(url)):
+            document = FILE.replace("email: ops@example.com", f'slack: "{given}"').replace(
+                "to: ops@example.com", f'to: "{to}"'
+            )
+            assert [one.faults for one in run_tests(read_file(document))] == [(), ()], (given, to)
 
 
 def test_the_tests_of_a_file_run_through_the_machine() -> None:
