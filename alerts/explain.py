@@ -122,7 +122,7 @@ async def explain_then(db: Database, series: SeriesStore, asked: Asked) -> list[
     reads = leaves(rule.condition)
     start = at - _LOOK_BACK - rule.timing.hold_for - rule.timing.keep_firing_for
     history = await read_history(
-        db, series, row.tenant_id, reads, [asked.agent_id], start=start, end=at + tick, tick=tick
+        db, series, row.tenant_id, reads, {asked.agent_id: asked.agent}, start=start, end=at + tick, tick=tick
     )
     target = DueTarget(TargetKey(row.tenant_id, row.id, asked.agent_id), version.version, since, at)
     loaded = LoadedRule((row.tenant_id, row.id), version.version, row.name, rule, reads)

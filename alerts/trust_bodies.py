@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from pydantic import BaseModel, Field
 
@@ -55,8 +56,25 @@ class ValueNow(BaseModel):
     detail: str
 
 
+class DifferentMessage(BaseModel):
+    """What the alerter told at one time, the backtest at another; null: one of them did not tell it at all."""
+
+    channel: str
+    target: str
+    reason: str
+    agent: str
+    labels: dict[str, str]
+    alerter: datetime | None
+    replay: datetime | None
+    because: str = Field(description="what is known that explains it")
+
+
 class BacktestAnswer(BaseModel):
-    """What the rule would have done. `chart`: [time, alerts that fired then]."""
+    """What the rule would have done. `chart`: [time, alerts that fired then].
+
+    `different`: messages that the alerter told otherwise, null for a rule that is not saved; `differs`: why that may
+    be, in sentences.
+    """
 
     since: datetime
     until: datetime
@@ -68,7 +86,16 @@ class BacktestAnswer(BaseModel):
     episodes_in_all: int
     chart: list[tuple[datetime, int]]
     differs: list[str]
+    different: list[DifferentMessage] | None
+    different_in_all: int | None
     complete: bool
+
+
+class RuleBacktestAnswer(BacktestAnswer):
+    """A stored rule, looked back at as it is now."""
+
+    rule_id: UUID
+    rule: str
 
 
 class PreviewAnswer(BaseModel):

@@ -1,6 +1,7 @@
-"""`/api/v1/alert-configs/preview` and `/{rule}/explain`: what a rule would do, and why it did what it did."""
+"""`/api/v1/alert-configs/preview`, `/{rule}/backtest` and `/explain`: what a rule would do, why it did what it did."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Annotated, Any
@@ -12,12 +13,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from alerts import configs
 from alerts.backtest.report import report_json
-from alerts.backtest.run import Question, backtest, values_now
+from alerts.backtest.run import Question, backtest, question_of, values_now
 from alerts.checks import refuse_rates_of_gauges, warnings
 from alerts.core.condition import ConditionError
 from alerts.explain import Asked, Explained, explain_now, explain_then
 from alerts.rule_routes import faults_named, find_agent
-from alerts.trust_bodies import BacktestAnswer, ExplainAnswer, PreviewAnswer, PreviewBody, ValueNow
+from alerts.trust_bodies import BacktestAnswer, ExplainAnswer, PreviewAnswer, PreviewBody, RuleBacktestAnswer, ValueNow
 from monitor.agents.tables import Agent
 from monitor.errors import Conflict, InvalidInput, NotFound
 from monitor.http.deps import Given, Reader
@@ -60,6 +61,27 @@ async def preview(deps: Given, principal: Reader, body: PreviewBody) -> PreviewA
         warnings=said,
         backtest=BacktestAnswer.model_validate(report_json(told)),
     )
+
+
+@router.get("/{rule_id}/backtest")
+async def look_back(
+    deps: Given,
+    principal: Reader,
+    rule_id: UUID,
+    since: Annotated[str, Query(description="RFC 3339, Unix seconds, or relative as in -7d")] = "-7d",
+    time_zone: Annotated[str, Query(description="whose nights count")] = "UTC",
+) -> RuleBacktestAnswer:
+    """What a stored rule would have done, and which messages the alerter told otherwise."""
+    now, tick = deps.clock(), timedelta(seconds=deps.settings.evaluation_interval)
+    zone, start = zone_of(time_zone, path="time_zone"), parse_time(since, now=now, path="since")
+    async with deps.db.tenant(principal.tenant_id) as connection:
+        row = await configs.get_rule(connection, principal.tenant_id, rule_id, deleted=True)
+    try:
+        asked = question_of(row, start=start, end=now, tick=tick)
+    except ConditionError as error:
+        raise Conflict(f"the rule cannot be read: {error}") from error
+    told = await backtest(deps.db, deps.series, replace(asked, zone=zone))
+    return RuleBacktestAnswer.model_validate(report_json(told) | {"rule_id": row.id, "rule": row.name})
 
 
 @router.get("/{rule_id}/explain")

@@ -3,19 +3,17 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from alerts import configs
 from alerts.backtest.report import report_text
-from alerts.backtest.run import Question, backtest
-from alerts.core.rule import Rule, parse_rule
+from alerts.backtest.run import Question, backtest, question_of
+from alerts.core.rule import parse_rule
 from alerts.drill import Arrival, results, start
 from alerts.rule_files import Imported, import_rules, read_file, stored_rules, write_file
 from alerts.rule_routes import find_agent
-from alerts.rules import parse_stored
 from monitor import compose
 from monitor.administration import tenant_of
 from monitor.errors import InvalidInput
@@ -27,6 +25,8 @@ from monitor.settings import Settings
 from monitor.zones import zone_of
 
 _LOOK_EVERY = 0.5
+_SECONDS = 120.0
+"""How long one rule is looked back at: nobody's request waits for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,21 +62,10 @@ async def look_back(settings: Settings, asked: Asked) -> list[str]:
     lines: list[str] = []
     async with _deps(settings, asked.tenant) as (deps, tenant_id):
         now = deps.clock()
-        for name, rule, agent_id, selector in await _rules(deps, tenant_id, asked, tick):
-            question = Question(
-                tenant_id=tenant_id,
-                rule=rule,
-                name=name,
-                start=now - span,
-                end=now,
-                tick=tick,
-                agent_id=agent_id,
-                selector=selector,
-                zone=zone,
-                seconds=120.0,
-            )
-            told = await backtest(deps.db, deps.series, question)
-            lines += [f"{name}: {line}" if number == 0 else line for number, line in enumerate(report_text(told))]
+        for question in await _questions(deps, tenant_id, asked, start=now - span, end=now, tick=tick):
+            told = await backtest(deps.db, deps.series, replace(question, zone=zone, seconds=_SECONDS))
+            said = report_text(told)
+            lines += [f"{question.name}: {said[0]}", *said[1:]]
     return lines
 
 
@@ -94,16 +83,16 @@ async def drill(settings: Settings, tenant: str, *, wait: float) -> list[Arrival
             await asyncio.sleep(_LOOK_EVERY)
 
 
-async def _rules(
-    deps: Deps, tenant_id: UUID, asked: Asked, tick: timedelta
-) -> list[tuple[str, Rule, UUID | None, dict[str, Any] | None]]:
+async def _questions(
+    deps: Deps, tenant_id: UUID, asked: Asked, *, start: datetime, end: datetime, tick: timedelta
+) -> list[Question]:
     async with deps.db.tenant(tenant_id) as connection:
         if asked.document is None:
             rule_id = uuid_of(asked.rule or "")
             if rule_id is None:
                 raise InvalidInput("must be the id of a rule", path="rule")
             row = await configs.get_rule(connection, tenant_id, rule_id)
-            return [(row.name, parse_stored(row, tick=tick), row.agent_id, row.selector)]
+            return [question_of(row, start=start, end=end, tick=tick)]
         found = []
         for raw in read_file(asked.document).rules:
             agent_id = None
@@ -112,7 +101,17 @@ async def _rules(
                 if agent_id is None:
                     raise InvalidInput(f"there is no agent {raw['agent']!r}")
             given = {name: value for name, value in raw.items() if value is not None}
-            found.append((raw["name"], parse_rule(given, tick=tick), agent_id, raw.get("selector")))
+            question = Question(
+                tenant_id=tenant_id,
+                rule=parse_rule(given, tick=tick, shown=True),
+                name=raw["name"],
+                start=start,
+                end=end,
+                tick=tick,
+                agent_id=agent_id,
+                selector=raw.get("selector"),
+            )
+            found.append(question)
         return found
 
 

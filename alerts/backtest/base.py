@@ -18,26 +18,39 @@ from monitor.series.store import SeriesStore
 ROWS_AT_MOST = 1_000_000
 
 
+@dataclass(frozen=True, slots=True)
+class LateRow:
+    """What an agent told late. `felt`: how long it may change what is read, once it has come."""
+
+    agent: str
+    happened: datetime
+    received: datetime
+    felt: timedelta
+
+
 @dataclass(slots=True)
 class History:
     """Tracks by agent and leaf, and in sentences what they cannot tell."""
 
     tracks: dict[UUID, dict[Leaf, dict[Labels, Track] | None]] = field(default_factory=dict)
     differs: list[str] = field(default_factory=list)
-    late: list[tuple[UUID, UUID]] = field(default_factory=list)
-    """Executions and lines that came later than a tick after they happened, by agent and id."""
+    late: dict[UUID, "LateRow"] = field(default_factory=dict)
+    """Executions and lines that came later than a tick after they happened, by their ids."""
     others_us: dict[UUID, Int] = field(default_factory=dict)
     """When points came of metrics that the rule does not read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """The past of some agents of a tenant, from `start` to `end`, for a replay with a tick every `tick`."""
+    """The past of some agents of a tenant, by their ids with their names, from `start` to `end`.
+
+    `tick`: the distance of two ticks of the replay that it is for.
+    """
 
     db: Database
     series: SeriesStore
     tenant_id: UUID
-    agents: Sequence[UUID]
+    agents: Mapping[UUID, str]
     start: datetime
     end: datetime
     tick: timedelta

@@ -32,6 +32,8 @@ class Sent:
     target: str
     reason: Reason
     alerts: Alerts
+    told: tuple[tuple[Reason, tuple[str, Labels]], ...] = ()
+    """The alerts of which it has something to say, each with what."""
 
 
 @dataclass(slots=True)
@@ -96,7 +98,8 @@ class Box:
             about = dict.fromkeys(one.notice.alert_id for one in message.tellings)
             self.groups[message.group_id] = tuple(sorted(self.named(alert_id) for alert_id in about))
         alerts = self.groups.get(message.group_id, ())
-        return Sent(now, str(target.kind), target.address, message.reason, alerts)
+        news = tuple((one.notice.reason, self.named(one.notice.alert_id)) for one in message.tellings)
+        return Sent(now, str(target.kind), target.address, message.reason, alerts, news)
 
 
 def _owed(pace_: Pace) -> set[UUID]:

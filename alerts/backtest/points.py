@@ -87,7 +87,9 @@ async def _lines(wanted: Wanted, leaf: MetricLeaf, before: timedelta) -> list[tu
         by=leaf.by,
         where=leaf.where,
     )
-    past = await wanted.series.past(wanted.tenant_id, reduction, wanted.agents, end=wanted.end, at_most=POINTS_AT_MOST)
+    past = await wanted.series.past(
+        wanted.tenant_id, reduction, list(wanted.agents), end=wanted.end, at_most=POINTS_AT_MOST
+    )
     if past is None:
         return []
     line = past.lines[past.points.series]

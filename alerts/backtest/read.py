@@ -10,7 +10,7 @@ import numpy as np
 from sqlalchemy import text
 
 from alerts.backtest import durations, errors, points, repeats, schedules, spending, versions
-from alerts.backtest.base import ROWS_AT_MOST, History, Wanted
+from alerts.backtest.base import ROWS_AT_MOST, History, LateRow, Wanted
 from alerts.backtest.rows import BurnTrack, RowsTrack
 from alerts.backtest.tracks import Int, StatusTrack, Track
 from alerts.core.condition import (
@@ -34,12 +34,12 @@ from alerts.core.describe import describe
 from alerts.core.labels import Labels
 from alerts.core.terms import ExecutionStatus, LogLevel
 from monitor.db import Database
-from monitor.ids import microseconds, uuid7_floor, uuid7_time
+from monitor.ids import from_microseconds, microseconds, uuid7_floor, uuid7_time
 from monitor.series.store import SeriesStore
 
 _LEVELS = [str(level) for level in LogLevel]
 _ROWS = text("""
-    SELECT l.agent_id, l.id, l.kind, l.status, extract(epoch FROM l.received_at)::float8 AS received,
+    SELECT l.agent_id, l.id, l.kind, l.status, l.received_at,
            CAST(:contains AS text) IS NOT NULL AND strpos(l.message, CAST(:contains AS text)) > 0
                AND (CAST(:rank AS bigint) = 0 OR (l.kind = 'line'
                     AND array_position(CAST(:levels AS text[]), lower(l.level)) >= :rank)) AS matching
@@ -86,7 +86,7 @@ async def read_history(
     series: SeriesStore,
     tenant_id: UUID,
     leaves: Sequence[Leaf],
-    agents: Sequence[UUID],
+    agents: Mapping[UUID, str],
     *,
     start: datetime,
     end: datetime,
@@ -98,7 +98,7 @@ async def read_history(
     `others`: also when points of other metrics came.
     """
     history = History({agent: {} for agent in agents})
-    wanted = Wanted(db, series, tenant_id, tuple(agents), start, end, tick, history)
+    wanted = Wanted(db, series, tenant_id, agents, start, end, tick, history)
     for leaf in leaves:
         reader = _READERS.get(type(leaf))
         if reader is not None:
@@ -134,7 +134,7 @@ async def _read_rows(wanted: Wanted, leaf: StatusLeaf | RateLeaf | LogLeaf | Bur
     for agent in wanted.agents:
         rows = by_agent[agent]
         at = np.array([microseconds(uuid7_time(row.id)) for row in rows], np.int64)
-        _note_late(wanted, agent, rows, at)
+        _note_late(wanted, agent, leaf, rows, at)
         wanted.put(agent, leaf, _track(leaf, at, rows, before.get(agent)))
 
 
@@ -163,12 +163,12 @@ def _track(leaf: StatusLeaf | RateLeaf | LogLeaf | BurnRateLeaf, at: Int, rows: 
             return BurnTrack(leaf, at, np.array([row.status == counted for row in rows], np.bool_))
 
 
-def _note_late(wanted: Wanted, agent: UUID, rows: Iterable[Any], at: Int) -> None:
-    limit, known = wanted.tick.total_seconds(), set(wanted.history.late)
+def _note_late(wanted: Wanted, agent: UUID, leaf: Leaf, rows: Iterable[Any], at: Int) -> None:
+    felt = getattr(leaf, "window", wanted.tick)
     for row, happened in zip(rows, at.tolist(), strict=True):
-        entry = (agent, row.id)
-        if row.received - happened / 1e6 > limit and entry not in known:
-            wanted.history.late.append(entry)
+        if row.received_at - from_microseconds(happened) > wanted.tick:
+            late = LateRow(wanted.agents[agent], from_microseconds(happened), row.received_at, felt)
+            wanted.history.late[row.id] = late
 
 
 def status_track(leaf: StatusLeaf, at: Any, statuses: Sequence[str], before: Any = None) -> StatusTrack:

@@ -1,10 +1,12 @@
 """What a replay comes to: pages, how many at night, the longest episode, each episode, and a chart. Pure."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
+from alerts.backtest.compare import Difference, difference_text
 from alerts.backtest.outbox import Sent
 from alerts.backtest.replay import Replay
 from alerts.core.vocabulary import Reason
@@ -14,13 +16,16 @@ from alerts.episode import Episode
 NIGHT = (22, 7)
 """Hours of the local clock: from the first, up to the second."""
 
-EPISODES_AT_MOST = 500
+SHOWN_AT_MOST = 500
 _BARS = 96
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A replay, counted. Pages are messages that say that something is wrong, resolves are none."""
+    """A replay, counted. Pages are messages that say that something is wrong, resolves are none.
+
+    `different`: what the alerter told otherwise; None where the rule is not stored, so that it never judged it.
+    """
 
     since: datetime
     until: datetime
@@ -34,10 +39,17 @@ class Report:
     differs: tuple[str, ...]
     complete: bool
     judged: int
+    different: Sequence[Difference] | None = None
 
 
 def report(
-    done: Replay, *, since: datetime, zone: tzinfo, names: dict[Any, str], differs: tuple[str, ...] = ()
+    done: Replay,
+    *,
+    since: datetime,
+    zone: tzinfo,
+    names: dict[Any, str],
+    differs: tuple[str, ...] = (),
+    different: Sequence[Difference] | None = None,
 ) -> Report:
     """Count. `zone`: whose nights; `names`: agents by id."""
     pages = [one for one in done.sent if one.reason is not Reason.RESOLVED]
@@ -55,6 +67,7 @@ def report(
         differs=differs,
         complete=done.complete,
         judged=done.judged,
+        different=different,
     )
 
 
@@ -67,10 +80,12 @@ def report_json(told: Report) -> dict[str, Any]:
         "at_night": told.at_night,
         "longest_s": told.longest_s,
         "withheld": told.withheld,
-        "episodes": told.episodes[:EPISODES_AT_MOST],
+        "episodes": told.episodes[:SHOWN_AT_MOST],
         "episodes_in_all": len(told.episodes),
         "chart": told.chart,
         "differs": list(told.differs),
+        "different": None if told.different is None else [_difference(one) for one in told.different[:SHOWN_AT_MOST]],
+        "different_in_all": None if told.different is None else len(told.different),
         "complete": told.complete,
     }
 
@@ -94,7 +109,26 @@ def report_text(told: Report) -> list[str]:
         )
     if len(told.episodes) > 20:
         lines.append(f"  and {len(told.episodes) - 20} more episodes")
-    return [*lines, *(f"note: {said}" for said in told.differs)]
+    lines += [f"note: {said}" for said in told.differs]
+    if told.different is not None:
+        number = len(told.different)
+        lines.append(f"{number or 'no'} message{'' if number == 1 else 's'} other than the alerter told")
+        lines += [f"  {difference_text(one)}" for one in told.different[:20]]
+    return lines
+
+
+def _difference(one: Difference) -> dict[str, Any]:
+    told = one.told
+    return {
+        "channel": told.channel,
+        "target": told.target,
+        "reason": told.reason,
+        "agent": told.agent,
+        "labels": dict(told.labels),
+        "alerter": one.alerter,
+        "replay": one.replay,
+        "because": one.because,
+    }
 
 
 def _episode(one: Episode, names: dict[Any, str]) -> dict[str, Any]:

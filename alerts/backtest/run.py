@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -14,9 +14,10 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from alerts.backtest.base import History
+from alerts.backtest.compare import Difference, differences, read_told, told_of
 from alerts.backtest.mutes import read_mutes
 from alerts.backtest.read import read_history, tracks_of
-from alerts.backtest.replay import Subject, replay, stride_of
+from alerts.backtest.replay import Replay, Subject, replay, stride_of
 from alerts.backtest.report import Report, report
 from alerts.backtest.tracks import NEVER, Grid
 from alerts.core.condition import MetricLeaf, leaves
@@ -105,7 +106,7 @@ async def backtest(db: Database, series: SeriesStore, asked: Question) -> Report
         series,
         asked.tenant_id,
         found,
-        [row.id for row in agents],
+        {row.id: row.external_id for row in agents},
         start=asked.start,
         end=asked.end + asked.tick,
         tick=asked.tick,
@@ -118,9 +119,22 @@ async def backtest(db: Database, series: SeriesStore, asked: Question) -> Report
         replay, subjects, directory, asked.grid, mutes=mutes, settings=settings, go_on=_within(asked.seconds)
     )
     names = {row.id: row.external_id for row in agents}
-    return report(
-        done, since=asked.start, zone=asked.zone, names=names, differs=(*history.differs, *_known(asked, len(agents)))
-    )
+    different = await _compared(db, asked, list(names), done, history)
+    differs = (*history.differs, *_known(asked, len(agents)))
+    return report(done, since=asked.start, zone=asked.zone, names=names, differs=differs, different=different)
+
+
+async def _compared(
+    db: Database, asked: Question, agents: Sequence[UUID], done: Replay, history: History
+) -> list[Difference] | None:
+    """What the alerter told otherwise; None for a rule that it has never judged."""
+    if asked.config_id == NO_RULE:
+        return None
+    async with db.tenant(asked.tenant_id) as connection:
+        alerter = await read_told(
+            connection, asked.tenant_id, asked.config_id, agents, start=asked.start, end=done.until
+        )
+    return differences(alerter, told_of(done.sent), within=asked.tick, late=list(history.late.values()))
 
 
 async def values_now(db: Database, series: SeriesStore, asked: Question, *, at_most: int) -> list[dict[str, Any]]:

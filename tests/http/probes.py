@@ -208,6 +208,7 @@ PROBES: dict[str, Probe] = {
     "GET /api/v1/alert-configs/{rule_id}/versions": Probe(),
     "POST /api/v1/alert-configs/{rule_id}/test": Probe(owner=202),
     "POST /api/v1/alert-configs/preview": Probe(422, body=lambda f: {"agent_id": str(f.agent_id), **RULE}),
+    "GET /api/v1/alert-configs/{rule_id}/backtest": Probe(query=lambda f: {"since": "-1h"}),
     "GET /api/v1/alert-configs/{rule_id}/explain": Probe(query=lambda f: {"agent": f.agent}),
     "GET /api/v1/alerts": _own(query=lambda f: {"config_id": str(f.ids["rule"])}),
     "GET /api/v1/alerts/{alert_id}": Probe(),
