@@ -95,9 +95,12 @@ class Stage:
         name = module.rpartition(".")[2]
         return self._program(name, ["-m", module, *words], f"http://127.0.0.1:{port}", more)
 
-    def alerter(self, **more: str) -> Program:
-        """An alerter, not yet started."""
-        return self._program("alerter", ["-c", MAIN, "alert"], "", more)
+    def alerter(self, port: int | None = None, /, **more: str) -> Program:
+        """An alerter, not yet started. With a `port`, its figures are served there."""
+        words = ["-c", MAIN, "alert"]
+        if port is None:
+            return self._program("alerter", words, "", more)
+        return self._program("alerter", [*words, "--port", str(port)], f"http://127.0.0.1:{port}", more)
 
     def _program(self, name: str, words: list[str], url: str, more: Mapping[str, str]) -> Program:
         log = self.folder / f"{name}-{len(self._programs)}.log"

@@ -11,7 +11,22 @@ from pathlib import Path
 
 import uvloop
 
-from tests.bench import disk, drain, influx, line, logs, memory, metrics, query, rules, spans, trace
+from tests.bench import (
+    delivery,
+    disk,
+    drain,
+    fleet,
+    influx,
+    line,
+    logs,
+    memory,
+    metrics,
+    opening,
+    query,
+    rules,
+    spans,
+    trace,
+)
 from tests.bench.figure import Figure, table
 from tests.bench.machine import ENOUGH, free_share
 from tests.stage import Stage, open_stage, scene
@@ -23,6 +38,9 @@ BENCHES: dict[str, Bench] = {
     "logs": logs.run,
     "memory": memory.run,
     "rules": rules.run,
+    "fleet": fleet.run,
+    "opening": opening.run,
+    "delivery": delivery.run,
     "disk": disk.run,
     "query": query.run,
     "influx": influx.run,
