@@ -49,7 +49,7 @@ class DigestBody(_Body):
     @classmethod
     def _check(cls, raw: dict[str, Any]) -> dict[str, Any]:
         try:
-            if not parse_channels(raw, "channels"):
+            if not parse_channels(raw, "channels", shown=True):
                 raise ValueError("must name somebody")
         except ConditionError as error:
             raise ValueError(str(error)) from error
@@ -70,7 +70,7 @@ class RouteBody(_Body):
     @field_validator("channels")
     @classmethod
     def _check_channels(cls, raw: dict[str, Any]) -> dict[str, Any]:
-        return _checked(raw, lambda: parse_channels(raw, "channels"))
+        return _checked(raw, lambda: parse_channels(raw, "channels", shown=True))
 
 
 class ReceivedBody(_Body):

@@ -3,9 +3,12 @@
 from datetime import timedelta
 from typing import Any
 
+from fastapi import FastAPI
 from sqlalchemy import text
 
+from alerts import settings_routes
 from alerts.core.vocabulary import ChannelKind, Reason
+from alerts.settings_bodies import AlertSettings
 from monitor.errors import ChannelError
 from tests.alerts.timeline import Timeline
 
@@ -217,6 +220,28 @@ async def test_settings_are_checked_and_told_with_their_defaults(t: Timeline) ->
     said = await t.request("GET", "alert-settings")
     assert said["group"] == {"by": ["team"], "wait": "0s", "interval": "5m", "except_critical": False}
     assert (said["digest"], said["budget"], said["settle"]) == ([], None, None)
+
+
+async def test_settings_are_described_and_what_is_shown_of_them_may_be_sent_back(t: Timeline) -> None:
+    app = FastAPI()
+    app.include_router(settings_routes.router)
+    put = app.openapi()["paths"]["/api/v1/alert-settings"]["put"]
+    reference = put["requestBody"]["content"]["application/json"]["schema"]["$ref"]
+    described = app.openapi()["components"]["schemas"][reference.rpartition("/")[2]]
+    assert set(described["properties"]) == set(AlertSettings.model_fields)
+    hook = "https://hooks.slack.com/services/T0/B0/s3cret"
+    routes = [{"matchers": ["severity=critical"], "channels": {"slack": hook}}]
+    digest = [{"channels": {"slack": hook}, "every": "1h"}]
+    shown = await t.request("PUT", "alert-settings", {"routes": routes, "digest": digest})
+    assert "s3cret" not in str(shown)
+    assert await t.request("PUT", "alert-settings", shown | {"budget": 5}) == shown | {"budget": 5}
+    (stored,) = await t.rows("SELECT settings FROM alert_settings")
+    assert [stored["settings"][name][0]["channels"] for name in ("routes", "digest")] == [{"slack": hook}] * 2
+    digest[0]["channels"] = {"slack": shown["routes"][0]["channels"]["slack"].replace("#", "#0")[:-1]}
+    refused = await t.request("PUT", "alert-settings", {"digest": digest}, expect=422)
+    assert "digest.channels.slack: is only what is shown" in refused["detail"]
+    digest[0]["channels"] = {"channel": "nobody"}
+    await t.request("PUT", "alert-settings", {"digest": digest}, expect=422)
 
 
 async def test_settings_that_cannot_be_read_hold_nothing_back(t: Timeline) -> None:
