@@ -158,8 +158,10 @@ class Evaluator:
             queued = await self._write(connection, plan, work.held, now)
             await targets.save_due(connection, _next(due, outcomes, faults, now))
             await rules.mark_faults(connection, faults)
-            # While points wait for the store, it cannot be said to be well, whatever it answers.
-            if facts.history_failed or (facts.history_read and not await spool.tenants(connection)):
+            # While points wait for the store, it cannot be said to be well, whatever it answers; nor while another
+            # alerter, who reads other tenants' history, cannot.
+            well = facts.history_read and not await spool.tenants(connection) and not await outages.blind(connection)
+            if facts.history_failed or well:
                 await system.report(
                     connection,
                     system.SystemFault.HISTORY_BLIND,

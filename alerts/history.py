@@ -5,7 +5,7 @@ from uuid import UUID
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from alerts import system
+from alerts import outages, system
 from monitor.db import Database
 from monitor.series import drain, spool
 from monitor.series.influx import InfluxSeriesStore
@@ -44,12 +44,13 @@ class HistoryWatch:
         self._refused.inc(done.refused)
         async with self._db.alerter() as connection:
             level, tenants = await spool.level(connection), await spool.tenants(connection)
+            blind = await outages.blind(connection)
         self._rows.set(level.rows)
         self._points.set(level.points)
         self._age.set(0.0 if level.since is None else max(0.0, (now - level.since).total_seconds()))
         if done.error is not None and tenants != self._said:
             await self._report(tenants, now, f"{level.points:,} points wait to be written: {done.error}")
-        elif done.empty and not tenants and self._said != set() and await self._series.influx.answers():
+        elif done.empty and not (tenants or blind) and self._said != set() and await self._series.influx.answers():
             await self._report(tenants, now, "")
 
     async def _report(self, tenants: set[UUID], now: datetime, detail: str) -> None:

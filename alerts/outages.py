@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from alerts.core.due import Touched
 from alerts.leases import shard_of
 from monitor.ids import PLATFORM_TENANT
 
@@ -31,6 +32,12 @@ _READ_AGAIN = text("""
     UPDATE outages SET ended_at = :now
     WHERE tenant_id = ANY (:tenants) AND what = :what AND ended_at IS NULL
 """)
+_BLIND = text("""
+    SELECT EXISTS (
+        SELECT 1 FROM outages o JOIN tenants t ON t.id = o.tenant_id
+        WHERE o.what = :what AND o.ended_at IS NULL AND t.status = 'active'
+          AND EXISTS (SELECT 1 FROM alert_targets a WHERE a.tenant_id = o.tenant_id AND a.reads & :metric <> 0))
+""")
 _ENDED = text("""
     SELECT tenant_id, what, ended_at FROM outages
     WHERE ended_at IS NOT NULL AND (tenant_id = ANY (:tenants) OR tenant_id = :platform)
@@ -52,6 +59,12 @@ async def note_history(
         await connection.execute(_FAILED, {"tenants": sorted(failed), "what": HISTORY, "now": now})
     if well := sorted(set(read) - set(failed)):
         await connection.execute(_READ_AGAIN, {"tenants": well, "what": HISTORY, "now": now})
+
+
+async def blind(connection: AsyncConnection) -> bool:
+    """Whether anybody's history cannot be read now, of those who have rules that read it, whichever alerter's it is."""
+    given = {"what": HISTORY, "metric": int(Touched.METRIC)}
+    return bool((await connection.execute(_BLIND, given)).scalar())
 
 
 async def read_ends(connection: AsyncConnection, tenants: Iterable[UUID]) -> dict[tuple[UUID, bool], datetime]:

@@ -6,14 +6,19 @@ from uuid import UUID
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
 from sqlalchemy import text
 
 from alerts import leases
 from alerts.core.vocabulary import Reason
 from alerts.evaluate import LEASE, Evaluator
 from alerts.leases import ALL, IN_SHARDS, SHARDS, LeaseLost, fair, shard_of
+from alerts.meters import Meters
 from monitor.db import Database
-from tests.alerts.timeline import Timeline
+from monitor.ids import PLATFORM_TENANT
+from tests.alerts.test_faults import Breakable
+from tests.alerts.timeline import INTERVAL, PUBLIC_URL, Timeline
+from tests.factories import make_tenant
 
 FAILS = {"status": "error"}
 HOLDERS = ("a", "b", "c", "d", "e")
@@ -94,3 +99,37 @@ async def test_a_late_one_cannot_save_for_a_shard_that_another_took(db: Database
         with pytest.raises(LeaseLost):
             await leases.fence(connection, LEASE, {3}, holder="x")
         await leases.fence(connection, LEASE, ALL, holder="y")
+
+
+async def test_who_reads_well_does_not_end_the_alert_about_what_another_cannot_read(t: Timeline) -> None:
+    """Each reads the history of its own tenants: one alert opens once, and ends when everybody's can be read."""
+    store = Breakable(t.db)
+    registry = CollectorRegistry()
+    other = Evaluator(
+        t.db, store, holder="alerter-2", interval=INTERVAL, public_url=PUBLIC_URL, meters=Meters(registry)
+    )
+    for said in ("1s", "2s", "3s"):
+        await t.evaluator.run_once(t.at(said))
+        await other.run_once(t.at(said))
+    tenants = [t.tenant, *[await make_tenant(t.db) for _ in range(7)]]
+    for t.tenant in tenants:
+        await t.rule({"metric": "latency_ms", "reduce": "max", "window": "1m", "op": ">", "threshold": 100})
+        # A gap in a window is nothing that fires: only reading it is what counts here.
+        await t.metric("akira-001", "latency_ms", 5, "4s")
+
+    async def turns(first: int, last: int) -> list[bool]:
+        for second in range(first, last, 10):
+            for t.tenant in tenants:
+                await t.metric("akira-001", "latency_ms", 5, f"{second}s")
+            await t.evaluator.run_once(t.at(f"{second}s"))
+            await other.run_once(t.at(f"{second}s"))
+        rows = await t.all_rows(
+            "SELECT resolved_at FROM alerts WHERE tenant_id = :id AND rule = 'history store unreachable'",
+            id=PLATFORM_TENANT,
+        )
+        return [row["resolved_at"] is None for row in rows]
+
+    store.down = True
+    assert await turns(10, 60) == [True]
+    store.down = False
+    assert await turns(60, 100) == [False]
