@@ -175,12 +175,13 @@ class RepeatCallLeaf:
     """One tool was called `times` times or more in a window, with the same arguments.
 
     Calls whose arguments are not known are never the same. `by` is `("tool",)` for one label set a tool.
+    Whoever calls nothing repeats nothing: unless said otherwise an empty window ends it.
     """
 
     times: int
     window: timedelta = DEFAULT_REPEAT_WINDOW
     by: tuple[str, ...] = ()
-    no_data: NoData = NoData.KEEP
+    no_data: NoData = NoData.OK
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,7 +56,7 @@ def repeat_call(fields: Fields) -> Leaf:
         times=times,
         window=fields.duration("window", DEFAULT_REPEAT_WINDOW),
         by=fields.names("by", known=("tool",)),
-        no_data=fields.choice("no_data", NoData, NoData.KEEP),
+        no_data=fields.choice("no_data", NoData, NoData.OK),
     )
 
 

@@ -75,7 +75,7 @@ async def test_a_run_that_a_ping_started_counts_until_the_ping_that_ends_it(t: T
 
 async def test_the_same_call_again_and_again_is_told_with_the_tool(t: Timeline) -> None:
     await t.heartbeat("akira-001", "0s")
-    await t.rule({"repeat_call": 5, "window": "10m", "no_data": "ok"})
+    await t.rule({"repeat_call": 5, "window": "10m"})
     for page in range(6):
         await calls(t, "10s", tool="fetch", parameters={"page": page})
     # Nobody knows their arguments: they are not the same.
@@ -88,6 +88,23 @@ async def test_the_same_call_again_and_again_is_told_with_the_tool(t: Timeline) 
     assert "5 equal calls of a tool over 10m; the tool is search" in said(t.expect("email", Reason.FIRST))
     await t.tick("10m20s")
     t.expect("email", Reason.RESOLVED)
+
+
+async def test_a_loop_is_over_when_the_agent_falls_idle_unless_its_rule_says_otherwise(t: Timeline) -> None:
+    await t.heartbeat("akira-001", "0s")
+    await t.rule({"repeat_call": 5, "window": "10m"})
+    await t.rule({"repeat_call": 5, "window": "10m", "no_data": "keep"}, name="Keeps", channels={"slack": "#keeps"})
+    await calls(t, "10s", tool="search", parameters={"q": "x"}, times=5)
+    await t.tick("20s")
+    t.expect("email", Reason.FIRST)
+    t.expect("slack", Reason.FIRST)
+    await t.tick("10m")
+    t.expect_silence()
+    await t.tick("10m20s")
+    assert t.expect("email", Reason.RESOLVED).message.why == "the condition no longer holds"
+    await t.tick("11m")
+    t.expect_silence()
+    assert [alert["rule"] for alert in await t.alerts(status="open")] == ["Keeps"]
 
 
 async def test_one_alert_a_tool_where_that_is_asked_for(t: Timeline) -> None:
