@@ -211,8 +211,7 @@ class Evaluator:
                         now=now,
                         interval=self._interval,
                         again=bool(
-                            loaded.rule
-                            and Touched.METRIC & work.news.get(agent, Touched(0)) & kinds_read(loaded.rule.condition)
+                            loaded.rule and work.news.get(agent, 0) & Touched.METRIC & kinds_read(loaded.rule.condition)
                         ),
                     )
                 )

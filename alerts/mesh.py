@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from uuid import UUID
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +32,7 @@ _COLUMN = np.dtype(
         ("min_count", np.int64),
         ("falls", np.bool_),  # points that leave the window cannot begin a breach
         ("agent", np.int64),  # the number that the sieve gave the agent
+        ("tenant", np.int64),  # of `owners`
         ("line", np.int64),  # of the selection; -1: no series
         ("look_at", np.int64),  # microseconds since the epoch
         ("fresh", np.bool_),  # points have come since it was last looked at
@@ -73,6 +75,8 @@ class Mesh:
     places: dict[TargetKey, int] = field(default_factory=dict)
     selection: Selection = NO_SERIES
     unselected: set[Agent] = field(default_factory=set)
+    owners: list[UUID] = field(default_factory=list)
+    """Tenants that have, or have had, targets here."""
 
     def add(self, targets: Mapping[TargetKey, MetricLeaf], agents: Mapping[Agent, int]) -> None:
         """Targets that are not in it yet; each is looked at as soon as possible. `agents`: the agents' numbers."""
@@ -83,7 +87,10 @@ class Mesh:
             self.leaves.append(leaf)
             agent = key.tenant_id, key.agent_id
             falls = only_falls(leaf)
-            rows[row] = (leaf.threshold, _OPS.index(leaf.op), leaf.min_count, falls, agents[agent], -1, 0, False)
+            if not self.owners or self.owners[-1] != key.tenant_id:
+                self.owners.append(key.tenant_id)
+            who = agents[agent], len(self.owners) - 1
+            rows[row] = (leaf.threshold, _OPS.index(leaf.op), leaf.min_count, falls, *who, -1, 0, False)
             self.unselected.add(agent)
         self.table = np.concatenate((self.table, rows))
 
@@ -107,9 +114,16 @@ class Mesh:
         """These agents, by number, have a new series."""
         self.unselected |= {names[number] for number in self.table["agent"][agents[self.table["agent"]]].tolist()}
 
-    def due(self, now_us: int) -> Places:
-        """What is to be looked at."""
-        return np.flatnonzero(self.table["look_at"] <= now_us)
+    def due(self, now_us: int, asked: Collection[int]) -> Places:
+        """What is to be looked at, ascending: what was asked for, too."""
+        due = self.table["look_at"] <= now_us
+        due[list(asked)] = True
+        return np.flatnonzero(due)
+
+    def tenants(self, places: Places) -> set[UUID]:
+        """Whose these are."""
+        numbers = np.unique(self.table["tenant"][places]).tolist()
+        return {self.owners[number] for number in numbers}
 
     def select(self, found: Selection) -> None:
         """Take what was found of the series of `unselected`, in place of what was known of these agents."""

@@ -33,6 +33,7 @@ from monitor.errors import SeriesDown
 from monitor.ids import microseconds
 from monitor.series.store import Answer, Reduction, SeriesStore
 
+_METRIC, _SERIES = int(Touched.METRIC), int(Touched.SERIES)
 _COLUMNS = "SELECT t.tenant_id, t.config_id, t.agent_id, c.conditions"
 _RULE = "JOIN alert_configs c ON c.tenant_id = t.tenant_id AND c.id = t.config_id"
 _CHANGED = "unnest(CAST(:tenants AS uuid[]), CAST(:ids AS uuid[])) AS changed (tenant_id, id)"
@@ -122,8 +123,7 @@ class Sieve:
                 asked[mesh.reduction].add(mesh.places[key])
         wanted: dict[Reduction, Places] = {}
         for reduction, mesh in self._meshes.items():
-            ours = np.fromiter(asked[reduction], np.int64, len(asked[reduction]))
-            places = np.union1d(mesh.due(microseconds(now)), ours)
+            places = mesh.due(microseconds(now), asked[reduction])
             if len(places):
                 wanted[reduction] = places
         sifted = Sifted()
@@ -182,7 +182,7 @@ class Sieve:
         answers: dict[Reduction, Answer] = {}
 
         async def read(several: Sequence[Reduction]) -> Fault:
-            tenants = {tenant for one in several for tenant in chosen[one].who.tenants}
+            tenants = set[UUID]().union(*(self._meshes[one].tenants(wanted[one]) for one in several))
             with guard(f"reading {len(several)} shapes of metrics") as fault:
                 asked = [(one, chosen[one]) for one in several]
                 answers.update(zip(several, await self._series.read(asked, now=now), strict=True))
@@ -203,8 +203,8 @@ class Sieve:
         for agent, kinds in news.items():
             number = self._agents.get(agent)
             if number is not None:
-                touched[number] = bool(kinds & Touched.METRIC)
-                renewed[number] = bool(kinds & Touched.SERIES)
+                touched[number] = kinds & _METRIC
+                renewed[number] = kinds & _SERIES
         if touched.any() or renewed.any():
             for mesh in self._meshes.values():
                 mesh.touch(touched, now_us)

@@ -1,29 +1,31 @@
 """Rules resolved to agents, and which of them are due: what a tick has to look at, and nothing else."""
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import numpy as np
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from alerts.core.due import Touched
 from alerts.core.vocabulary import CloseReason
 from alerts.leases import IN_SHARDS, given
+from monitor import arrays
 
 NEWS_AT_MOST = 20_000
 """Rows of `touched` that one tick takes; after a long stop the next ticks take the rest."""
 
 RULES_AT_MOST = 5_000
-"""Changed rules that one tick resolves. The limit also makes the planner take the index of changed rules, which is
-empty as a rule."""
+"""Changed rules that one tick resolves. By the limit the planner takes the index of changed rules, mostly empty."""
 
-News = dict[tuple[UUID, UUID], Touched]
-"""What was touched, by (tenant, agent)."""
+News = Mapping[tuple[UUID, UUID], int]
+"""What was touched, as the bits of Touched, by (tenant, agent)."""
 
+_AGENT = int(Touched.AGENT)
 _OURS = IN_SHARDS.format(tenant_id="tenant_id")
 _TAKE_NEWS = text(f"""
     DELETE FROM touched WHERE ctid = ANY (ARRAY(SELECT ctid FROM touched WHERE {_OURS} LIMIT :at_most))
@@ -125,7 +127,7 @@ _DUE_TARGETS = """
     JOIN agents a ON a.tenant_id = due.tenant_id AND a.id = due.agent_id
     WHERE c.enabled AND c.deleted_at IS NULL
 """
-# The due ones first, by their index: on tables that it does not know yet, the planner would begin with every rule.
+# The due ones first, by their index: the planner would begin with every rule of tables that it does not know yet.
 _DUE = text(f"""
     WITH due AS MATERIALIZED (
         SELECT t.tenant_id, t.config_id, t.agent_id, t.due_at, t.sifted
@@ -160,8 +162,7 @@ class TargetKey:
 class DueTarget:
     """A target to be judged now, due at `due_at`. `since` is the later of the rule's and the agent's creation.
 
-    `sifted`: see sieve.py; it is due by itself only while it is not INACTIVE.
-    """
+    `sifted`: see sieve.py; it is due by itself only while it is not INACTIVE."""
 
     key: TargetKey
     version: int
@@ -202,8 +203,7 @@ async def take_news(connection: AsyncConnection, shards: Collection[int]) -> New
     for row in await connection.execute(_TAKE_NEWS, {"at_most": NEWS_AT_MOST, "shards": given(shards)}):
         for agent_id, kinds in zip(row.agent_ids, row.kinds, strict=True):
             news[row.tenant_id, agent_id] |= kinds
-    named = {kinds: Touched(kinds) for kinds in set(news.values())}
-    return {agent: named[kinds] for agent, kinds in news.items()}
+    return news
 
 
 async def refresh(
@@ -220,7 +220,7 @@ async def refresh(
         await connection.execute(_ADD_FOR_RULES, named | {"now": now})
         dropped = await connection.execute(_DROP_FOR_RULES, named)
         gone += [(TargetKey(*row), CloseReason.RULE_CHANGED) for row in dropped]
-    agents = [key for key, kinds in news.items() if Touched.AGENT in kinds]
+    agents = [key for key, kinds in news.items() if kinds & _AGENT]
     if agents:
         named = {"tenants": [tenant for tenant, _ in agents], "ids": [agent for _, agent in agents]}
         await connection.execute(_ADD_FOR_AGENTS, named | {"now": now})
@@ -239,9 +239,9 @@ async def wake(connection: AsyncConnection, news: News, *, now: datetime) -> Non
             _WAKE,
             {
                 "now": now,
-                "tenants": [tenant for tenant, _ in news],
-                "ids": [agent for _, agent in news],
-                "kinds": [int(kinds) for kinds in news.values()],
+                "tenants": arrays.uuids([tenant for tenant, _ in news]),
+                "ids": arrays.uuids([agent for _, agent in news]),
+                "kinds": arrays.int8s(np.fromiter(news.values(), np.int64, len(news))),
             },
         )
 
@@ -272,12 +272,12 @@ def _due_target(row: Any) -> DueTarget:
     return DueTarget(key, row.version, row.since, row.due_at, row.sifted)
 
 
-def columns_of(keys: Collection[TargetKey]) -> dict[str, list[UUID]]:
+def columns_of(keys: Collection[TargetKey]) -> dict[str, Any]:
     """Targets as parameters of statements."""
     return {
-        "tenants": [key.tenant_id for key in keys],
-        "rules": [key.config_id for key in keys],
-        "agents": [key.agent_id for key in keys],
+        "tenants": arrays.uuids(key.tenant_id for key in keys),
+        "rules": arrays.uuids(key.config_id for key in keys),
+        "agents": arrays.uuids(key.agent_id for key in keys),
     }
 
 

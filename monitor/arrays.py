@@ -176,9 +176,16 @@ def int2s(values: Iterable[int]) -> Int2s:
     return Int2s(_whole(21, len(parts), b"".join(parts)))
 
 
-def uuids(values: Sequence[UUID]) -> Uuids:
+def uuids(values: Iterable[UUID]) -> Uuids:
     """uuid[]"""
-    return Uuids(_whole(2950, len(values), b"".join([_SIXTEEN + value.bytes for value in values])))
+    parts: list[bytes] = []
+    last, part = None, b""
+    for value in values:
+        # Columns often repeat one object, as that of a tenant.
+        if value is not last:
+            last, part = value, _SIXTEEN + value.bytes
+        parts.append(part)
+    return Uuids(_whole(2950, len(parts), b"".join(parts)))
 
 
 def uuids_or_null(values: Sequence[UUID | None]) -> Uuids:

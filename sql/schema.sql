@@ -2522,6 +2522,8 @@ CREATE INDEX received_alerts_due_at_idx ON public.received_alerts USING btree (d
 
 CREATE INDEX run_names_id_idx ON public.run_names USING btree (id);
 
+CREATE INDEX sample_chunks_hour_idx ON ONLY public.sample_chunks USING brin (hour) WITH (autosummarize='on');
+
 CREATE INDEX samples_at_idx ON ONLY public.samples USING brin (at) WITH (pages_per_range='32', autosummarize='true');
 
 CREATE INDEX scheduled_runs_due_at_idx ON public.scheduled_runs USING btree (due_at);

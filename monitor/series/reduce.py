@@ -31,7 +31,8 @@ async def select(cur: Cursor, reduction: Reduction, targets: Mapping[UUID, Seque
     """The series of agents by tenant that a reduction takes."""
     rows = await _find(cur, reduction, targets)
     lines, labels = line_ids([(row[1], row[2], tuple(row[4])) for row in rows])
-    who = Who([row[1] for row in rows], np.array([row[0] for row in rows], np.int64))
+    one = {tenant_id: tenant_id for tenant_id in targets}  # an object for each tenant and not for each row
+    who = Who([one[row[1]] for row in rows], np.array([row[0] for row in rows], np.int64))
     return Selection(who, lines, np.array([row[3] == Kind.COUNTER for row in rows], np.bool_), labels)
 
 

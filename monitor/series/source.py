@@ -3,10 +3,8 @@
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
-import numpy as np
-
 from monitor.series import stored
-from monitor.series.columns import Cursor, Int
+from monitor.series.columns import Cursor, Int, runs
 from monitor.series.stored import DAY_US, HOUR_US, MINUTE_US, Span, Spans, Which, Who
 from monitor.series.summaries import Points, Summaries
 
@@ -67,13 +65,16 @@ class PostgresSource:
 
     async def fresh(self, span: Span) -> Fresh:
         """Samples."""
-        found = await stored.samples(self._cur, self.who, span)
-        return Fresh(found, np.unique(hour_keys(found.series, found.at)))
+        found = Points.join([await stored.samples(self._cur, self.who, span)])
+        keys = hour_keys(found.series, found.at)
+        return Fresh(found, keys[runs(keys)])
 
     async def points(self, which: Which) -> Points:
         """Chunks, which are whole hours."""
         if isinstance(which, Spans):
             which = Spans([(low // HOUR_US * HOUR_US, high) for low, high in which.spans])
+            if len(self.who.ids) >= stored.MANY and not await stored.any_chunks(self._cur, which):
+                return Points.join([])
         return await stored.chunks(self._cur, self.who, which)
 
     async def rollups(self, width: int, which: Which, *, scalars: Sequence[str], histograms: bool) -> Summaries:

@@ -27,7 +27,7 @@ Span = tuple[int, int]
 # One string and not three arrays: half the work for a server that puts them together.
 _POINTS = "string_agg(int8send(x.series_id) || timestamptz_send(x.at) || float8send(x.value), '')"
 _POINT = np.dtype([("series", ">i8"), ("at", ">i8"), ("value", ">f8")])
-_MANY, _SHARE = 5_000, 0.3
+MANY, _SHARE = 5_000, 0.3
 """From so many series on, and so large a part of all, looking at every point of a span is less work than a join."""
 
 _WHO = "unnest(%s, %s) AS w (tenant_id, series_id) JOIN {table} x USING (tenant_id, series_id)"
@@ -114,7 +114,7 @@ def _from(table: str, key: str, who: Who, which: Which) -> tuple[str, list[Any]]
 
 async def samples(cur: Cursor, who: Who, span: Span) -> Points:
     """Single points: those of open hours and those that came late."""
-    whole = len(who.ids) >= _MANY and len(who.ids) >= _SHARE * await _series(cur)
+    whole = len(who.ids) >= MANY and len(who.ids) >= _SHARE * await _series(cur)
     if whole:
         bounds = [from_microseconds(at) for at in span]
         await cur.execute(f"SELECT {_POINTS} FROM samples x WHERE x.at >= %s AND x.at < %s", bounds, prepare=False)
@@ -137,6 +137,15 @@ async def _series(cur: Cursor) -> float:
     await cur.execute("SELECT reltuples FROM pg_class WHERE oid = 'series'::regclass")
     row = await cur.fetchone() or (-1.0,)
     return float(row[0]) if row[0] >= 0 else float("inf")
+
+
+async def any_chunks(cur: Cursor, which: Spans) -> bool:
+    """Whether any series has closed hours in these spans. Asked for many series: each look-up costs, found or not."""
+    bounds = [from_microseconds(at) for span in which.spans for at in span]
+    either = " OR ".join(["(x.hour >= %s AND x.hour < %s)"] * len(which.spans))
+    await cur.execute(f"SELECT EXISTS (SELECT FROM sample_chunks x WHERE {either})", bounds)
+    row = await cur.fetchone()
+    return row is not None and bool(row[0])
 
 
 async def chunks(cur: Cursor, who: Who, which: Which) -> Points:

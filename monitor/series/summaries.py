@@ -33,11 +33,12 @@ class Points:
         series = np.concatenate([part.series for part in kept])
         at = np.concatenate([part.at for part in kept])
         value = np.concatenate([part.value for part in kept])
-        order = np.lexsort((at, series))  # stable: earlier parts stay first among equals
-        series, at, value = series[order], at[order], value[order]
+        if not ((series[1:] > series[:-1]) | ((series[1:] == series[:-1]) & (at[1:] >= at[:-1]))).all():
+            order = np.lexsort((at, series))  # stable: earlier parts stay first among equals
+            series, at, value = series[order], at[order], value[order]
         first = np.ones(len(series), np.bool_)
         first[1:] = (series[1:] != series[:-1]) | (at[1:] != at[:-1])
-        return cls(series[first], at[first], value[first])
+        return cls(series, at, value) if first.all() else cls(series[first], at[first], value[first])
 
     def where(self, mask: Mask) -> "Points":
         """Those that the mask keeps."""

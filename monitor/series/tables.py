@@ -77,7 +77,10 @@ class SampleChunk(HotTenantMixin, Base):
     hour: Mapped[datetime] = mapped_column(primary_key=True)
     t: Mapped[list[int]] = mapped_column(_INT4)
     v: Mapped[list[float]] = mapped_column(_FLOAT8)
-    __table_args__ = ({"postgresql_partition_by": "RANGE (hour)"},)
+    __table_args__ = (
+        Index("sample_chunks_hour_idx", "hour", postgresql_using="brin", postgresql_with={"autosummarize": "on"}),
+        {"postgresql_partition_by": "RANGE (hour)"},
+    )
 
 
 class RollupMinute(HotTenantMixin, Base):
