@@ -156,7 +156,11 @@ async def _lock(
     due_of: Sequence[UUID],
 ) -> dict[Key, _Row]:
     """The rows of all that takes part, in one order for all who lock them; targets without pacing have none."""
-    targets = {_key(one.notice.tenant_id, one.notice.target): one.notice.target for one in tellings}
+    targets: dict[Key, Target] = {}
+    for target, key in ((one.notice.target, _key(one.notice.tenant_id, one.notice.target)) for one in tellings):
+        # What follows an earlier message goes the way of its group and brings no secret; what begins now needs it.
+        if key not in targets or targets[key].secret is None:
+            targets[key] = target
     asked = sorted(key for key in targets if key[0] in settings and settings[key[0]].paced)
     if asked:
         await connection.execute(_MAKE, _columns(asked))
@@ -171,7 +175,7 @@ async def _lock(
         rows[key] = _Row(target, pace_from_json(row.state, row.tenant_id, target), True, [], [])
     for telling in tellings:
         key = _key(telling.notice.tenant_id, telling.notice.target)
-        rows.setdefault(key, _Row(telling.notice.target, Pace(), False, [], [])).tellings.append(telling)
+        rows.setdefault(key, _Row(targets[key], Pace(), False, [], [])).tellings.append(telling)
     for one in muted:
         if (key := _key(one.tenant_id, one.target)) in rows:
             rows[key].muted.append(one.alert_id)

@@ -222,3 +222,15 @@ async def test_what_people_do_reaches_pagerduty_at_once(t: Timeline) -> None:
     await t.request("POST", f"alerts/{alert['id']}/resolve", {})
     await t.deliver("13s")
     assert not t.expect("pagerduty", Reason.RESOLVED).message.lines[0].firing
+
+
+async def test_what_begins_beside_what_ends_is_sent_with_the_secret(t: Timeline) -> None:
+    await t.rule(FAILS, agent=None, channels={"webhook": ALL["webhook"]})
+    await t.log("akira-001", "error", "5s")
+    await t.tick("10s")
+    t.expect("webhook", Reason.FIRST)
+    await t.log("akira-001", "success", "12s")
+    await t.log("tetsuo-001", "error", "13s")
+    await t.tick("20s")
+    assert t.expect("webhook", Reason.RESOLVED).message.secret == ALL["webhook"]
+    assert t.expect("webhook", Reason.FIRST, agents=["tetsuo-001"]).message.secret == ALL["webhook"]
