@@ -17,6 +17,7 @@ The way of the data::
                └─→ model_calls, and the task's end in agent_logs, by the way of logs (monitor.usage)
 
     tick ── alerts.evaluate        take what was touched or is due → read set-based → judge → step → decide
+               │                   (plain metric rules: alerts.sieve, in columns; one by one only what breaches)
                └─→ alert_states, alerts, notifications     one transaction
     tick ── alerts.deliver         claim → render → send (alerts.channels) → mark
     tick ── schedules.runner       plan what is due → claim → call the agent's webhook → mark → its log, as above

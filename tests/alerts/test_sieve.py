@@ -1,6 +1,6 @@
 """Plain metric rules, which are judged in columns: they say what they would say if each were judged alone."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from random import Random
 from typing import Any
@@ -13,7 +13,8 @@ from monitor.series.postgres import PostgresSeriesStore
 from monitor.series.store import Answer, Reduction, Selection
 from tests.alerts.timeline import Timeline
 
-SLOW: Mapping[str, Any] = {"metric": "latency_ms", "reduce": "mean", "window": "1m", "op": ">", "threshold": 100}
+SLOW: dict[str, Any] = {"metric": "latency_ms", "reduce": "mean", "window": "1m", "op": ">", "threshold": 100}
+HELD: dict[str, Any] = {"for": "30s"}
 OPS = (">", ">=", "<", "<=", "==", "!=")
 REDUCERS = ("mean", "max", "min", "last", "count", "sum")
 
@@ -141,7 +142,7 @@ async def test_more_than_one_pass_can_judge_are_judged_by_the_next(
 ) -> None:
     monkeypatch.setattr(evaluate, "TARGETS_AT_MOST", 3)
     for number in range(7):
-        await t.rule(SLOW, agent=f"a-{number}", **{"name": f"Slow {number}", "for": "30s"})
+        await t.rule(SLOW, agent=f"a-{number}", name=f"Slow {number}", **HELD)
         await t.metric(f"a-{number}", "latency_ms", 500, "5s")
     done = [await t.evaluate(at) for at in ("10s", "10s", "10s")]
     assert [one.evaluated for one in done] == [3, 3, 1]
