@@ -1,6 +1,7 @@
 """Rules as YAML: what is refused, the tests that they carry, and the way into a tenant and out again."""
 
 import asyncio
+import re
 import sys
 from pathlib import Path
 
@@ -131,3 +132,15 @@ async def test_a_test_that_fails_makes_the_command_fail(tmp_path: Path) -> None:
     lines = said.decode().splitlines()
     assert (process.returncode, lines[0]) == (1, "ok    slow answers page once they have lasted")
     assert lines[1] == "FAIL  three failures in a row"
+
+
+def test_the_example_of_the_readme_passes_its_own_tests() -> None:
+    blocks = re.findall(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    examples = [block for block in blocks if block.startswith("rules:")]
+    assert examples, "the README shows no rules"
+    for example in examples:
+        results = run_tests(read_file(example))
+        assert results, "an example without tests"
+        assert [(one.name, one.faults) for one in results if one.faults] == []
+        # They can fail: with another threshold nothing of it is so.
+        assert any(one.faults for one in run_tests(read_file(example.replace("threshold: 2000", "threshold: 2600"))))
