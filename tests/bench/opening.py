@@ -1,6 +1,7 @@
 """10,000 alerts that open in one pass: until they are saved, until the first message is out, and the alerter's memory;
 told in one message, then each in one of its own."""
 
+import asyncio
 import json
 import time
 
@@ -40,27 +41,30 @@ async def run(stage: Stage, *, quick: bool) -> list[Figure]:
     async with mail_server() as mailbox:
         alerter = await stage.alerter(free_port(), smtp_url=mailbox.url).start()
         memory = _Memory(alerter)
+        watching = asyncio.create_task(memory.watch())
         for how, settings in (("one message", AlertSettings()), ("a message each", ALONE)):
             fleet = _Fleet(stage, collector, await make_tenant(stage.db), QUICK if quick else AGENTS)
             figures += await _open(fleet, how, settings, alerter, mailbox)
-            memory.look()
+            # The second fleet opens when nothing of the first is open any more.
             await fleet.post(WELL)
             await until(fleet.over, seconds=600, every=0.5)
-            memory.look()
+        watching.cancel()
         await alerter.stop()
     return [*figures, Figure("memory of the alerter at most", memory.most / 1e6, "MB", most=500)]
 
 
 class _Memory:
-    """The most that a program has held: what it is given stays with it for long enough to be seen."""
+    """The most that a program has held."""
 
     def __init__(self, program: Program) -> None:
         self._program = program
         self.most = 0
 
-    def look(self) -> None:
-        """Look once."""
-        self.most = max(self.most, self._program.memory())
+    async def watch(self) -> None:
+        """Look again and again until cancelled."""
+        while True:
+            self.most = max(self.most, self._program.memory())
+            await asyncio.sleep(0.1)
 
 
 class _Fleet:
