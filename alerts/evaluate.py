@@ -37,6 +37,10 @@ _log = structlog.get_logger(__name__)
 LEASE = "evaluate"
 TARGETS_AT_MOST = 20_000
 AFTER_A_FAULT = timedelta(minutes=5)
+SHORTEST_THIRD = timedelta(seconds=4)
+"""Of a lease. A pass renews it, however short the interval: a busy machine must not lose it between two."""
+FORGETS = 0.9
+"""How much of the slowest pass counts after one more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +89,19 @@ class Evaluator:
         self._public_url = public_url
         self._meters = meters
         self._cache = RuleCache(tick=interval)
-        # Long enough for a slow pass, short enough that another alerter takes over before anybody minds.
-        self._lease_lasts = max(3 * interval, timedelta(seconds=30))
-        self._sieve = Sieve(series, lasts=self._lease_lasts)
+        self._sieve = Sieve(series)
+        self._slowest = timedelta(0)
 
     async def run_once(self, now: datetime) -> Pass:
         """Judge what is due at `now`. Raises DatabaseDown, or LeaseLost when another took over: nothing is saved."""
         started = time.perf_counter()
+        try:
+            return await self._pass(now, started)
+        finally:
+            took = timedelta(seconds=time.perf_counter() - started)
+            self._slowest = max(took, FORGETS * self._slowest)
+
+    async def _pass(self, now: datetime, started: float) -> Pass:
         work = await self._collect(now)
         if work is None:
             return Pass(shards=0)
@@ -105,7 +115,7 @@ class Evaluator:
         waited = now - work.due[0].due_at if work.due else timedelta(0)
         self._meters.lag_seconds.set(max(0.0, waited.total_seconds()))
         self._meters.tick_seconds.observe(time.perf_counter() - started)
-        self._meters.evaluated.inc(done.evaluated)
+        self._meters.evaluated.inc(done.evaluated + sifted.targets)
         self._meters.events.labels("fired").inc(done.fired)
         self._meters.events.labels("resolved").inc(done.resolved)
         return done
@@ -118,7 +128,8 @@ class Evaluator:
     async def _collect(self, now: datetime) -> _Work | None:
         """The first transaction: news becomes due targets. A crash after it loses nothing, they stay due."""
         async with self._db.alerter() as connection:
-            lasts = self._lease_lasts
+            # Long enough for a slow pass, short enough that another alerter takes over before anybody minds.
+            lasts = 3 * max(self._interval, self._slowest, SHORTEST_THIRD)
             shards = await leases.take(
                 connection, LEASE, holder=self._holder, now=now, lasts=lasts, there=3 * self._interval
             )
@@ -129,7 +140,7 @@ class Evaluator:
             changed, dropped = await targets.refresh(connection, news, shards, now=now)
             queued = await close_targets(connection, dropped, now=now, public_url=self._public_url)
             await targets.wake(connection, news, now=now)
-            await self._sieve.follow(connection, shards, news, changed, now=now)
+            await self._sieve.follow(connection, shards, news, changed, now=now, until=now + lasts)
             due = await targets.list_due(connection, shards, now=now, at_most=TARGETS_AT_MOST)
             held = await due_tenants(connection, shards, now=now)
             return _Work(shards, news, due, await self._cache.load(connection, due), queued, held)

@@ -68,12 +68,11 @@ class Sifted:
 class Sieve:
     """The sifted targets of this process' shards."""
 
-    def __init__(self, series: SeriesStore, *, lasts: timedelta) -> None:
-        """`lasts`: how long a shard is certainly this process' after a pass."""
+    def __init__(self, series: SeriesStore) -> None:
+        """Knows nothing yet."""
         self._series = series
-        self._lasts = lasts
         self._shards: frozenset[int] = frozenset()
-        self._at: datetime | None = None
+        self._until: datetime | None = None
         self._meshes: dict[Reduction, Mesh] = {}
         self._of: dict[TargetKey, Mesh] = {}
         self._agents: dict[Agent, int] = {}
@@ -85,12 +84,20 @@ class Sieve:
         return mesh is not None and mesh.leaves[mesh.places[key]] == leaf
 
     async def follow(
-        self, connection: AsyncConnection, shards: frozenset[int], news: News, changed: Changed, *, now: datetime
+        self,
+        connection: AsyncConnection,
+        shards: frozenset[int],
+        news: News,
+        changed: Changed,
+        *,
+        now: datetime,
+        until: datetime,
     ) -> None:
-        """Know the targets of these shards, of rules and agents that have changed, and whose points have come."""
-        if self._at is None or now - self._at > self._lasts:
+        """Know the targets of these shards, of rules and agents that have changed, and whose points have come. The
+        shards are certainly this process' `until` then."""
+        if self._until is None or now > self._until:
             self._shards = frozenset()
-        self._at = now
+        self._until = until
         rules, agents, stay = set(changed.rules), set(changed.agents), self._shards & shards
         if stay != self._shards or rules or agents or not stay:
             self._forget(

@@ -64,6 +64,7 @@ class Shapes:
     def __init__(self) -> None:
         """Empty; forgets everything when there are too many."""
         self._known: dict[Any, Shape] = {}
+        self._newest: dict[Any, tuple[object, object, object, Shape]] = {}
 
     def __len__(self) -> int:
         return len(self._known)
@@ -71,15 +72,28 @@ class Shapes:
     def of(self, row: MetricIn, metric: object) -> Shape:
         """The row's shape. Raises Fault with the field that is wrong."""
         given = row.tags
+        try:
+            newest = self._newest.get((row.agent, metric))
+        except TypeError:  # an array or object where there should be a text: let the checks below name it
+            return _shape(row, metric)
+        # Mostly an agent's metric has one set of tags: comparing costs half of making a key of them.
+        if newest is not None and newest[0] == given and newest[1] == row.kind and newest[2] == row.unit:
+            return newest[3]
+        made = self._find(row, metric, given)
+        self._newest[row.agent, metric] = given, row.kind, row.unit, made
+        return made
+
+    def _find(self, row: MetricIn, metric: object, given: object) -> Shape:
         key = (row.agent, metric, row.kind, row.unit, tuple(given.items()) if type(given) is dict else given)
         try:
             known = self._known.get(key)
-        except TypeError:  # an array or object where there should be a text: let the checks below name it
+        except TypeError:  # as above
             return _shape(row, metric)
         if known is None:
             known = _shape(row, metric)
             if len(self._known) >= SHAPES:
                 self._known.clear()
+                self._newest.clear()
             self._known[key] = known
         return known
 
