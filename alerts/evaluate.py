@@ -130,10 +130,10 @@ class Evaluator:
         async with self._db.alerter() as connection:
             # Long enough for a slow pass, short enough that another alerter takes over before anybody minds.
             lasts = 3 * max(self._interval, self._slowest, SHORTEST_THIRD)
-            shards = await leases.take(
-                connection, LEASE, holder=self._holder, now=now, lasts=lasts, there=3 * self._interval
-            )
+            there = 3 * self._interval
+            shards = await leases.take(connection, LEASE, holder=self._holder, now=now, lasts=lasts, there=there)
             if not shards:
+                self._sieve.leave()
                 return None
             await outages.note_pass(connection, shards, now=now, at_most=lasts + self._interval)
             news = await targets.take_news(connection, shards)

@@ -83,6 +83,10 @@ class Sieve:
         mesh = self._of.get(key)
         return mesh is not None and mesh.leaves[mesh.places[key]] == leaf
 
+    def leave(self) -> None:
+        """All shards are others' now."""
+        self._until = None
+
     async def follow(
         self,
         connection: AsyncConnection,
