@@ -38,6 +38,7 @@ class RuleBody(BaseModel):
     keep_firing_for: Any = None
     repeat: Any = Field(default=None, description="how often it is told again while it fires; 4h unless said")
     escalate: Any = Field(default=None, description='[{"after": "15m", "channels": {…}}], or the name of a policy')
+    flapping: Any = Field(default=None, description="false: what opens and closes often is told each time")
     channels: Any = Field(default=None, description="nobody named: the tenant's fallback channel")
     severity: Severity = Severity.WARNING
     labels: Any = None
@@ -70,6 +71,7 @@ class RuleAnswer(BaseModel):
     keep_firing_for: Any
     repeat: Any
     escalate: Any
+    flapping: bool | None
     channels: dict[str, Any]
     severity: Severity
     labels: dict[str, str]

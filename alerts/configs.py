@@ -20,7 +20,7 @@ from alerts.tables import AlertConfig, AlertConfigVersion
 from monitor.agents.tables import Agent
 from monitor.errors import NotFound
 
-TIMING = ("for", "keep_firing_for", "repeat", "escalate")
+TIMING = ("for", "keep_firing_for", "repeat", "escalate", "flapping")
 _HIDDEN = "********"
 _KINDS = frozenset(map(str, ChannelKind))
 

@@ -17,7 +17,7 @@ from alerts.core.condition import leaves
 from alerts.core.judge import judge
 from alerts.core.labels import Labels, make_labels
 from alerts.core.reading import Evaluation
-from alerts.core.rule import RULE_KEYS, Rule, parse_rule
+from alerts.core.rule import Rule, parse_rule, written
 from alerts.core.state import AlertState, step
 from alerts.core.vocabulary import Phase, Verdict
 from alerts.core.wording import duration, moment
@@ -118,7 +118,7 @@ async def explain_then(db: Database, series: SeriesStore, asked: Asked) -> list[
         since = await _since(connection, asked)
     if version is None:
         raise NotFound("there was no such rule at that time")
-    rule = parse_rule({name: version.rule[name] for name in RULE_KEYS if version.rule.get(name)}, tick=tick, shown=True)
+    rule = parse_rule(written(version.rule), tick=tick, shown=True)
     reads = leaves(rule.condition)
     start = at - _LOOK_BACK - rule.timing.hold_for - rule.timing.keep_firing_for
     history = await read_history(

@@ -29,6 +29,7 @@ class RuleOverrides(BaseModel):
     keep_firing_for: Any = None
     repeat: Any = None
     escalate: Any = None
+    flapping: Any = None
     labels: Any = None
 
 

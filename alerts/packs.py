@@ -15,7 +15,7 @@ from monitor.errors import InvalidInput, NotFound
 
 _FOR_ALL = ("selector", "channels", "severity", "repeat")
 _OPTIONAL = (
-    "selector", "for", "keep_firing_for", "repeat", "escalate", "channels", "labels", "runbook", "owner",
+    "selector", "for", "keep_firing_for", "repeat", "escalate", "flapping", "channels", "labels", "runbook", "owner",
 )  # fmt: skip
 
 

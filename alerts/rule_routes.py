@@ -28,8 +28,8 @@ from monitor.ids import uuid7
 from monitor.principal import Principal
 
 _FIELDS = (
-    "name", "selector", "conditions", "for", "keep_firing_for", "repeat", "escalate", "channels", "severity", "labels",
-    "runbook", "owner", "enabled",
+    "name", "selector", "conditions", "for", "keep_firing_for", "repeat", "escalate", "flapping", "channels",
+    "severity", "labels", "runbook", "owner", "enabled",
 )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from alerts.backtest.tracks import Grid
 from alerts.core.condition import ConditionError, leaves
 from alerts.core.covering import cover, is_secret_address
 from alerts.core.fields import Fields, check_list
-from alerts.core.rule import RULE_KEYS, Rule, parse_rule
+from alerts.core.rule import Rule, parse_rule, written
 from alerts.core.targets import Target
 from alerts.core.vocabulary import ChannelKind
 from alerts.directory import Directory
@@ -134,7 +134,7 @@ def _logs(fields: Fields) -> list[Execution]:
 
 
 def _subjects(raw: Mapping[str, Any], inputs: _Inputs, tick: timedelta) -> Iterator[Subject]:
-    rule = parse_rule({name: raw[name] for name in RULE_KEYS if raw.get(name)}, tick=tick, shown=True)
+    rule = parse_rule(written(raw), tick=tick, shown=True)
     config = uuid5(_NAMES, f"rule {raw['name']}")
     found = leaves(rule.condition)
     loaded = LoadedRule((TENANT, config), 1, raw["name"], rule, found)

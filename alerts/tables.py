@@ -29,7 +29,7 @@ def _to_alert() -> ForeignKeyConstraint:
 
 
 class AlertConfig(TenantMixin, Timestamps, Base):
-    """A rule: condition, timing, channels. `timing` holds `for`, `keep_firing_for`, `repeat` and `escalate`.
+    """A rule: condition, timing, channels. `timing` holds `configs.TIMING`.
 
     `pack`, `pack_rule`: which rule of which pack it is; `pack_base`: as the pack last made it.
     """

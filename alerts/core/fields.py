@@ -116,6 +116,13 @@ class Fields:
             raise self.fault(name, f"must be from 1 to {at_most}")
         return value
 
+    def truth(self, name: str, *, default: bool) -> bool:
+        """True or false."""
+        value = self.raw[name] if self.has(name) else default
+        if not isinstance(value, bool):
+            raise self.fault(name, "must be true or false")
+        return value
+
     def duration(self, name: str, default: timedelta | None = None, *, at_least: timedelta = SHORTEST) -> timedelta:
         """A duration from `at_least` to 31 days."""
         if default is not None and not self.has(name):

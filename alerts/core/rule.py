@@ -17,6 +17,7 @@ RULE_KEYS = (
     "keep_firing_for",
     "repeat",
     "escalate",
+    "flapping",
     "severity",
     "labels",
     "channels",
@@ -36,6 +37,8 @@ _NONE = timedelta(0)
 class Timing:
     """How long a breach must hold before it fires, and an OK before it resolves.
 
+    `flapping`: whether an alert that opens and closes again and again holds its peace.
+
     `tick` is the usual distance between two evaluations: without it, a `for` shorter than a tick would take
     every tick for a gap and never fire.
     """
@@ -43,6 +46,7 @@ class Timing:
     hold_for: timedelta = _NONE
     keep_firing_for: timedelta = _NONE
     tick: timedelta = timedelta(seconds=10)
+    flapping: bool = True
 
     @property
     def gap_while_pending(self) -> timedelta:
@@ -82,6 +86,11 @@ class Rule:
         return tuple(target for one in (self.channels, *(s.channels for s in self.escalate)) for target in one.targets)
 
 
+def written(raw: Mapping[str, object]) -> dict[str, object]:
+    """Of a rule as it is stored or written the fields that are read here, without those that are empty."""
+    return {name: raw[name] for name in RULE_KEYS if raw.get(name) or raw.get(name) is False}
+
+
 def parse_rule(raw: Mapping[str, object], *, tick: timedelta = Timing().tick, shown: bool = False) -> Rule:
     """The rule in an object with RULE_KEYS; other keys are left to the caller. Raises ConditionError.
 
@@ -94,6 +103,7 @@ def parse_rule(raw: Mapping[str, object], *, tick: timedelta = Timing().tick, sh
             hold_for=fields.duration("for", _NONE, at_least=_NONE),
             keep_firing_for=fields.duration("keep_firing_for", _NONE, at_least=_NONE),
             tick=tick,
+            flapping=fields.truth("flapping", default=True),
         ),
         repeat=fields.duration("repeat", DEFAULT_REPEAT),
         escalate=() if isinstance(raw.get("escalate"), str) else _escalate(fields, shown=shown),

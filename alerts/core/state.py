@@ -51,6 +51,8 @@ def step(state: AlertState, evaluation: Evaluation, timing: Timing) -> tuple[Ale
     longer than these starts their count anew. An evaluation that is not newer than the last one is ignored.
     """
     stepped, event = _step(state, evaluation, timing)
+    if not timing.flapping:
+        return (stepped if stepped.flaps == STEADY else replace(stepped, flaps=STEADY)), event
     return (stepped if event is None else replace(stepped, flaps=flap(state.flaps, event, evaluation.at))), event
 
 

@@ -1,6 +1,7 @@
 """What the neighbouring systems offer, row by row, told as timelines: each message with its reason."""
 
 from datetime import timedelta
+from typing import Any
 
 from alerts.core.vocabulary import ChannelKind, Reason
 from monitor.errors import ChannelError
@@ -173,6 +174,38 @@ async def test_flapping_is_said_once(t: Timeline) -> None:
         t.expect("email", Reason.RESOLVED)
     assert ["it is flapping" in why for why in whys] == [False, False, False, True]
     t.expect_silence()
+
+
+async def test_flapping_is_told_each_time_where_its_rule_says_so(t: Timeline) -> None:
+    rule = await t.rule(FAILS)
+    for minute in range(5):
+        await t.log("akira-001", "error", f"{minute}m5s")
+        await t.tick(f"{minute}m10s")
+        await t.log("akira-001", "success", f"{minute}m35s")
+        await t.tick(f"{minute}m40s")
+    for _ in range(4):
+        t.expect("email", Reason.FIRST)
+        t.expect("email", Reason.RESOLVED)
+    t.expect_silence()
+    changed = await t.request("PATCH", f"alert-configs/{rule['id']}", {"flapping": False})
+    assert changed["flapping"] is False
+    # It flaps already: from now on it does not hold its peace any more.
+    for minute in range(5, 12):
+        await t.log("akira-001", "error", f"{minute}m5s")
+        await t.tick(f"{minute}m10s")
+        assert t.expect("email", Reason.FIRST).message.why.startswith("the rule's condition holds")
+        await t.log("akira-001", "success", f"{minute}m35s")
+        await t.tick(f"{minute}m40s")
+        t.expect("email", Reason.RESOLVED)
+    t.expect_silence()
+    then = (t.start + span("8m10s")).isoformat().replace("+", "%2B")
+    explained = await t.request("GET", f"alert-configs/{rule['id']}/explain?agent=akira-001&at={then}", expect=200)
+    assert (explained["verdict"], explained["withheld_by"]) == ("BREACHED", None)
+    await t.rule(FAILS, name="No", flapping=None)
+    wrongs: list[Any] = ["no", 0, 1]
+    for wrong in wrongs:
+        body = {"name": "n", "conditions": FAILS, "flapping": wrong}
+        assert "flapping" in (await t.request("POST", "alert-configs", body, expect=422))["detail"]
 
 
 async def test_delivery_is_at_least_once(t: Timeline) -> None:
