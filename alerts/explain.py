@@ -52,6 +52,12 @@ _EVENTS = text("""
     WHERE tenant_id = :tenant_id AND alert_id = :alert AND at <= :at AND kind IN ('notified', 'withheld')
     ORDER BY at, id
 """)
+_NEXT = text("""
+    SELECT labels, triggered_at FROM alerts
+    WHERE tenant_id = :tenant_id AND config_id = :rule AND agent_id = :agent AND triggered_at > :at
+      AND triggered_at <= CAST(:at AS timestamptz) + 2 * CAST(:tick AS interval)
+    ORDER BY triggered_at
+""")
 _SINCE = text("""
     SELECT greatest(a.created_at, :created) AS since FROM agents a WHERE a.tenant_id = :tenant_id AND a.id = :agent
 """)
@@ -138,7 +144,7 @@ async def explain_then(db: Database, series: SeriesStore, asked: Asked) -> list[
         for labels, evaluation in verdicts.items()
     ]
     async with db.tenant(row.tenant_id) as connection:
-        notes = (*_notes(row), *history.differs)
+        notes = (*_notes_then(version.rule), *history.differs)
         return [await _with_messages(connection, asked, one, notes=notes) for one in _sorted(found)]
 
 
@@ -173,7 +179,7 @@ async def _with_messages(
             events = (await connection.execute(_EVENTS, _given(asked) | {"alert": alert.id})).all()
             break
     else:
-        return one
+        return await _unopened(connection, asked, one) if one.recomputed else one
     told = [{**_public(row.details), "at": row.at} for row in events if row.kind == "notified"]
     kept = [{**_public(row.details), "at": row.at} for row in events if row.kind == "withheld"]
     latest = kept[-1] if kept and (not told or kept[-1]["at"] >= told[-1]["at"]) else None
@@ -193,6 +199,21 @@ async def _with_messages(
     )
 
 
+async def _unopened(connection: AsyncConnection, asked: Asked, one: Explained) -> Explained:
+    """Computed again where no alert was open: what is breached may have fired at the next tick, or not at all."""
+    firing = (Phase.FIRING, Phase.RECOVERING)
+    if one.phase_before not in firing and one.phase_after not in firing:
+        return one
+    before = Phase.INACTIVE if one.phase_before in firing else one.phase_before
+    own = dict(one.labels)
+    rows = (await connection.execute(_NEXT, _given(asked))).all()
+    fired = next((row.triggered_at for row in rows if own.items() <= row.labels.items()), None)
+    said = "no alert was opened then: today's history tells what was not known at that time"
+    if fired is not None:
+        said = f"judged at the next tick: it fired at {fired:%Y-%m-%d %H:%M:%S} UTC"
+    return replace(one, phase_before=before, phase_after=before, since=None, notes=(*one.notes, said))
+
+
 def _public(details: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in details.items() if name != "notification_id"}
 
@@ -209,6 +230,13 @@ def _notes(row: Any) -> list[str]:
     """Why a rule may not be judged at all."""
     notes = [] if row.enabled else ["the rule is disabled: it is not judged"]
     return [*notes, f"the last evaluation failed: {row.last_error}"] if row.last_error else notes
+
+
+def _notes_then(rule: Mapping[str, Any]) -> list[str]:
+    """Why a rule, as it was, was not judged at all."""
+    if rule.get("deleted"):
+        return ["the rule was deleted: it was not judged"]
+    return [] if rule.get("enabled", True) else ["the rule was disabled: it was not judged"]
 
 
 def _waits(state: AlertState, rule: Rule) -> tuple[str, ...]:
