@@ -88,15 +88,16 @@ async def seed(settings: Settings) -> list[str]:
     return [f"made the tenant {firsttime.SLUG!r}, its owner {firsttime.EMAIL} and this key:", key]
 
 
-async def sign_in_link(settings: Settings, slug: str) -> str:
-    """A link for a tenant's owner."""
+async def sign_in_link(settings: Settings, slug: str, *, email: str | None = None) -> str:
+    """A link for a member with this address, or for the tenant's owner."""
     if not settings.secret_keys:
         raise ConfigError("AGENT_MONITOR_SECRET_KEYS is not set: without it no link can be signed")
     async with compose.database(settings) as db:
         authenticator = compose.make_authenticator(settings, db)
         async with db.owner() as owner:
             tenant = await tenant_of(owner, slug)
-            return await firsttime.link_for(owner, tenant.id, authenticator=authenticator, url=settings.public_url)
+            url = settings.public_url
+            return await firsttime.link_for(owner, tenant.id, authenticator=authenticator, url=url, email=email)
 
 
 async def create_key(

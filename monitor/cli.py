@@ -105,11 +105,16 @@ def migrate(
 
 
 @app.command("sign-in")
-def sign_in(*, tenant: Annotated[str, typer.Option(help="Slug.")] = "default", data: Data = None) -> None:
-    """Print a link that signs a browser in as the tenant's owner."""
+def sign_in(
+    *,
+    tenant: Annotated[str, typer.Option(help="Slug.")] = "default",
+    email: Annotated[str | None, typer.Option(help="Whose address; the owner's unless said.")] = None,
+    data: Data = None,
+) -> None:
+    """Print a link that signs a browser in as a member, with what their role may do."""
     from monitor import administration, compose
 
-    typer.echo(compose.run(administration.sign_in_link(compose.installed(data), tenant)))
+    typer.echo(compose.run(administration.sign_in_link(compose.installed(data), tenant, email=email)))
 
 
 @app.command()

@@ -63,8 +63,15 @@ async def _works(deps: Deps, key: str, tenant_id: UUID) -> bool:
     return principal.tenant_id == tenant_id and Scope.ADMIN in principal.scopes
 
 
-async def link_for(connection: AsyncConnection, tenant_id: UUID, *, authenticator: Authenticator, url: str) -> str:
-    """A sign-in link for a tenant's owner. Raises ConfigError when it has none."""
+async def link_for(
+    connection: AsyncConnection, tenant_id: UUID, *, authenticator: Authenticator, url: str, email: str | None = None
+) -> str:
+    """A sign-in link for a member with this address, or for the tenant's owner. Raises ConfigError for nobody."""
+    if email is not None:
+        user_id = next((one.id for one in await store.list_members(connection, tenant_id) if one.email == email), None)
+        if user_id is None:
+            raise ConfigError(f"nobody in this tenant has the address {email}")
+        return link(authenticator, tenant_id, user_id, url=url)
     user_id = await store.find_owner(connection, tenant_id)
     if user_id is None:
         raise ConfigError("this tenant has no owner: make one with `agent-monitor users create --role owner`")

@@ -17,6 +17,29 @@ class Scope(StrEnum):
     ADMIN = "admin"
 
 
+class Role(StrEnum):
+    """What a member is in a tenant."""
+
+    OWNER = "owner"
+    ADMIN = "admin"
+    MEMBER = "member"
+    ON_CALL = "on-call"
+    VIEWER = "viewer"
+
+    @property
+    def scopes(self) -> frozenset[Scope]:
+        """What a member may do who signs in."""
+        match self:
+            case Role.OWNER | Role.ADMIN:
+                return frozenset({Scope.ADMIN})
+            case Role.MEMBER:
+                return frozenset({Scope.READ, Scope.WRITE, Scope.ALERTS})
+            case Role.ON_CALL:
+                return frozenset({Scope.READ, Scope.ALERTS})
+            case Role.VIEWER:
+                return frozenset({Scope.READ})
+
+
 class TenantStatus(StrEnum):
     """A suspended tenant ingests nothing and is not paged, and can sign in to read; a deleted one neither."""
 
@@ -50,9 +73,14 @@ class Principal:
             return f"user:{self.user_id}"
         return f"key:{self.key_id}" if self.key_id is not None else "system"
 
+    def may(self, scope: Scope) -> bool:
+        """Whether this principal has the scope."""
+        return Scope.ADMIN in self.scopes or scope in self.scopes
+
     def require(self, scope: Scope) -> None:
         """Raise Forbidden unless this principal has the scope, in a tenant whose status allows it."""
-        if Scope.ADMIN not in self.scopes and scope not in self.scopes:
-            raise Forbidden(f"this key lacks the scope {scope.value!r}")
+        if not self.may(scope):
+            lacks = "this key lacks" if self.user_id is None or self.key_id is not None else "your role does not have"
+            raise Forbidden(f"{lacks} the scope {scope.value!r}")
         if self.tenant_status is TenantStatus.SUSPENDED and scope is not Scope.READ:
             raise Forbidden("the tenant is suspended: it can be read and nothing else")

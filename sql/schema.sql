@@ -3074,6 +3074,8 @@ CREATE POLICY doorman ON public.agents FOR SELECT TO agent_monitor_doorman USING
 
 CREATE POLICY doorman ON public.api_keys FOR SELECT TO agent_monitor_doorman USING (true);
 
+CREATE POLICY doorman ON public.memberships FOR SELECT TO agent_monitor_doorman USING (true);
+
 CREATE POLICY doorman ON public.tenants FOR SELECT TO agent_monitor_doorman USING (true);
 
 ALTER TABLE public.drills ENABLE ROW LEVEL SECURITY;
@@ -3636,10 +3638,15 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.leases TO agent_monitor_alerte
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.memberships TO agent_monitor_app;
 
 GRANT SELECT(tenant_id) ON TABLE public.memberships TO agent_monitor_alerter;
+GRANT SELECT(tenant_id) ON TABLE public.memberships TO agent_monitor_doorman;
 
 GRANT SELECT(user_id) ON TABLE public.memberships TO agent_monitor_alerter;
+GRANT SELECT(user_id) ON TABLE public.memberships TO agent_monitor_doorman;
+
+GRANT SELECT(role) ON TABLE public.memberships TO agent_monitor_doorman;
 
 GRANT SELECT(status) ON TABLE public.memberships TO agent_monitor_alerter;
+GRANT SELECT(status) ON TABLE public.memberships TO agent_monitor_doorman;
 
 GRANT SELECT(quiet_hours) ON TABLE public.memberships TO agent_monitor_alerter;
 

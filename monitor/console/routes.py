@@ -1,6 +1,8 @@
 """The pages: the first one, an alert's, signing in and out, the API's description."""
 
 import hmac
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -16,11 +18,33 @@ from monitor.console.charts import read_charts
 from monitor.console.docs import groups
 from monitor.console.page_routes import PageRoute, read_form
 from monitor.console.render import csrf_of, page
-from monitor.errors import Forbidden
+from monitor.errors import Forbidden, InvalidInput
 from monitor.http.deps import SESSION_COOKIE, Deps, Given, Reader, Responder
 from monitor.identity.keys import SESSION_SECONDS
 from monitor.identity.store import get_tenant
-from monitor.principal import Principal
+from monitor.principal import Principal, Scope
+
+_LONGEST_COMMENT = 2000
+_SPANS = {
+    "30 minutes": timedelta(minutes=30),
+    "1 hour": timedelta(hours=1),
+    "4 hours": timedelta(hours=4),
+    "8 hours": timedelta(hours=8),
+    "1 day": timedelta(days=1),
+    "3 days": timedelta(days=3),
+    "1 week": timedelta(days=7),
+}
+"""How long an alert can be snoozed from its page."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """What people say about an alert. `lasts`: one of _SPANS; `ends`: the snooze that there is."""
+
+    comment: str | None
+    lasts: str
+    ends: bool
+
 
 router = APIRouter(include_in_schema=False)
 pages = APIRouter(route_class=PageRoute)
@@ -69,25 +93,49 @@ async def alert(request: Request, deps: Given, principal: Reader, alert_id: UUID
             "events": await responses.list_events(connection, tenant_id, alert_id),
             "messages": await store.list_messages(connection, tenant_id, limit=20, alert_id=alert_id),
             "tenant": await _name(connection, principal),
+            "row": await responses.get_alert(connection, tenant_id, alert_id),
         }
-    return page("alert.html", request, {"now": deps.clock(), **values})
+    known = {"now": deps.clock(), "may_respond": principal.may(Scope.ALERTS), "spans": list(_SPANS)}
+    return page("alert.html", request, known | values)
 
 
 @pages.post("/alerts/{alert_id}/acknowledge")
 async def acknowledge(request: Request, deps: Given, principal: Responder, alert_id: UUID) -> Response:
     """Say that somebody has it, then show the alert."""
-    await _check_form(request)
+    form = await _read(request)
     async with deps.db.tenant(principal.tenant_id) as connection:
-        await responses.acknowledge(connection, by_of(deps, principal), alert_id)
+        await responses.acknowledge(connection, by_of(deps, principal), alert_id, said=form.comment)
+    return RedirectResponse(f"/alerts/{alert_id}", status_code=303)
+
+
+@pages.post("/alerts/{alert_id}/snooze")
+async def snooze(request: Request, deps: Given, principal: Responder, alert_id: UUID) -> Response:
+    """Say nothing about an alert for a while, or end that, then show it."""
+    form = await _read(request)
+    if form.lasts not in _SPANS and not form.ends:
+        raise InvalidInput(f"must be one of {', '.join(_SPANS)}", path="for")
+    until = None if form.ends else deps.clock() + _SPANS[form.lasts]
+    async with deps.db.tenant(principal.tenant_id) as connection:
+        await responses.snooze(connection, by_of(deps, principal), alert_id, until=until, said=form.comment)
+    return RedirectResponse(f"/alerts/{alert_id}", status_code=303)
+
+
+@pages.post("/alerts/{alert_id}/comment")
+async def comment(request: Request, deps: Given, principal: Responder, alert_id: UUID) -> Response:
+    """Say something about an alert, then show it."""
+    form = await _read(request)
+    if form.comment is not None:
+        async with deps.db.tenant(principal.tenant_id) as connection:
+            await responses.comment(connection, by_of(deps, principal), alert_id, form.comment)
     return RedirectResponse(f"/alerts/{alert_id}", status_code=303)
 
 
 @pages.post("/alerts/{alert_id}/resolve")
 async def resolve(request: Request, deps: Given, principal: Responder, alert_id: UUID) -> Response:
     """Close an alert by hand, then show it."""
-    await _check_form(request)
+    form = await _read(request)
     async with deps.db.tenant(principal.tenant_id) as connection:
-        await responses.resolve(connection, by_of(deps, principal), alert_id)
+        await responses.resolve(connection, by_of(deps, principal), alert_id, said=form.comment)
     return RedirectResponse(f"/alerts/{alert_id}", status_code=303)
 
 
@@ -112,7 +160,7 @@ async def sign_in(deps: Given, token: str = "") -> Response:
 @pages.post("/sign-out")
 async def sign_out(request: Request) -> Response:
     """End the session in this browser."""
-    await _check_form(request)
+    await _read(request)
     answer = RedirectResponse("/", status_code=303)
     answer.delete_cookie(SESSION_COOKIE)
     return answer
@@ -122,12 +170,16 @@ async def _name(connection: AsyncConnection, principal: Principal) -> str:
     return (await get_tenant(connection, principal.tenant_id)).name
 
 
-async def _check_form(request: Request) -> None:
-    """Read a posted form. Raises Forbidden unless it carries the token that its page gave it."""
-    given = (await read_form(request)).get("csrf", "")
+async def _read(request: Request) -> _Form:
+    """Read a posted form. Raises Forbidden unless it carries the token that its page gave it, and InvalidInput."""
+    form = await read_form(request)
     # As bytes: `compare_digest` refuses other than ASCII text.
-    if not hmac.compare_digest(given.encode(), csrf_of(request).encode()):
+    if not hmac.compare_digest(form.get("csrf", "").encode(), csrf_of(request).encode()):
         raise Forbidden("the form is too old: go back, load the page again and repeat")
+    said = form.get("comment", "").strip().replace("\x00", "\ufffd")
+    if len(said) > _LONGEST_COMMENT:
+        raise InvalidInput(f"must have at most {_LONGEST_COMMENT} characters", path="comment")
+    return _Form(said or None, form.get("for", ""), ends="end" in form)
 
 
 router.include_router(pages)

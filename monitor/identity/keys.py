@@ -19,10 +19,10 @@ from sqlalchemy import select
 from monitor.clock import Clock
 from monitor.db import Database
 from monitor.errors import Unauthenticated
-from monitor.identity.sessions import Sessions
-from monitor.identity.tables import ApiKey, Tenant
+from monitor.identity.sessions import Sessions, Standing
+from monitor.identity.tables import ApiKey, Membership, Tenant
 from monitor.live import Live
-from monitor.principal import Principal, Scope, TenantStatus
+from monitor.principal import Principal, Role, Scope, TenantStatus
 
 _ALPHABET = string.ascii_lowercase + string.digits
 CACHE_SECONDS = 0.9
@@ -132,18 +132,32 @@ class Authenticator:
         return str(self._sessions.dumps(tenant_and_user))
 
     async def by_session(self, cookie: str) -> Principal:
-        """The principal of a session cookie: a person with every scope of an owner. Raises Unauthenticated."""
+        """The principal of a session cookie: a person with the scopes of their role. Raises Unauthenticated."""
         try:
             tenant, user = self._sessions.loads(cookie, max_age=SESSION_SECONDS)
         except BadData:
             raise Unauthenticated("the session is not valid any more: sign in again") from None
         tenant_id, user_id, now = UUID(tenant), UUID(user), self._clock()
-        status = await self._remembered.find(cookie, tenant_id, user_id, now=now)
-        if status is None:
-            async with self._db.doorman() as connection:
-                found = (await connection.execute(select(Tenant.status).where(Tenant.id == tenant_id))).scalar()
-            status = TenantStatus.DELETED if found is None else TenantStatus(found)
-            self._remembered.keep(cookie, tenant_id, user_id, status, now=now)
-        if status is TenantStatus.DELETED:
+        standing = await self._remembered.find(cookie, tenant_id, user_id, now=now)
+        if standing is None:
+            standing = await self._stands(tenant_id, user_id)
+            self._remembered.keep(cookie, tenant_id, user_id, standing, now=now)
+        if standing.tenant is TenantStatus.DELETED:
             raise Unauthenticated("the tenant is gone")
-        return Principal(tenant_id=tenant_id, tenant_status=status, scopes=frozenset({Scope.ADMIN}), user_id=user_id)
+        if standing.role is None:
+            raise Unauthenticated("you are no member of this tenant any more")
+        return Principal(
+            tenant_id=tenant_id, tenant_status=standing.tenant, scopes=standing.role.scopes, user_id=user_id
+        )
+
+    async def _stands(self, tenant_id: UUID, user_id: UUID) -> Standing:
+        role = (
+            select(Membership.role)
+            .where(Membership.tenant_id == Tenant.id, Membership.user_id == user_id, Membership.status == "active")
+            .scalar_subquery()
+        )
+        async with self._db.doorman() as connection:
+            row = (await connection.execute(select(Tenant.status, role).where(Tenant.id == tenant_id))).first()
+        if row is None:
+            return Standing(TenantStatus.DELETED, None)
+        return Standing(TenantStatus(row[0]), None if row[1] is None else Role(row[1]))

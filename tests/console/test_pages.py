@@ -108,6 +108,24 @@ async def test_a_button_changes_the_alert(
     assert f"user:{scene.tenant.user_id}" in shown
 
 
+async def test_an_alert_is_snoozed_with_a_comment_and_the_snooze_ended(client: httpx.AsyncClient, scene: Scene) -> None:
+    await sign_in(client, scene)
+    page = f"/alerts/{scene.alert_id}"
+    token = token_in((await client.get(page)).text)
+    form = {"csrf": token, "for": "4 hours", "comment": "<b>known</b>, vendor is on it"}
+    assert (await client.post(f"{page}/snooze", data=form)).status_code == 303
+    shown = (await client.get(page)).text
+    assert "<dt>Snoozed</dt>" in shown
+    assert "&lt;b&gt;known&lt;/b&gt;, vendor is on it" in shown
+    assert (await client.post(f"{page}/snooze", data=form | {"for": "ever"})).status_code == 422
+    assert (await client.post(f"{page}/comment", data=form | {"comment": "x" * 2001})).status_code == 422
+    assert (await client.post(f"{page}/comment", data=form | {"comment": "back at nine"})).status_code == 303
+    assert (await client.post(f"{page}/snooze", data=form | {"end": "snooze"})).status_code == 303
+    shown = (await client.get(page)).text
+    assert "back at nine" in shown
+    assert "<dt>Snoozed</dt>" not in shown
+
+
 @pytest.mark.parametrize("address", ["/alerts/{alert}/acknowledge", "/alerts/{alert}/resolve", "/sign-out"])
 @pytest.mark.parametrize("form", [{}, {"csrf": "0" * 64}, {"csrf": "é"}])
 async def test_a_form_without_its_token_does_nothing(

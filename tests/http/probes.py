@@ -293,5 +293,7 @@ PROBES: dict[str, Probe] = {
     "GET /console/chart.json": _own(),
     "GET /alerts/{alert_id}": Probe(),
     "POST /alerts/{alert_id}/acknowledge": Probe(owner=303, form=FORM),
+    "POST /alerts/{alert_id}/snooze": Probe(owner=303, form=FORM | {"for": "1 hour"}),
+    "POST /alerts/{alert_id}/comment": Probe(owner=303, form=FORM | {"comment": "mine"}),
     "POST /alerts/{alert_id}/resolve": Probe(owner=303, form=FORM),
 }
