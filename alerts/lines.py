@@ -75,8 +75,8 @@ def line_to_json(line: AlertLine) -> dict[str, Any]:
     return {
         name: _plain(value)
         for name in AlertLine.__dataclass_fields__
-        # Not `value in (None, False)`: zero is a value, and equal to False.
-        if (value := getattr(line, name)) is not None and value is not False and value != "" and value != {}
+        # Zero is a value, and equal to False.
+        if (value := getattr(line, name)) or (value == 0 and value is not False)
     }
 
 
@@ -96,8 +96,10 @@ def line_from_json(raw: Mapping[str, Any]) -> AlertLine:
 
 
 def _plain(value: object) -> object:
+    if isinstance(value, str):
+        return value
     if isinstance(value, datetime):
         return value.isoformat()
-    if isinstance(value, UUID | Severity | CloseReason):
+    if isinstance(value, UUID):
         return str(value)
     return dict(value) if isinstance(value, Mapping) else value

@@ -52,13 +52,13 @@ _INSERT_NOTIFICATIONS = text("""
 """)
 _REMEMBER = text("""
     UPDATE alerts a
-    SET heard = coalesce((
+    SET heard = CASE WHEN a.heard = '[]' THEN '[]' ELSE coalesce((
             SELECT jsonb_agg(old.entry) FROM jsonb_array_elements(a.heard) AS old (entry)
             WHERE NOT EXISTS (
                 SELECT 1 FROM jsonb_array_elements(told.entries::jsonb) AS new (entry)
                 WHERE new.entry->>'tenant' = old.entry->>'tenant' AND new.entry->>'channel' = old.entry->>'channel'
                   AND new.entry->>'target' = old.entry->>'target')
-        ), '[]'::jsonb) || told.entries::jsonb,
+        ), '[]'::jsonb) END || told.entries::jsonb,
         last_notified_at = :now
     FROM unnest(CAST(:tenants AS uuid[]), CAST(:ids AS uuid[]), CAST(:entries AS text[]))
         AS told (tenant_id, id, entries)

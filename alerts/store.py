@@ -64,7 +64,8 @@ _INSERT_ALERTS = text("""
                 CAST(:labels AS text[]), CAST(:severities AS text[]), CAST(:values AS float8[]),
                 CAST(:details AS text[])) AS r (t, i, c, v, a, r, f, l, s, n, d)
     ON CONFLICT (tenant_id, (coalesce(config_id::text, rule)), (coalesce(agent_id::text, '')), fingerprint)
-        WHERE resolved_at IS NULL DO UPDATE SET value = EXCLUDED.value
+        WHERE resolved_at IS NULL DO UPDATE SET
+            value = EXCLUDED.value, severity = EXCLUDED.severity, details = EXCLUDED.details
     RETURNING tenant_id, config_id, agent_id, fingerprint, id
 """)
 _UPDATE_ALERTS = text("""

@@ -96,7 +96,7 @@ def judge_target(
         elif not _vanished(row, evaluation):
             change = Change(row, evaluation, before, opened=event is Event.FIRED)
             if event is Event.FIRED:
-                change.episode = _open(target, loaded, rule, row, now)
+                change.episode = _open(target, loaded, rule, change, now)
             outcome.changes.append(change)
     due_at = next_due(rule.condition, states, readings, now=now, interval=interval, since=target.since)
     outcome.due_at = min(due_at or now + interval, now + interval) if again else due_at
@@ -169,11 +169,13 @@ def _follow(
     told = tell_open(episode, rule, change.row.state, directory, now=now, mute=mute)
     episode.details["withheld"] = list(told.withheld)
     if (told.tellings or change.opened) and change.evaluation.verdict is Verdict.BREACHED:
-        _describe(episode, change.evaluation, messages)
+        episode.value = change.evaluation.value
+        key = change.row.key
+        episode.details |= _description(change, messages.get((key.tenant_id, key.agent_id)))
     if change.opened:
         plan.fired += 1
         plan.events.append(_fired(episode, change))
-    if change.opened or (details, severity, status) != (episode.details, episode.severity, episode.status):
+    if (details, severity, status) != (episode.details, episode.severity, episode.status):
         plan.updated.append(episode)
     plan.events += told.events
     plan.tellings += told.tellings
@@ -199,14 +201,15 @@ def _end(change: Change, episode: Episode, plan: Plan, now: datetime) -> None:
         return
     episode.status, episode.resolved_at = AlertStatus.RESOLVED, now
     episode.reason = str(CloseReason.RECOVERED)
-    said = {"value": change.evaluation.value, "detail": change.evaluation.detail}
+    said = {"value": change.evaluation.value, "detail": change.row.detail}
     plan.events.append(TimelineEntry(episode.tenant_id, episode.id, "resolved", said))
     plan.tellings += tell_closed(episode, now=now)
     plan.updated.append(episode)
     plan.resolved += 1
 
 
-def _open(target: DueTarget, loaded: LoadedRule, rule: Rule, row: StateRow, now: datetime) -> Episode:
+def _open(target: DueTarget, loaded: LoadedRule, rule: Rule, change: Change, now: datetime) -> Episode:
+    row = change.row
     return Episode(
         tenant_id=target.key.tenant_id,
         id=uuid7(now),
@@ -216,7 +219,8 @@ def _open(target: DueTarget, loaded: LoadedRule, rule: Rule, row: StateRow, now:
         status=AlertStatus.OPEN,
         triggered_at=now,
         value=row.value,
-        details={},
+        # As `_follow` leaves them where nothing withholds its messages: then the row is written once.
+        details={"stale_since": None, "muted": None, "withheld": []} | _description(change, None),
         config_version=loaded.version,
         rule=loaded.name,
         labels=dict(rule.labels) | dict(row.labels),
@@ -224,20 +228,21 @@ def _open(target: DueTarget, loaded: LoadedRule, rule: Rule, row: StateRow, now:
     )
 
 
-def _describe(episode: Episode, evaluation: Evaluation, messages: Mapping[tuple[UUID, UUID], str]) -> None:
+def _description(change: Change, message: str | None) -> dict[str, Any]:
     """What the next message says: the reading as it is now, and what the agent said last."""
-    episode.value = evaluation.value
-    limit = f", threshold {evaluation.threshold}" if evaluation.threshold else ""
-    described: dict[str, Any] = {"summary": f"{evaluation.detail}{limit}", "threshold": evaluation.bound}
-    if episode.agent_id is not None:
-        described["last_message"] = messages.get((episode.tenant_id, episode.agent_id))
-    episode.details |= described
+    threshold = change.evaluation.threshold
+    limit = f", threshold {threshold}" if threshold else ""
+    return {
+        "summary": f"{change.row.detail}{limit}",
+        "threshold": change.evaluation.bound,
+        "last_message": message,
+    }
 
 
 def _fired(episode: Episode, change: Change) -> TimelineEntry:
     said = {
         "value": change.evaluation.value,
-        "detail": change.evaluation.detail,
+        "detail": change.row.detail,
         "threshold": change.evaluation.threshold,
     }
     return TimelineEntry(episode.tenant_id, episode.id, "fired", said)

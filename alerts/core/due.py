@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from enum import IntFlag
+from functools import lru_cache
 
 from alerts.core.condition import (
     All,
@@ -56,6 +57,7 @@ def is_sifted(condition: Condition) -> bool:
     return isinstance(condition, MetricLeaf) and not condition.by and condition.no_data is not NoData.ALERT
 
 
+@lru_cache(maxsize=10_000)
 def kinds_read(condition: Condition) -> Touched:
     """The kinds of new data that can change the verdict on a condition."""
     kinds = Touched(0)
