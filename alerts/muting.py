@@ -129,7 +129,7 @@ async def read_muting(connection: AsyncConnection, episodes: Sequence[Episode], 
         now,
         scopes=await read_scopes(connection, tenants, now=now),
         inhibitions=inhibitions,
-        alerts=_subjects(open_alerts),
+        alerts=subjects_of(open_alerts),
         blind=await _read_blind(connection),
     )
     return MutingNow(muting, agents)
@@ -171,7 +171,8 @@ async def read_inhibitions(connection: AsyncConnection, tenants: Sequence[UUID])
     return rules
 
 
-def _subjects(rows: Iterable[Any]) -> list[Subject]:
+def subjects_of(rows: Iterable[Any]) -> list[Subject]:
+    """Alerts as muting sees them, of rows with their agent and with what their rule asks for."""
     says: dict[tuple[UUID, int | None], bool] = {}
     subjects = []
     for row in rows:

@@ -44,7 +44,7 @@ class Box:
     settings: AlertSettings | None
     named: Callable[[UUID], tuple[str, Labels]]
     paces: dict[Target, Pace] = field(default_factory=lambda: defaultdict(Pace))
-    groups: dict[UUID, Alerts] = field(default_factory=dict)
+    groups: dict[UUID, tuple[UUID, ...]] = field(default_factory=dict)
 
     def step(
         self,
@@ -94,10 +94,10 @@ class Box:
                 replace(one, at=now) if (one.target.kind, one.target.address) == (kind, address) else one
                 for one in episode.told
             )
-        if message.new:
-            about = dict.fromkeys(one.notice.alert_id for one in message.tellings)
-            self.groups[message.group_id] = tuple(sorted(self.named(alert_id) for alert_id in about))
-        alerts = self.groups.get(message.group_id, ())
+        # What joins a group is shown in its message beside what was told before.
+        about = [*self.groups.get(message.group_id, ()), *(one.notice.alert_id for one in message.tellings)]
+        self.groups[message.group_id] = tuple(dict.fromkeys(about))
+        alerts = tuple(sorted(self.named(alert_id) for alert_id in self.groups[message.group_id]))
         news = tuple((one.notice.reason, self.named(one.notice.alert_id)) for one in message.tellings)
         return Sent(now, str(target.kind), target.address, message.reason, alerts, news)
 

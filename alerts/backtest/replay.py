@@ -2,6 +2,7 @@
 
 import bisect
 import heapq
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -12,20 +13,23 @@ import numpy as np
 from alerts.audience import changes
 from alerts.backtest.mutes import Mutes
 from alerts.backtest.outbox import Box, Sent
+from alerts.backtest.people import Response
 from alerts.backtest.tracks import NEVER, Grid, Int, Tracks, full_at, ticks_after
 from alerts.core.condition import BudgetLeaf, CompareLeaf, Condition, Leaf, WindowLeaf, leaves
 from alerts.core.due import Touched, kinds_read, next_due
 from alerts.core.flapping import CALM
+from alerts.core.grouping import fingerprint
 from alerts.core.labels import Labels, make_labels
 from alerts.core.reading import Reading, Readings
 from alerts.core.rule import Rule
-from alerts.core.state import AlertState
+from alerts.core.state import AlertState, resolve_by_hand
 from alerts.core.vocabulary import Phase
 from alerts.directory import Directory
 from alerts.episode import Episode, StateRow
 from alerts.rules import LoadedRule
 from alerts.settings_bodies import AlertSettings
 from alerts.targets import DueTarget
+from alerts.telling import tell_closed
 from alerts.transition import Plan, judge_target, plan_outcome
 
 _NO_LANE = -1
@@ -82,6 +86,7 @@ class _Lane:
     woken: Int
     stride: int | None
     states: dict[Labels, StateRow] = field(default_factory=dict)
+    next_at: int = 0
 
 
 def replay(
@@ -91,11 +96,15 @@ def replay(
     *,
     mutes: Mutes | None = None,
     settings: AlertSettings | None = None,
+    responses: Sequence[Response] = (),
     go_on: Callable[[int], bool] = lambda judged: True,
 ) -> Replay:
-    """Run the machine over the grid, for subjects of one tenant. `mutes`: what withholds messages; `settings`: how the
-    tenant wants to be told. `go_on` is asked now and then, with how often was judged; False stops it."""
-    return _Machine([_lane(one, grid) for one in subjects], directory, grid, mutes, settings).run(go_on)
+    """Run the machine over the grid, for subjects of one tenant.
+
+    `mutes`: what withholds messages; `settings`: how the tenant wants to be told; `responses`: what people
+    did, in order. `go_on` is asked now and then, with how often was judged; False stops it.
+    """
+    return _Machine([_lane(one, grid) for one in subjects], directory, grid, mutes, settings, responses).run(go_on)
 
 
 def _lane(subject: Subject, grid: Grid) -> _Lane:
@@ -138,13 +147,16 @@ class _Machine:
         grid: Grid,
         mutes: Mutes | None,
         settings: AlertSettings | None,
+        responses: Sequence[Response],
     ) -> None:
         self._lanes = lanes
         self._directory = directory
         self._grid = grid
         self._tenant = lanes[0].subject.target.key.tenant_id if lanes else UUID(int=0)
         self._mutes = mutes or Mutes(self._tenant)
-        self._turns = [grid.first_from(at) for at in self._mutes.turns]
+        self._responses = deque(responses)
+        turns = [*self._mutes.turns, *(one.until for one in responses if one.until is not None)]
+        self._turns = sorted({grid.first_from(at) for at in turns} | {grid.first_after(one.at) for one in responses})
         self._episodes: dict[UUID, Episode] = {}
         self._box = Box(directory, settings, self._named)
         self._names = {lane.subject.target.key.agent_id: lane.subject.agent for lane in lanes}
@@ -157,10 +169,16 @@ class _Machine:
             numbers = set()
             while waiting and waiting[0][0] == tick:
                 numbers.add(heapq.heappop(waiting)[1])
-            lanes = sorted(numbers - {_NO_LANE})
+            lanes = sorted(one for one in numbers if one != _NO_LANE and self._lanes[one].next_at == tick)
+            told = len(self._done.sent)
             self._pass(tick, [self._lanes[number] for number in lanes])
+            if len(self._done.sent) > told:
+                # What was held back has now been told: repeats of those alerts are counted from here.
+                lanes = [number for number, lane in enumerate(self._lanes) if number in lanes or _is_open(lane)]
             for number in lanes:
-                heapq.heappush(waiting, (self._next(tick, self._lanes[number]), number))
+                lane = self._lanes[number]
+                lane.next_at = self._next(tick, lane)
+                heapq.heappush(waiting, (lane.next_at, number))
             if self._box.due_at is not None:
                 heapq.heappush(waiting, (max(tick + 1, self._grid.first_from(self._box.due_at)), _NO_LANE))
             if not go_on(self._done.judged):
@@ -174,6 +192,8 @@ class _Machine:
     def _pass(self, tick: int, lanes: Sequence[_Lane]) -> None:
         """One tick of the alerter, for those lanes that it would look at or that may change."""
         now, plan = self._grid.at(tick), Plan()
+        while self._responses and self._responses[0].at < now:
+            self._respond(self._responses.popleft())
         muting = self._mutes.at(now)
         for lane in lanes:
             subject = lane.subject
@@ -198,6 +218,22 @@ class _Machine:
         ]
         self._done.sent += self._box.step(plan.tellings, self._episodes, tenant_id=self._tenant, now=now)
 
+    def _respond(self, one: Response) -> None:
+        """What somebody did between two ticks, where the alert is open here too."""
+        for lane in self._lanes:
+            if lane.subject.target.key.agent_id != one.agent_id:
+                continue
+            for labels, row in lane.states.items():
+                episode = self._episodes.get(row.alert_id) if row.alert_id else None
+                if episode is None or not episode.open or fingerprint(labels) != one.fingerprint:
+                    continue
+                one.answer(episode)
+                if one.closes:
+                    state, _ = resolve_by_hand(row.state, one.at, repeat=_rule(lane.subject).repeat)
+                    lane.states[labels] = replace(row, state=state, alert_id=None)
+                    tellings = tell_closed(episode, now=one.at)
+                    self._done.sent += self._box.step(tellings, self._episodes, tenant_id=self._tenant, now=one.at)
+
     def _named(self, alert_id: UUID) -> tuple[str, Labels]:
         episode = self._episodes[alert_id]
         name = self._names[episode.agent_id] if episode.agent_id else ""
@@ -211,7 +247,9 @@ class _Machine:
         ahead = int(np.searchsorted(lane.looks, tick, side="right"))
         look = int(lane.looks[ahead]) if ahead < len(lane.looks) else self._grid.count
         if not phases & set(_OPEN):
-            return look if look == self._grid.count else self._looked_at(look, tick, lane)
+            latches = [row.state.latched_until for row in lane.states.values()]
+            opens = [max(tick + 1, self._grid.first_from(at)) for at in latches if at is not None]
+            return min([look if look == self._grid.count else self._looked_at(look, tick, lane), *opens])
         # The tick before a change is judged as well, so that the state knows until when all was as before.
         nearest = look - 1 if look - 1 > tick else look
         return min([nearest, *self._due(tick, lane)])
@@ -250,6 +288,10 @@ def readings_at(tracks: Tracks, now: datetime) -> Readings:
         read = None if sets is None else {labels: track.reading(now) for labels, track in sets.items()}
         found[leaf] = None if read is None else {labels: one for labels, one in read.items() if one is not None}
     return found
+
+
+def _is_open(lane: _Lane) -> bool:
+    return any(row.alert_id is not None for row in lane.states.values())
 
 
 def _rule(subject: Subject) -> Rule:

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from alerts.backtest.base import History
 from alerts.backtest.compare import Difference, differences, read_told, told_of
 from alerts.backtest.mutes import read_mutes
+from alerts.backtest.people import read_responses
 from alerts.backtest.read import read_history, tracks_of
 from alerts.backtest.replay import Replay, Subject, replay, stride_of
 from alerts.backtest.report import Report, report
@@ -96,9 +97,13 @@ async def backtest(db: Database, series: SeriesStore, asked: Question) -> Report
         raise InvalidInput(f"at most {LONGEST.days} days can be looked back", path="since")
     async with db.tenant(asked.tenant_id) as connection:
         agents = await _agents(connection, asked)
-        directory = await read_directory(connection, [asked.tenant_id], now=asked.start)
+        tenants, settle = [asked.tenant_id], 2 * asked.tick
+        directory = await read_directory(connection, tenants, now=asked.start, settle=settle)
         known = {(asked.tenant_id, row.id): Known(row.external_id, row.agent_type, row.resting) for row in agents}
-        mutes = await read_mutes(connection, asked.tenant_id, known, start=asked.start, end=asked.end)
+        span = {"start": asked.start, "end": asked.end}
+        mutes = await read_mutes(connection, asked.tenant_id, known, rule=asked.config_id, **span)
+        ids = [row.id for row in agents]
+        responses = await read_responses(connection, asked.tenant_id, asked.config_id, ids, **span)
         settings = (await read_settings(connection, [asked.tenant_id])).get(asked.tenant_id)
     found = leaves(asked.rule.condition)
     history = await read_history(
@@ -116,7 +121,14 @@ async def backtest(db: Database, series: SeriesStore, asked: Question) -> Report
     subjects = [_subject(asked, row, history) for row in agents]
     # Off the loop: others are served meanwhile.
     done = await asyncio.to_thread(
-        replay, subjects, directory, asked.grid, mutes=mutes, settings=settings, go_on=_within(asked.seconds)
+        replay,
+        subjects,
+        directory,
+        asked.grid,
+        mutes=mutes,
+        settings=settings,
+        responses=responses,
+        go_on=_within(asked.seconds),
     )
     names = {row.id: row.external_id for row in agents}
     different = await _compared(db, asked, list(names), done, history)

@@ -55,6 +55,10 @@ class Grid:
         """The first tick that is not before a time; never a negative number."""
         return max(0, -((self.start - at) // self.step))
 
+    def first_after(self, at: datetime) -> int:
+        """The first tick that is later than a time."""
+        return max(0, (at - self.start) // self.step + 1)
+
 
 class Track(Protocol):
     """One leaf's past."""
