@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from sqlalchemy import delete, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from alerts.bodies import ChannelAnswer, ChannelBody, ChannelPatch
+from alerts.bodies import ChannelAnswer, ChannelBody, ChannelPatch, TestAnswer
 from alerts.channels.apprise import check_services
 from alerts.configs import check_storable, with_secrets, without_secrets
 from alerts.core.condition import ConditionError
@@ -18,6 +18,7 @@ from alerts.core.targets import Channels, Target, channels_to_json, parse_channe
 from alerts.core.vocabulary import ChannelKind
 from alerts.names import check_channels
 from alerts.tables import ChannelRow
+from alerts.testing import queue_channel_test
 from monitor.errors import InvalidInput, NotFound
 from monitor.http.deps import Given, Reader, Writer
 from monitor.http.paging import Cursor, Limit, Page, decode, page
@@ -91,6 +92,24 @@ async def get_channel(deps: Given, principal: Reader, channel: str) -> ChannelAn
     """One channel, by id or name."""
     async with deps.db.tenant(principal.tenant_id) as connection:
         return _answer(await _get(connection, principal.tenant_id, channel))
+
+
+@router.post("/{channel}/test", status_code=202)
+async def test_channel(deps: Given, principal: Writer, channel: str) -> TestAnswer:
+    """Send a real message, marked TEST, through a channel; its outcome is among the messages on the first page."""
+    async with deps.db.tenant(principal.tenant_id) as connection:
+        row = await _get(connection, principal.tenant_id, channel)
+        target = target_of(ChannelKind(row.kind), row.target, row.secret)
+        await queue_channel_test(
+            connection,
+            principal.tenant_id,
+            row.name,
+            target,
+            now=deps.clock(),
+            public_url=deps.settings.public_url,
+        )
+        await deps.audit(connection, principal, "channel.tested", resource=("channel", str(row.id)))
+    return TestAnswer(targets=[{"channel": str(target.kind), "target": target.address}])
 
 
 @router.patch("/{channel}")

@@ -1,20 +1,38 @@
-"""A test message: real, marked TEST, through every channel that a rule would use."""
+"""A test message: real, marked TEST, through every channel that a rule would use, or through a named one."""
 
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from alerts.core.describe import describe
 from alerts.core.message import AlertLine
 from alerts.core.targets import Target
-from alerts.core.vocabulary import Reason
+from alerts.core.vocabulary import Reason, Severity
 from alerts.directory import read_directory
-from alerts.lines import line_to_json
+from alerts.lines import PLATFORM_AGENT, line_to_json
 from alerts.outbox import queue_copy
 from alerts.rules import parse_stored
 from monitor.errors import Conflict
 from monitor.ids import uuid7
+
+
+async def queue_channel_test(
+    connection: AsyncConnection, tenant_id: UUID, name: str, target: Target, *, now: datetime, public_url: str
+) -> None:
+    """Queue one message for a named channel."""
+    line = AlertLine(
+        alert_id=uuid7(now),
+        rule=f"Test of the channel {name}",
+        agent=PLATFORM_AGENT,
+        severity=Severity.INFO,
+        summary="nothing is wrong: somebody wants to see whether messages arrive",
+        since=now,
+        url=f"{public_url.rstrip('/')}/",
+    )
+    why = "somebody asked for a test of this channel"
+    await _queue(connection, tenant_id, target, line, why=why, now=now)
 
 
 async def queue_test(connection: AsyncConnection, row: Any, *, now: datetime, public_url: str) -> list[Target]:
@@ -39,14 +57,21 @@ async def queue_test(connection: AsyncConnection, row: Any, *, now: datetime, pu
         owner=row.owner,
     )
     for target in dict.fromkeys(targets):
-        await queue_copy(
-            connection,
-            tenant_id=row.tenant_id,
-            target=target,
-            reason=Reason.TEST,
-            why="somebody asked for a test of this rule's channels",
-            alert_ids=(),
-            payload=[line_to_json(line)],
-            now=now,
-        )
+        why = "somebody asked for a test of this rule's channels"
+        await _queue(connection, row.tenant_id, target, line, why=why, now=now)
     return list(dict.fromkeys(targets))
+
+
+async def _queue(
+    connection: AsyncConnection, tenant_id: UUID, target: Target, line: AlertLine, *, why: str, now: datetime
+) -> None:
+    await queue_copy(
+        connection,
+        tenant_id=tenant_id,
+        target=target,
+        reason=Reason.TEST,
+        why=why,
+        alert_ids=(),
+        payload=[line_to_json(line)],
+        now=now,
+    )

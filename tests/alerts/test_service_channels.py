@@ -166,6 +166,20 @@ async def test_a_named_channel_and_the_fallback(t: Timeline) -> None:
     assert unseen(await t.rows("SELECT * FROM audit_logs"))
 
 
+async def test_a_named_channel_of_each_kind_is_tried_by_itself(t: Timeline) -> None:
+    for kind, address in (ALL | {"email": "ops@example.com"}).items():
+        await t.request("POST", "channels", {"name": f"my {kind}", "kind": kind, "target": address})
+        asked = await t.request("POST", f"channels/my {kind}/test", expect=202)
+        assert unseen(asked)
+        await t.deliver("10s")
+        sent = t.expect(kind, Reason.TEST)
+        assert sent.message.test
+        assert sent.message.why == "somebody asked for a test of this channel"
+        assert sent.target == SHOWN.get(kind, address)
+    t.expect_silence()
+    await t.request("POST", "channels/nobody/test", expect=404)
+
+
 @pytest.mark.parametrize(
     ("kind", "address", "said"),
     [

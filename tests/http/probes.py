@@ -250,6 +250,7 @@ PROBES: dict[str, Probe] = {
     "PUT /api/v1/channels/fallback": Probe(422, 200, body=lambda f: {"channel": f"{f.word}-channel"}),
     "GET /api/v1/channels/{channel}": Probe(),
     "PATCH /api/v1/channels/{channel}": Probe(body=lambda f: {"target": "b@example.com"}),
+    "POST /api/v1/channels/{channel}/test": Probe(owner=202),
     "DELETE /api/v1/channels/{channel}": Probe(owner=204),
     # What runs tell.
     "GET /api/v1/traces": _own(query=lambda f: {"text": f.word, "conversation": f"{f.word}-conversation"}),
