@@ -22,7 +22,11 @@ class LogLevel(StrEnum):
 
 
 class Reducer(StrEnum):
-    """How the points of a window become one value. Percentiles are nearest-rank (inverted CDF)."""
+    """How the points of a window become one value: in conditions, in queries and in the stores.
+
+    Percentiles are nearest-rank (inverted CDF). `increase` is what a counter rose by, resets counted from zero, or
+    the sum of a delta; `rate` is that per second. Neither exists for a gauge.
+    """
 
     COUNT = "count"
     SUM = "sum"

@@ -13,7 +13,7 @@ from alerts.core.labels import Labels, make_labels
 from alerts.core.reading import Reading
 from alerts.core.unusual import Usual, deviations, usual
 from alerts.sources.base import Agent, Batch, Shape, Source
-from monitor.series.store import Query, Reducer, Reduction
+from monitor.series.store import Query, Reduction
 
 _DAY, _HOUR = timedelta(days=1), timedelta(hours=1)
 _NOBODY = Usual(0, 0, 0.0, 0.0)
@@ -27,9 +27,7 @@ _NAMES = text("""
 
 async def _read(batch: Batch[AnomalyLeaf]) -> None:
     leaf = batch.leaf
-    reduction = Reduction(
-        metric=leaf.metric, reduce=Reducer(leaf.reduce), window=leaf.window, by=leaf.by, where=leaf.where
-    )
+    reduction = Reduction(metric=leaf.metric, reduce=leaf.reduce, window=leaf.window, by=leaf.by, where=leaf.where)
     rows = await batch.series.reduce(reduction, batch.by_tenant, now=batch.now)
     baseline = await _baseline(batch, {(row.tenant_id, row.agent_id) for row in rows})
     for row in rows:
@@ -78,7 +76,7 @@ async def _past(
         start = hour - ago * _DAY
         query = Query(
             metric=leaf.metric,
-            reduce=Reducer(leaf.reduce),
+            reduce=leaf.reduce,
             start=start,
             end=start + _HOUR,
             step=leaf.window,

@@ -4,12 +4,12 @@ from alerts.core.condition import MetricLeaf
 from alerts.core.labels import make_labels
 from alerts.core.reading import Reading
 from alerts.sources.base import Batch, Shape, Source
-from monitor.series.store import Reducer, Reduction
+from monitor.series.store import Reduction
 
 
 def reduction_of(leaf: MetricLeaf) -> Reduction:
     """What the leaf asks of the history store."""
-    return Reduction(metric=leaf.metric, reduce=Reducer(leaf.reduce), window=leaf.window, by=leaf.by, where=leaf.where)
+    return Reduction(metric=leaf.metric, reduce=leaf.reduce, window=leaf.window, by=leaf.by, where=leaf.where)
 
 
 async def _read(batch: Batch[MetricLeaf]) -> None:

@@ -13,6 +13,7 @@ from uuid import UUID
 import numpy as np
 import numpy.typing as npt
 
+from alerts.core.terms import Reducer as Reducer
 from monitor.pipeline import Pipeline
 from monitor.series.stored import Who
 from monitor.series.summaries import Mask, Points
@@ -30,28 +31,6 @@ class Kind(StrEnum):
     GAUGE = "gauge"
     COUNTER = "counter"
     DELTA = "delta"
-
-
-class Reducer(StrEnum):
-    """How the points of a window become one number.
-
-    Percentiles are nearest-rank (inverted CDF). `increase` is what a counter rose by, resets counted from zero, or
-    the sum of a delta; `rate` is that per second. Neither exists for a gauge.
-    """
-
-    COUNT = "count"
-    SUM = "sum"
-    MEAN = "mean"
-    MIN = "min"
-    MAX = "max"
-    LAST = "last"
-    RATE = "rate"
-    INCREASE = "increase"
-    P50 = "p50"
-    P90 = "p90"
-    P95 = "p95"
-    P99 = "p99"
-    STDDEV = "stddev"
 
 
 class SeriesName(NamedTuple):
