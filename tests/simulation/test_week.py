@@ -47,7 +47,7 @@ def run(postgres: EmbeddedPostgres, template: str, clock: SettableClock) -> Run:
 
 async def test_hours_full_of_trouble_are_without_fault_and_the_same_again(run: Run) -> None:
     first, again = [await run(4, timedelta(hours=2), 2, 10) for _ in range(2)]
-    assert first.faults == []
+    assert not first.faults, f"{len(first.faults)} faults: {first.faults[:20]}"
     assert first == again
     assert first.opened > 10
     assert first.kills > 2
@@ -83,7 +83,7 @@ async def test_a_fault_is_named(run: Run, week: type[Week], minutes: int, fault:
 
 @pytest.mark.accept
 async def test_a_week(run: Run) -> None:
-    done = await run(31, timedelta(days=7), 4, 2)
-    assert done.faults == []
+    done = await run(31, timedelta(days=7), 3, 2)
+    assert not done.faults, f"{len(done.faults)} faults: {done.faults[:20]}"
     assert done.opened > 300
     assert done.kills > 20

@@ -106,6 +106,7 @@ class Week:
         self._changed_at = fleet.ticks.start
         self._doubtful: set[UUID] = set()
         self._locked = False
+        self._nobody, self._back_at = False, fleet.ticks.start
 
     async def run(self) -> Record:
         """Every tick, then some of peace."""
@@ -151,6 +152,9 @@ class Week:
             self._changed_at = now
         self.clock.time = now
         killed = [slot for slot in self._slots if self._move(slot, now)]
+        before, self._nobody = self._nobody, all(slot.alerter is None for slot in self._slots)
+        if before and not self._nobody:
+            self._back_at = now
         for slot in self._slots:
             if slot.alerter is not None:
                 slot.alerter.trouble.history, slot.alerter.trouble.refusing = blind, refusing
@@ -198,7 +202,6 @@ class Week:
 
     async def _look(self, now: datetime) -> None:
         """Show the onlooker what there is after the passes of a tick."""
-        there = any(slot.alerter is not None for slot in self._slots)
         targets = {name: one.expected.targets for name, one in self.onlooker.conditions.items()}
 
         async def read() -> tuple[list[Any], list[Any]]:
@@ -213,7 +216,7 @@ class Week:
             shown[name] = Shown(row.id, withheld(row.withheld or (), targets[name]))
         reading = {kind.name for kind in KINDS if kind.blind is not None}
         history = {name for name in targets if name.rpartition(" ")[0] in reading}
-        settling = set(targets) if self.database.just_ended(now) else set()
+        settling = set(targets) if self.database.just_ended(now) or now - self._back_at < _SETTLES else set()
         self.onlooker.saw(
             Tick(
                 now,
@@ -227,7 +230,7 @@ class Week:
                 unreadable=frozenset(history) if self.history.now else frozenset(),
                 silenced=self._silenced(now),
                 settling=frozenset(settling | history if self.history.just_ended(now) else settling),
-                counts=there and now - self._changed_at >= _LEASE,
+                counts=not self._nobody and now - self._changed_at >= _LEASE,
             )
         )
 
