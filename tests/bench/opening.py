@@ -49,6 +49,7 @@ async def run(stage: Stage, *, quick: bool) -> list[Figure]:
             await fleet.post(WELL)
             await until(fleet.over, seconds=600, every=0.5)
         watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
         await alerter.stop()
     return [*figures, Figure("memory of the alerter at most", memory.most / 1e6, "MB", most=500)]
 
