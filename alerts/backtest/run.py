@@ -5,7 +5,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 from uuid import UUID
@@ -14,9 +14,10 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from alerts.backtest.base import History
+from alerts.backtest.caveats import read_caveats
 from alerts.backtest.compare import Difference, differences, read_told, told_of
-from alerts.backtest.mutes import read_mutes
-from alerts.backtest.people import read_responses
+from alerts.backtest.mutes import Mutes, read_mutes
+from alerts.backtest.people import Response, read_responses
 from alerts.backtest.read import read_history, tracks_of
 from alerts.backtest.replay import Replay, Subject, replay, stride_of
 from alerts.backtest.report import Report, report
@@ -24,10 +25,12 @@ from alerts.backtest.tracks import NEVER, Grid
 from alerts.core.condition import MetricLeaf, leaves
 from alerts.core.judge import judge
 from alerts.core.rule import Rule
-from alerts.directory import read_directory
+from alerts.directory import Directory, read_directory
 from alerts.muting import Known
+from alerts.outages import read_ends
 from alerts.rules import LoadedRule, parse_stored
 from alerts.settings import read_settings
+from alerts.settings_bodies import AlertSettings
 from alerts.sources import Sources
 from alerts.sources.base import Fault
 from alerts.targets import DueTarget, TargetKey
@@ -91,49 +94,72 @@ def question_of(row: Any, *, start: datetime, end: datetime, tick: timedelta) ->
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Around:
+    """What there is besides what agents sent: whom the rule is for, who is told and how, what withholds it."""
+
+    agents: Sequence[Any]
+    directory: Directory
+    mutes: Mutes
+    settings: AlertSettings | None
+    responses: Sequence[Response]
+    caveats: Sequence[str]
+
+
 async def backtest(db: Database, series: SeriesStore, asked: Question) -> Report:
     """What the rule would have done. Raises InvalidInput for too much, SeriesDown, DatabaseDown."""
     if asked.end - asked.start > LONGEST:
         raise InvalidInput(f"at most {LONGEST.days} days can be looked back", path="since")
-    async with db.tenant(asked.tenant_id) as connection:
-        agents = await _agents(connection, asked)
-        tenants, settle = [asked.tenant_id], 2 * asked.tick
-        directory = await read_directory(connection, tenants, now=asked.start, settle=settle)
-        known = {(asked.tenant_id, row.id): Known(row.external_id, row.agent_type, row.resting) for row in agents}
-        span = {"start": asked.start, "end": asked.end}
-        mutes = await read_mutes(connection, asked.tenant_id, known, rule=asked.config_id, **span)
-        ids = [row.id for row in agents]
-        responses = await read_responses(connection, asked.tenant_id, asked.config_id, ids, **span)
-        settings = (await read_settings(connection, [asked.tenant_id])).get(asked.tenant_id)
-    found = leaves(asked.rule.condition)
+    around = await _around(db, asked)
+    names = {row.id: row.external_id for row in around.agents}
     history = await read_history(
         db,
         series,
         asked.tenant_id,
-        found,
-        {row.id: row.external_id for row in agents},
+        leaves(asked.rule.condition),
+        names,
         start=asked.start,
         end=asked.end + asked.tick,
         tick=asked.tick,
         # Where the alerter looks at every tick while there is anything to see, nothing wakes it sooner.
         others=(stride_of(asked.rule.condition, asked.tick) or 1) > 1,
     )
-    subjects = [_subject(asked, row, history) for row in agents]
     # Off the loop: others are served meanwhile.
     done = await asyncio.to_thread(
         replay,
-        subjects,
-        directory,
+        [_subject(asked, row, history) for row in around.agents],
+        around.directory,
         asked.grid,
-        mutes=mutes,
-        settings=settings,
-        responses=responses,
+        mutes=around.mutes,
+        settings=around.settings,
+        responses=around.responses,
         go_on=_within(asked.seconds),
     )
-    names = {row.id: row.external_id for row in agents}
     different = await _compared(db, asked, list(names), done, history)
-    differs = (*history.differs, *_known(asked, len(agents)))
+    differs = (*history.differs, *_known(asked, len(names)), *around.caveats)
     return report(done, since=asked.start, zone=asked.zone, names=names, differs=differs, different=different)
+
+
+async def _around(db: Database, asked: Question) -> _Around:
+    tenant_id, rule = asked.tenant_id, asked.config_id
+    async with db.alerter() as connection:
+        # The alerter's own outages are nobody's.
+        outages = await read_ends(connection, [tenant_id])
+    span = {"start": asked.start, "end": asked.end}
+    async with db.tenant(tenant_id) as connection:
+        agents = await _agents(connection, asked)
+        settings = (await read_settings(connection, [tenant_id])).get(tenant_id)
+        directory = await read_directory(connection, [tenant_id], now=asked.start, settle=2 * asked.tick)
+        known = {(tenant_id, row.id): Known(row.external_id, row.agent_type, row.resting) for row in agents}
+        resting = [row.external_id for row in agents if row.resting]
+        return _Around(
+            agents,
+            replace(directory, outages=outages),
+            await read_mutes(connection, tenant_id, known, rule=rule, **span),
+            settings,
+            await read_responses(connection, tenant_id, rule, [row.id for row in agents], **span),
+            await read_caveats(connection, tenant_id, rule, settings, outages=outages, resting=resting, **span),
+        )
 
 
 async def _compared(

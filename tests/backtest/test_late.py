@@ -103,3 +103,22 @@ async def test_the_api_answers_what_differs(t: Timeline) -> None:
     await t.request("GET", f"alert-configs/{made['id']}/backtest?since=-90d", expect=422)
     preview = await t.request("POST", "alert-configs/preview", {"conditions": {"status": "error"}}, expect=200)
     assert preview["backtest"]["different"] is None
+
+
+async def test_what_makes_a_backtest_differ_is_said_whatever_agents_sent(t: Timeline) -> None:
+    made = await t.rule({"status": "error"})
+    await t.log("akira-001", "error", "5s")
+    await t.ticks("10s", "20s")
+    t.at("25s")
+    await t.request("PATCH", f"alert-configs/{made['id']}", {"repeat": "1h"})
+    await t.settings(budget=5)
+    await t.request("PATCH", "agents/akira-001", {"status": "maintenance"})
+    # Nobody is at work for a while.
+    await t.ticks("5m", "5m20s")
+    found = await ask(t, made["id"], ticks=33, since=timedelta(seconds=20))
+    said = "\n".join(found.differs)
+    assert f"the rule was last changed at {(t.start + timedelta(seconds=25)):%Y-%m-%dT%H:%M:%SZ}" in said
+    assert "alerts that were open at the start: 1" in said
+    assert f"no alerter was at work for a time up to {(t.start + timedelta(minutes=5)):%Y-%m-%dT%H:%M:%SZ}" in said
+    assert "set to maintenance now, and so all along here: akira-001" in said
+    assert "share groups, digests and budgets" in said
