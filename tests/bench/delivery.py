@@ -71,7 +71,7 @@ async def _arrived(mailbox: TimedMailbox, names: list[str]) -> dict[str, float]:
     def everybody() -> bool:
         nonlocal read
         while read < len(mailbox.envelopes):
-            said = _text(mailbox.envelopes[read][1])
+            said = _text(mailbox.envelopes[read])
             for name in names:
                 if name in said:
                     told.setdefault(name, mailbox.arrived[read])
