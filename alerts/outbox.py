@@ -165,7 +165,7 @@ async def _insert_groups(connection: AsyncConnection, queued: Sequence[_Queued],
                 "channels": arrays.texts([one.target.kind for one in queued]),
                 "targets": arrays.texts([one.target.address for one in queued]),
                 "secrets": arrays.texts([one.target.secret for one in queued]),
-                "members": arrays.texts([_ids(one.told) for one in queued]),
+                "members": arrays.jsons(one.told for one in queued),
             },
         )
 
@@ -178,7 +178,7 @@ async def _members(connection: AsyncConnection, queued: Sequence[_Queued]) -> Ma
         given = {
             "tenants": arrays.uuids([one.tenant_id for one in old]),
             "ids": arrays.uuids([one.message.group_id for one in old]),
-            "members": arrays.texts([_ids(one.told) for one in old]),
+            "members": arrays.jsons(one.told for one in old),
         }
         members |= {row.id: row.alert_ids for row in await connection.execute(_JOIN_GROUPS, given)}
     return members
@@ -206,8 +206,8 @@ async def _insert_notifications(
             "targets": arrays.texts([one.target.address for one in queued]),
             "reasons": arrays.texts([one.message.reason for one in queued]),
             "whys": arrays.texts([one.message.why for one in queued]),
-            "members": arrays.texts([_ids(one.told) for one in queued]),
-            "payloads": arrays.texts([json.dumps(payload) for payload in payloads]),
+            "members": arrays.jsons(one.told for one in queued),
+            "payloads": arrays.jsons(payloads),
         },
     )
 
@@ -234,7 +234,7 @@ async def _remember(
             "now": now,
             "tenants": arrays.uuids([homes[alert_id] for alert_id in told]),
             "ids": arrays.uuids(list(told)),
-            "entries": arrays.texts([json.dumps(entries) for entries in told.values()]),
+            "entries": arrays.jsons(told.values()),
         },
     )
     await insert_events(connection, events, now=now)

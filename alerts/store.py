@@ -1,6 +1,5 @@
 """States and episodes as a tick reads and saves them: each statement serves all targets of the pass."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
@@ -107,10 +106,10 @@ async def save_states(connection: AsyncConnection, rows: Sequence[StateRow], *, 
         _target_columns([row.key for row in rows])
         | {
             "fingerprints": arrays.texts([fingerprint(row.labels) for row in rows]),
-            "labels": arrays.texts([json.dumps(dict(row.labels)) for row in rows]),
+            "labels": arrays.jsons(dict(row.labels) for row in rows),
             "phases": arrays.texts([row.state.phase for row in rows]),
             "since": arrays.moments([row.state.since or now for row in rows]),
-            "states": arrays.texts([json.dumps(state_to_json(row.state)) for row in rows]),
+            "states": arrays.jsons(state_to_json(row.state) for row in rows),
             "verdicts": arrays.texts([row.verdict for row in rows]),
             "values": arrays.float8s_or_null([row.value for row in rows]),
             "details": arrays.texts([row.detail for row in rows]),
@@ -153,10 +152,10 @@ async def insert_alerts(connection: AsyncConnection, alerts: Sequence[Episode], 
             "agents": arrays.uuids_or_null([alert.agent_id for alert in alerts]),
             "names": arrays.texts([alert.rule for alert in alerts]),
             "fingerprints": arrays.texts([alert.fingerprint for alert in alerts]),
-            "labels": arrays.texts([json.dumps(alert.labels) for alert in alerts]),
+            "labels": arrays.jsons(alert.labels for alert in alerts),
             "severities": arrays.texts([alert.severity for alert in alerts]),
             "values": arrays.float8s_or_null([alert.value for alert in alerts]),
-            "details": arrays.texts([json.dumps(alert.details) for alert in alerts]),
+            "details": arrays.jsons(alert.details for alert in alerts),
         },
     )
     ids = {tuple(row[:4]): row.id for row in rows}
@@ -178,7 +177,7 @@ async def update_alerts(connection: AsyncConnection, alerts: Sequence[Episode]) 
             "statuses": arrays.texts([alert.status for alert in alerts]),
             "resolved": arrays.moments([alert.resolved_at for alert in alerts]),
             "reasons": arrays.texts([alert.reason for alert in alerts]),
-            "details": arrays.texts([json.dumps(alert.details) for alert in alerts]),
+            "details": arrays.jsons(alert.details for alert in alerts),
         },
     )
 

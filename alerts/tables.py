@@ -12,6 +12,7 @@ from monitor.tables import EMPTY_LIST, EMPTY_OBJECT, NOW, Base, Json, TenantMixi
 
 _ZERO = text("0")
 _FALSE = text("false")
+_ROOM = {"postgresql_with": {"fillfactor": 50}}  # rows that often change stay on their page
 
 
 def _to_rule() -> ForeignKeyConstraint:
@@ -142,6 +143,7 @@ class AlertStateRow(TenantMixin, Base):
         CheckConstraint("phase IN ('INACTIVE', 'PENDING', 'FIRING', 'RECOVERING')", name="phase"),
         CheckConstraint("verdict IN ('OK', 'BREACHED', 'UNKNOWN')", name="verdict"),
         Index(None, "tenant_id", "agent_id"),
+        _ROOM,
     )
 
 
@@ -192,6 +194,7 @@ class Alert(TenantMixin, Timestamps, Base):
         Index(None, "tenant_id", "agent_id"),
         Index(None, "tenant_id", "config_id"),
         Index(None, "tenant_id", "status", "triggered_at"),
+        _ROOM,
     )
 
 
@@ -227,10 +230,8 @@ class ChannelRow(TenantMixin, Timestamps, Base):
 
 
 class NotificationGroup(TenantMixin, Base):
-    """Alerts that one channel was told of together. `reference` is the provider's handle of the first message.
-
-    `secret` signs what goes to a webhook that has one of its own.
-    """
+    """Alerts that one channel was told of together. `reference` is the provider's handle of the first message, `secret`
+    signs what goes to a webhook that has one of its own."""
 
     __tablename__ = "notification_groups"
     id: Mapped[UUID] = mapped_column(primary_key=True)

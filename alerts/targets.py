@@ -284,7 +284,7 @@ def columns_of(keys: Collection[TargetKey]) -> dict[str, Any]:
 async def save_due(connection: AsyncConnection, due: Sequence[tuple[TargetKey, datetime | None]]) -> None:
     """Set when each target is due next; None: when news arrives."""
     if due:
-        ordered = sorted(due, key=lambda one: one[0])
+        ordered = sorted(due, key=lambda one: (one[0].tenant_id.int, one[0].config_id.int, one[0].agent_id.int))
         await connection.execute(
             _SAVE_DUE,
             columns_of([key for key, _ in ordered]) | {"due": [at for _, at in ordered]},

@@ -1,6 +1,5 @@
 """Timelines of alerts: what happened, line by line."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -47,6 +46,6 @@ async def insert_events(connection: AsyncConnection, entries: Sequence[TimelineE
             "alerts": arrays.uuids([entry.alert_id for entry in entries]),
             "kinds": arrays.texts([entry.kind for entry in entries]),
             "actors": arrays.texts([entry.actor for entry in entries]),
-            "details": arrays.texts([json.dumps(entry.details) for entry in entries]),
+            "details": arrays.jsons(entry.details for entry in entries),
         },
     )

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import psycopg
@@ -25,6 +26,7 @@ _INT8 = struct.Struct("!iq").pack
 _FLOAT8 = struct.Struct("!id").pack
 _INT2 = struct.Struct("!ih").pack
 _NULL = _LENGTH(-1)
+_json = msgspec.json.Encoder().encode
 _SIXTEEN = _LENGTH(16)
 _WIDE = np.dtype([("length", ">i4"), ("bits", ">u8")])
 # PostgreSQL counts microseconds from 2000-01-01.
@@ -205,6 +207,12 @@ def texts(values: Sequence[str | None]) -> Texts:
             parts.append(_LENGTH(len(raw)))
             parts.append(raw)
     return Texts(_whole(25, len(values), b"".join(parts)))
+
+
+def jsons(values: Iterable[object]) -> Texts:
+    """text[] of JSON, for what is cast to jsonb: datetimes as RFC 3339, UUIDs as text."""
+    made = [_json(value) for value in values]
+    return Texts(_whole(25, len(made), b"".join([_LENGTH(len(raw)) + raw for raw in made])))
 
 
 def jsonbs(values: Sequence[bytes | None]) -> Jsonbs:

@@ -770,7 +770,8 @@ CREATE TABLE public.alerts (
     CONSTRAINT alerts_resolved_check CHECK (((status = 'resolved'::text) = (resolved_at IS NOT NULL))),
     CONSTRAINT alerts_severity_check CHECK ((severity = ANY (ARRAY['info'::text, 'warning'::text, 'critical'::text]))),
     CONSTRAINT alerts_status_check CHECK ((status = ANY (ARRAY['open'::text, 'acknowledged'::text, 'resolved'::text])))
-);
+)
+WITH (fillfactor='50');
 
 ALTER TABLE ONLY public.alerts FORCE ROW LEVEL SECURITY;
 
@@ -1167,7 +1168,8 @@ CREATE TABLE public.alert_states (
     alert_id uuid,
     CONSTRAINT alert_states_phase_check CHECK ((phase = ANY (ARRAY['INACTIVE'::text, 'PENDING'::text, 'FIRING'::text, 'RECOVERING'::text]))),
     CONSTRAINT alert_states_verdict_check CHECK ((verdict = ANY (ARRAY['OK'::text, 'BREACHED'::text, 'UNKNOWN'::text])))
-);
+)
+WITH (fillfactor='50');
 
 ALTER TABLE ONLY public.alert_states FORCE ROW LEVEL SECURITY;
 

@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from uuid import UUID
 
 from alerts.core.labels import Labels, make_labels
@@ -89,5 +90,10 @@ def group_key(by: Sequence[str], *, rule: str, agent: str, labels: Mapping[str, 
 
 def fingerprint(labels: Labels | Mapping[str, str]) -> str:
     """32 hexadecimal digits that are the same for the same labels, whatever their order, on every machine."""
-    canonical = json.dumps(make_labels(labels), separators=(",", ":"), ensure_ascii=True)
+    return _fingerprint(make_labels(labels))
+
+
+@lru_cache(maxsize=10_000)
+def _fingerprint(labels: Labels) -> str:
+    canonical = json.dumps(labels, separators=(",", ":"), ensure_ascii=True)
     return hashlib.blake2b(canonical.encode("ascii"), digest_size=16).hexdigest()

@@ -48,7 +48,7 @@ async def test_a_log_is_kept_and_its_agent_registered(api: Collector) -> None:
     agent = await api.one("SELECT name, external_id, length(ping_token) > 20 AS token FROM agents")
     assert agent == {"name": "a", "external_id": "a", "token": True}
     touched = await api.rows("SELECT kinds FROM touched ORDER BY id")
-    assert touched == [{"kinds": [16]}, {"kinds": [1 | 4]}]
+    assert touched == [{"kinds": [16]}, {"kinds": [256]}, {"kinds": [1 | 4]}]
     live = await api.live()
     assert (live["last_status"], live["consecutive_failures"], live["last_duration"]) == ("success", 0, 12)
 
