@@ -16,9 +16,8 @@ _ROOM = {"postgresql_with": {"fillfactor": 50}}  # rows that often change stay o
 
 
 def _to_rule() -> ForeignKeyConstraint:
-    return ForeignKeyConstraint(
-        ["tenant_id", "config_id"], ["alert_configs.tenant_id", "alert_configs.id"], ondelete="CASCADE"
-    )
+    rule = ["alert_configs.tenant_id", "alert_configs.id"]
+    return ForeignKeyConstraint(["tenant_id", "config_id"], rule, ondelete="CASCADE")
 
 
 def _to_agent() -> ForeignKeyConstraint:
@@ -181,7 +180,7 @@ class Alert(TenantMixin, Timestamps, Base):
         CheckConstraint("status IN ('open', 'acknowledged', 'resolved')", name="status"),
         CheckConstraint("severity IN ('info', 'warning', 'critical')", name="severity"),
         CheckConstraint("(status = 'resolved') = (resolved_at IS NOT NULL)", name="resolved"),
-        # At most one open episode for a rule, an agent and a label set: a second evaluator cannot open another.
+        # One open episode for a rule, an agent and a label set, whoever judges.
         Index(
             "alerts_open_key",
             "tenant_id",
