@@ -39,8 +39,7 @@ TARGETS_AT_MOST = 20_000
 AFTER_A_FAULT = timedelta(minutes=5)
 SHORTEST_THIRD = timedelta(seconds=4)
 """Of a lease. A pass renews it, however short the interval: a busy machine must not lose it between two."""
-FORGETS = 0.9
-"""How much of the slowest pass counts after one more."""
+FORGETS = 0.9  # how much of the slowest pass counts after one more
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +65,7 @@ class _Work:
     queued: int
     held: list[UUID]
     """Tenants of which something that was held back is to be told now."""
+    more: bool
 
 
 class Evaluator:
@@ -105,7 +105,7 @@ class Evaluator:
         work = await self._collect(now)
         if work is None:
             return Pass(shards=0)
-        done = Pass(shards=len(work.shards), queued=work.queued)
+        done = Pass(shards=len(work.shards), queued=work.queued, more=work.more)
         facts = await self._sources.read(self._wanted(work), now=now, guard=self._guard)
         due, room = [one.key for one in work.due], TARGETS_AT_MOST - len(work.due)
         sifted = await self._sieve.sift(due, facts, now=now, guard=self._guard, at_most=room)
@@ -126,7 +126,7 @@ class Evaluator:
             await leases.give_up(connection, LEASE, holder=self._holder)
 
     async def _collect(self, now: datetime) -> _Work | None:
-        """The first transaction: news becomes due targets. A crash after it loses nothing, they stay due."""
+        """The first transaction: news becomes due targets, which they stay if it is all that is done."""
         async with self._db.alerter() as connection:
             # Long enough for a slow pass, short enough that another alerter takes over before anybody minds.
             lasts = 3 * max(self._interval, self._slowest, SHORTEST_THIRD)
@@ -143,7 +143,8 @@ class Evaluator:
             await self._sieve.follow(connection, shards, news, changed, now=now, until=now + lasts)
             due = await targets.list_due(connection, shards, now=now, at_most=TARGETS_AT_MOST)
             held = await due_tenants(connection, shards, now=now)
-            return _Work(shards, news, due, await self._cache.load(connection, due), queued, held)
+            more = len(changed.rules) >= targets.RULES_AT_MOST
+            return _Work(shards, news, due, await self._cache.load(connection, due), queued, held, more)
 
     def _wanted(self, work: _Work) -> dict[Leaf, list[Agent]]:
         wanted: dict[Leaf, list[Agent]] = defaultdict(list)
@@ -188,7 +189,7 @@ class Evaluator:
             fired=plan.fired,
             resolved=plan.resolved,
             queued=work.queued + queued,
-            more=len(work.due) >= TARGETS_AT_MOST,
+            more=work.more or len(work.due) >= TARGETS_AT_MOST,
         )
 
     async def _take_up(self, connection: AsyncConnection, work: _Work, sifted: Sifted, now: datetime) -> None:
@@ -268,9 +269,8 @@ class Evaluator:
         await store.drop_states(connection, plan.dropped)
         await store.update_alerts(connection, plan.updated)
         await insert_events(connection, plan.events, now=now)
-        return await queue(
-            connection, plan.tellings, now=now, public_url=self._public_url, muted=plan.muted, due_of=held
-        )
+        told, url = plan.tellings, self._public_url
+        return await queue(connection, told, now=now, public_url=url, muted=plan.muted, due_of=held)
 
     @contextmanager
     def _guard(self, doing: str) -> Iterator[Fault]:
