@@ -201,6 +201,7 @@ class EmbeddedPostgres:
         command = [self._binaries.program("postgres"), "-D", str(cluster.pgdata)]
         command += [word for setting in settings for word in ("-c", setting)]
         with pgfiles.open_log(self._log) as log:
+            before = log.tell()  # the server moves the same position from its first line on
             self._process = subprocess.Popen(
                 command,
                 cwd=cluster.pgdata,
@@ -213,7 +214,7 @@ class EmbeddedPostgres:
                 group=account.gid if account else None,
                 extra_groups=[] if account else None,
             )
-            return log.tell()
+            return before
 
     async def _ready(self) -> bool:
         """Wait until the server takes connections. False if it died; it may take minutes after a crash."""
