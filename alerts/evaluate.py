@@ -107,8 +107,8 @@ class Evaluator:
             return Pass(shards=0)
         done = Pass(shards=len(work.shards), queued=work.queued, more=work.more)
         facts = await self._sources.read(self._wanted(work), now=now, guard=self._guard)
-        due, room = [one.key for one in work.due], TARGETS_AT_MOST - len(work.due)
-        sifted = await self._sieve.sift(due, facts, now=now, guard=self._guard, at_most=room)
+        due = [one.key for one in work.due]
+        sifted = await self._sieve.sift(due, facts, now=now, guard=self._guard, at_most=TARGETS_AT_MOST)
         if work.due or work.held or sifted.found or facts.history_failed or facts.history_read:
             done = await self._save(work, facts, sifted, now)
         self._sieve.settle(sifted, now=now, interval=self._interval)
@@ -143,7 +143,7 @@ class Evaluator:
             await self._sieve.follow(connection, shards, news, changed, now=now, until=now + lasts)
             due = await targets.list_due(connection, shards, now=now, at_most=TARGETS_AT_MOST)
             held = await due_tenants(connection, shards, now=now)
-            more = len(changed.rules) >= targets.RULES_AT_MOST
+            more = len(changed.rules) >= targets.RULES_AT_MOST or len(due) >= TARGETS_AT_MOST
             return _Work(shards, news, due, await self._cache.load(connection, due), queued, held, more)
 
     def _wanted(self, work: _Work) -> dict[Leaf, list[Agent]]:
@@ -189,7 +189,7 @@ class Evaluator:
             fired=plan.fired,
             resolved=plan.resolved,
             queued=work.queued + queued,
-            more=work.more or len(work.due) >= TARGETS_AT_MOST,
+            more=work.more or sifted.more,
         )
 
     async def _take_up(self, connection: AsyncConnection, work: _Work, sifted: Sifted, now: datetime) -> None:

@@ -75,8 +75,8 @@ class Mesh:
     places: dict[TargetKey, int] = field(default_factory=dict)
     selection: Selection = NO_SERIES
     unselected: set[Agent] = field(default_factory=set)
-    owners: list[UUID] = field(default_factory=list)
-    """Tenants that have, or have had, targets here."""
+    owners: dict[UUID, int] = field(default_factory=dict)
+    """Tenants that have, or have had, targets here, with their numbers: 0, 1, ..."""
 
     def add(self, targets: Mapping[TargetKey, MetricLeaf], agents: Mapping[Agent, int]) -> None:
         """Targets that are not in it yet; each is looked at as soon as possible. `agents`: the agents' numbers."""
@@ -87,9 +87,7 @@ class Mesh:
             self.leaves.append(leaf)
             agent = key.tenant_id, key.agent_id
             falls = only_falls(leaf)
-            if not self.owners or self.owners[-1] != key.tenant_id:
-                self.owners.append(key.tenant_id)
-            who = agents[agent], len(self.owners) - 1
+            who = agents[agent], self.owners.setdefault(key.tenant_id, len(self.owners))
             rows[row] = (leaf.threshold, _OPS.index(leaf.op), leaf.min_count, falls, *who, -1, 0, False)
             self.unselected.add(agent)
         self.table = np.concatenate((self.table, rows))
@@ -122,8 +120,8 @@ class Mesh:
 
     def tenants(self, places: Places) -> set[UUID]:
         """Whose these are."""
-        numbers = np.unique(self.table["tenant"][places]).tolist()
-        return {self.owners[number] for number in numbers}
+        numbers, owners = np.unique(self.table["tenant"][places]).tolist(), list(self.owners)
+        return {owners[number] for number in numbers}
 
     def select(self, found: Selection) -> None:
         """Take what was found of the series of `unselected`, in place of what was known of these agents."""

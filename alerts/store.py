@@ -11,7 +11,7 @@ from alerts.core.grouping import fingerprint
 from alerts.core.labels import make_labels
 from alerts.core.vocabulary import Verdict
 from alerts.episode import Episode, StateRow, episode_of, state_of, state_to_json
-from alerts.targets import TargetKey
+from alerts.targets import TargetKey, columns_of
 from monitor import arrays
 
 _STATE_COLUMNS = """
@@ -87,7 +87,7 @@ _LAST_MESSAGES = text("""
 
 async def lock_states(connection: AsyncConnection, keys: Sequence[TargetKey]) -> dict[TargetKey, list[StateRow]]:
     """The states of targets, locked until the transaction ends."""
-    rows = await connection.execute(_READ_STATES, _target_columns(keys))
+    rows = await connection.execute(_READ_STATES, columns_of(keys))
     states: dict[TargetKey, list[StateRow]] = {}
     for row in rows:
         key = TargetKey(row.tenant_id, row.config_id, row.agent_id)
@@ -103,7 +103,7 @@ async def save_states(connection: AsyncConnection, rows: Sequence[StateRow], *, 
         return
     await connection.execute(
         _SAVE_STATES,
-        _target_columns([row.key for row in rows])
+        columns_of([row.key for row in rows])
         | {
             "fingerprints": arrays.texts([fingerprint(row.labels) for row in rows]),
             "labels": arrays.jsons(dict(row.labels) for row in rows),
@@ -122,7 +122,7 @@ async def save_states(connection: AsyncConnection, rows: Sequence[StateRow], *, 
 async def drop_states(connection: AsyncConnection, rows: Sequence[StateRow]) -> None:
     """Forget states."""
     if rows:
-        given = _target_columns([row.key for row in rows])
+        given = columns_of([row.key for row in rows])
         fingerprints = arrays.texts([fingerprint(row.labels) for row in rows])
         await connection.execute(_DROP_STATES, given | {"fingerprints": fingerprints})
 
@@ -191,11 +191,3 @@ async def last_messages(
     tenants, ids = (arrays.uuids(column) for column in zip(*agents, strict=True))
     rows = await connection.execute(_LAST_MESSAGES, {"tenants": tenants, "agents": ids})
     return {(row.tenant_id, row.agent_id): row.last_message for row in rows}
-
-
-def _target_columns(keys: Sequence[TargetKey]) -> dict[str, arrays.Array]:
-    return {
-        "tenants": arrays.uuids([key.tenant_id for key in keys]),
-        "rules": arrays.uuids([key.config_id for key in keys]),
-        "agents": arrays.uuids([key.agent_id for key in keys]),
-    }

@@ -82,7 +82,7 @@ async def _lines(wanted: Wanted, leaf: MetricLeaf, before: timedelta) -> list[tu
     """Each line's points, from so long `before` the start on."""
     reduction = Reduction(
         metric=leaf.metric,
-        reduce=Reducer(leaf.reduce),
+        reduce=leaf.reduce,
         window=wanted.end - wanted.start + before,
         by=leaf.by,
         where=leaf.where,

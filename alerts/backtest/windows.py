@@ -62,7 +62,7 @@ class MetricTrack:
     def _picked(self, low: int, high: int) -> float | None:
         """The value where it is one of the points' or their number: those need no sums, and are the same however they
         are found."""
-        match Reducer(self.leaf.reduce):
+        match self.leaf.reduce:
             case Reducer.COUNT:
                 return float(high - low)
             case Reducer.LAST:

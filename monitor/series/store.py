@@ -127,7 +127,7 @@ class Reduced:
 class Selection:
     """The series that a reduction takes, found once and read often. `lines`: the place in `labels` of each series.
 
-    `labels`: tenant, agent and values of `by`, ascending. `counters`: which ones are.
+    `labels`: tenant, agent and values of `by`, each set once. `counters`: which series are.
     """
 
     who: Who

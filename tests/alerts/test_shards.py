@@ -69,7 +69,7 @@ async def test_two_alerters_share_the_shards_and_a_third_that_is_killed_leaves_i
     shared = await turn(three, "3s")
     assert sorted(shared) == [5, 5, 6]
     assert await turn(three[:2], "4s") == shared[:2]
-    # The killed one's leases end, 30 s after it renewed them.
+    # The killed one's leases end, three intervals after it renewed them.
     assert sum(await turn(three[:2], "40s")) == SHARDS
     assert sorted(await turn(three[:2], "41s")) == [SHARDS // 2, SHARDS // 2]
 

@@ -149,6 +149,20 @@ async def test_more_than_one_pass_can_judge_are_judged_by_the_next(
     assert [one.more for one in done] == [True, True, False]
 
 
+async def test_what_fires_takes_no_room_from_what_begins_to(t: Timeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluate, "TARGETS_AT_MOST", 3)
+    for number in range(4):
+        agent = f"a-{number}"
+        await t.rule(SLOW, agent=agent, name=f"Slow {number}")
+        await t.metric(agent, "latency_ms", 500 if number < 3 else 50, "5s")
+    await t.tick("10s")
+    assert len(await t.rows("SELECT id FROM alerts WHERE resolved_at IS NULL")) == 3
+    for number in range(4):
+        await t.metric(f"a-{number}", "latency_ms", 500, "1m15s")
+    await t.evaluate("1m20s")
+    assert len(await t.rows("SELECT id FROM alerts WHERE resolved_at IS NULL")) == 4
+
+
 async def test_a_shape_that_cannot_be_read_spoils_no_other(t: Timeline) -> None:
     t.read_from(_Choosy(t.db))
     await t.rule(SLOW | {"metric": "odd"}, name="Odd")
