@@ -1,10 +1,10 @@
 """What people do about an alert shows at once where its message can be edited: in Slack, and in PagerDuty."""
 
-import json
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from msgspec.json import encode
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -56,6 +56,6 @@ async def queue_edits(
     for group in groups:
         payload = [line_to_json(lines[member]) for member in group.alert_ids if member in lines]
         to = {"group_id": group.id, "channel": group.channel, "target": group.target}
-        await connection.execute(_INSERT, given | said | to | {"id": uuid7(at), "payload": json.dumps(payload)})
+        await connection.execute(_INSERT, given | said | to | {"id": uuid7(at), "payload": encode(payload).decode()})
     marks = {"groups": [str(group.id) for group in groups], "at": at.isoformat()}
     await connection.execute(_REMEMBER, given | marks)

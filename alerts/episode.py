@@ -129,20 +129,17 @@ def state_of(row: Any) -> AlertState:
 
 
 def state_to_json(state: AlertState) -> dict[str, Any]:
-    """The inverse of `state_of`, for what has no column of its own."""
+    """The inverse of `state_of`, for what has no column of its own, once it is JSON (`arrays.jsons`)."""
     times = {"at": state.at, "known_at": state.known_at, "latched_until": state.latched_until}
-    value: dict[str, Any] = {name: at.isoformat() for name, at in times.items() if at is not None}
+    value: dict[str, Any] = {name: at for name, at in times.items() if at is not None}
     if state.held:
         value["held_us"] = state.held // timedelta(microseconds=1)
     if state.reopened:
         value["reopened"] = True
     if state.flaps.fired:
         flaps = state.flaps
-        value["flaps"] = {"fired": [at.isoformat() for at in flaps.fired]} | {
-            name: at.isoformat()
-            for name, at in (("changed_at", flaps.changed_at), ("since", flaps.since), ("said_at", flaps.said_at))
-            if at is not None
-        }
+        times = {"changed_at": flaps.changed_at, "since": flaps.since, "said_at": flaps.said_at}
+        value["flaps"] = {"fired": flaps.fired} | {name: at for name, at in times.items() if at is not None}
     return value
 
 

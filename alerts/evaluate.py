@@ -254,7 +254,7 @@ class Evaluator:
             tenants = [one.tenant_id for one in alive]
             directory = await read_directory(connection, tenants, now=now, settle=2 * self._interval)
             agents = {(one.tenant_id, one.agent_id) for one in alive if one.agent_id is not None}
-            messages = dict(await store.last_messages(connection, sorted(agents)))
+            messages = dict(await store.last_messages(connection, list(agents)))
         muting = await read_muting(connection, alive, now=now)
         plan = Plan()
         for outcome in outcomes:

@@ -57,14 +57,14 @@ def told_from_json(raw: Iterable[dict[str, Any]]) -> tuple[Told, ...]:
     )
 
 
-def told_to_json(told: Told) -> dict[str, str]:
-    """The inverse of `told_from_json`, for one record."""
+def told_to_json(told: Told) -> dict[str, Any]:
+    """The inverse of `told_from_json`, for one record, once it is JSON (`arrays.jsons`)."""
     entry = {
-        "tenant": str(told.tenant_id),
-        "channel": str(told.target.kind),
+        "tenant": told.tenant_id,
+        "channel": told.target.kind,
         "target": told.target.address,
-        "at": told.at.isoformat(),
-        "reason": str(told.reason),
-        "group": str(told.group_id),
+        "at": told.at,
+        "reason": told.reason,
+        "group": told.group_id,
     }
-    return entry if told.edited is None else entry | {"edited": told.edited.isoformat()}
+    return entry if told.edited is None else entry | {"edited": told.edited}

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -26,6 +27,8 @@ _READ = text("""
 """)
 
 
+_FIELDS = tuple(AlertLine.__dataclass_fields__)
+_values = attrgetter(*_FIELDS)
 _TIMES = ("resolved_at", "acknowledged_until", "snoozed_until")
 
 
@@ -71,12 +74,12 @@ def _of_row(row: Any, public_url: str) -> AlertLine:
 
 
 def line_to_json(line: AlertLine) -> dict[str, Any]:
-    """The JSON that `line_from_json` reads; empty fields are left out."""
+    """What `line_from_json` reads once it is JSON (`arrays.jsons`); empty fields are left out."""
     return {
-        name: _plain(value)
-        for name in AlertLine.__dataclass_fields__
+        name: value
+        for name, value in zip(_FIELDS, _values(line), strict=True)
         # Zero is a value, and equal to False.
-        if (value := getattr(line, name)) or (value == 0 and value is not False)
+        if value or (value == 0 and value is not False)
     }
 
 
@@ -93,13 +96,3 @@ def line_from_json(raw: Mapping[str, Any]) -> AlertLine:
         **{name: datetime.fromisoformat(raw[name]) for name in _TIMES if name in raw},
     }
     return AlertLine(**known)
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, str):
-        return value
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, UUID):
-        return str(value)
-    return dict(value) if isinstance(value, Mapping) else value

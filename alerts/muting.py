@@ -18,6 +18,7 @@ from alerts.core.policy import Withheld
 from alerts.core.vocabulary import Severity
 from alerts.episode import Episode
 from alerts.lines import PLATFORM_AGENT
+from monitor import arrays
 from monitor.calendar.model import CalendarEvent, EventKind
 from monitor.calendar.recurrence import active
 from monitor.calendar.store import read_events
@@ -44,14 +45,16 @@ _OPEN = """
     SELECT a.tenant_id, a.id, a.agent_id, a.rule, a.severity, a.labels, a.triggered_at, a.config_id, a.config_version,
            g.external_id, g.agent_type, c.conditions
 """
-# Alerts that say that an agent is dead, of those agents of which something else is said too.
+# Alerts that say that an agent is dead, of those agents of which something else is said too. Not joined to a table of
+# the agents: when many have opened since the planner last counted, it would hold each alert against each agent.
 _DEAD = text(f"""
     {_OPEN}
-    FROM unnest(CAST(:tenants AS uuid[]), CAST(:ids AS uuid[])) AS wanted (tenant_id, id)
-    JOIN alerts a ON a.tenant_id = wanted.tenant_id AND a.agent_id = wanted.id AND a.resolved_at IS NULL
+    FROM alerts a
     JOIN agents g ON g.tenant_id = a.tenant_id AND g.id = a.agent_id
     JOIN alert_configs c ON c.tenant_id = a.tenant_id AND c.id = a.config_id
-    WHERE jsonb_path_exists(c.conditions, '$.**.heartbeat') OR jsonb_path_exists(c.conditions, '$.**.state')
+    WHERE a.tenant_id = ANY (CAST(:tenants AS uuid[])) AND a.agent_id = ANY (CAST(:ids AS uuid[]))
+      AND a.resolved_at IS NULL
+      AND (jsonb_path_exists(c.conditions, '$.**.heartbeat') OR jsonb_path_exists(c.conditions, '$.**.state'))
 """)
 _ALL_OPEN = text(f"""
     {_OPEN}
@@ -113,14 +116,15 @@ async def read_muting(connection: AsyncConnection, episodes: Sequence[Episode], 
     if not episodes:
         return MutingNow(Muting(now))
     tenants = sorted({one.tenant_id for one in episodes})
-    wanted = sorted({(one.tenant_id, one.agent_id) for one in episodes if one.agent_id is not None})
-    given = {"tenants": [tenant for tenant, _ in wanted], "ids": [agent for _, agent in wanted]}
+    wanted = {(one.tenant_id, one.agent_id) for one in episodes if one.agent_id is not None}
+    ids = arrays.uuids(agent for _, agent in wanted)
+    given = {"tenants": arrays.uuids(tenant for tenant, _ in wanted), "ids": ids}
     agents = {
         (row.tenant_id, row.id): Known(row.external_id, row.agent_type, row.resting)
         for row in await connection.execute(_AGENTS, given)
     }
     inhibitions = await read_inhibitions(connection, tenants)
-    open_alerts = (await connection.execute(_DEAD, given)).all()
+    open_alerts = (await connection.execute(_DEAD, {"tenants": tenants, "ids": ids})).all()
     if inhibitions:
         dead = {row.id for row in open_alerts}
         others = await connection.execute(_ALL_OPEN, {"tenants": sorted(inhibitions)})

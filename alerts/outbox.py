@@ -1,6 +1,5 @@
 """The outbox: what a transaction has to tell, paced, grouped and worded, written beside the change that caused it."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -128,7 +127,7 @@ async def queue(
         for one in queued
         for alert_id in members[one.message.group_id]
     }
-    lines = await read_lines(connection, sorted(wanted), public_url=public_url)
+    lines = await read_lines(connection, list(wanted), public_url=public_url)
     await _insert_notifications(connection, queued, members, lines, now)
     await _remember(connection, queued, homes, now)
     await _remind(connection, queued)
@@ -215,18 +214,14 @@ async def _insert_notifications(
 async def _remember(
     connection: AsyncConnection, queued: Sequence[_Queued], homes: Mapping[UUID, UUID], now: datetime
 ) -> None:
-    told: dict[UUID, list[dict[str, str]]] = {}
+    told: dict[UUID, list[dict[str, Any]]] = {}
     events = []
     for one in queued:
+        said = {"channel": one.target.kind, "target": one.target.address, "notification_id": one.id}
         for notice in (telling.notice for telling in one.message.tellings):
             record = Told(one.tenant_id, one.target, one.at, notice.reason, one.message.group_id)
             told.setdefault(notice.alert_id, []).append(told_to_json(record))
-            details = {
-                "channel": str(one.target.kind),
-                "target": one.target.address,
-                "reason": str(notice.reason),
-                "notification_id": str(one.id),
-            }
+            details = {**said, "reason": notice.reason}
             events.append(TimelineEntry(homes[notice.alert_id], notice.alert_id, "notified", details))
     await connection.execute(
         _REMEMBER,
@@ -257,10 +252,6 @@ async def _remind(connection: AsyncConnection, queued: Sequence[_Queued]) -> Non
         )
 
 
-def _ids(members: Iterable[UUID]) -> str:
-    return json.dumps([str(member) for member in members])
-
-
 async def queue_copy(
     connection: AsyncConnection,
     *,
@@ -274,10 +265,10 @@ async def queue_copy(
 ) -> UUID:
     """Write one notification that says exactly `payload` (lines as JSON), as a group of its own; returns that group."""
     row = {"now": now, "tenants": [tenant_id], "channels": [str(target.kind)], "targets": [target.address]}
-    members = [_ids(alert_ids)]
+    members = arrays.jsons([alert_ids])
     group_id = uuid7(now)
     await connection.execute(_INSERT_GROUPS, row | {"ids": [group_id], "secrets": [target.secret], "members": members})
-    said = {"reasons": [str(reason)], "whys": [why], "members": members, "payloads": [json.dumps(list(payload))]}
+    said = {"reasons": [str(reason)], "whys": [why], "members": members, "payloads": arrays.jsons([payload])}
     await connection.execute(_INSERT_NOTIFICATIONS, row | said | {"ids": [uuid7(now)], "groups": [group_id]})
     return group_id
 
@@ -291,6 +282,6 @@ async def remember(connection: AsyncConnection, told: Sequence[tuple[UUID, UUID,
                 "now": now,
                 "tenants": [tenant for tenant, _, _ in told],
                 "ids": [alert for _, alert, _ in told],
-                "entries": [json.dumps([told_to_json(record)]) for _, _, record in told],
+                "entries": arrays.jsons([told_to_json(record)] for _, _, record in told),
             },
         )

@@ -129,7 +129,7 @@ async def drop_states(connection: AsyncConnection, rows: Sequence[StateRow]) -> 
 
 async def lock_alerts(connection: AsyncConnection, keys: Iterable[tuple[UUID, UUID]]) -> dict[UUID, Episode]:
     """Alerts by id, from (tenant, alert) pairs, locked until the transaction ends."""
-    pairs = sorted(keys)
+    pairs = list(keys)
     if not pairs:
         return {}
     tenants, ids = (arrays.uuids(column) for column in zip(*pairs, strict=True))

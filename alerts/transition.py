@@ -169,9 +169,11 @@ def _follow(
     told = tell_open(episode, rule, change.row.state, directory, now=now, mute=mute)
     episode.details["withheld"] = list(told.withheld)
     if (told.tellings or change.opened) and change.evaluation.verdict is Verdict.BREACHED:
-        episode.value = change.evaluation.value
+        if not change.opened:
+            episode.value = change.evaluation.value
+            episode.details |= _description(change)
         key = change.row.key
-        episode.details |= _description(change, messages.get((key.tenant_id, key.agent_id)))
+        episode.details["last_message"] = messages.get((key.tenant_id, key.agent_id))
     if change.opened:
         plan.fired += 1
         plan.events.append(_fired(episode, change))
@@ -220,7 +222,7 @@ def _open(target: DueTarget, loaded: LoadedRule, rule: Rule, change: Change, now
         triggered_at=now,
         value=row.value,
         # As `_follow` leaves them where nothing withholds its messages: then the row is written once.
-        details={"stale_since": None, "muted": None, "withheld": []} | _description(change, None),
+        details={"stale_since": None, "muted": None, "withheld": [], "last_message": None} | _description(change),
         config_version=loaded.version,
         rule=loaded.name,
         labels=dict(rule.labels) | dict(row.labels),
@@ -228,14 +230,13 @@ def _open(target: DueTarget, loaded: LoadedRule, rule: Rule, change: Change, now
     )
 
 
-def _description(change: Change, message: str | None) -> dict[str, Any]:
-    """What the next message says: the reading as it is now, and what the agent said last."""
+def _description(change: Change) -> dict[str, Any]:
+    """What the next message says of the reading as it is now."""
     threshold = change.evaluation.threshold
     limit = f", threshold {threshold}" if threshold else ""
     return {
         "summary": f"{change.row.detail}{limit}",
         "threshold": change.evaluation.bound,
-        "last_message": message,
     }
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from alerts.core.flapping import STEADY, Flaps, flap
 from alerts.core.reading import Evaluation
@@ -62,39 +63,40 @@ def _step(state: AlertState, evaluation: Evaluation, timing: Timing) -> tuple[Al
         return state, None
     if evaluation.verdict is Verdict.UNKNOWN:
         return replace(state, at=at), None
-    seen = replace(state, at=at, known_at=at)
+    seen = partial(replace, state, at=at, known_at=at)
+    enter = partial(seen, since=at, held=_NONE)
     match state.phase, evaluation.verdict:
         case Phase.INACTIVE, Verdict.BREACHED:
             if state.latched_until is not None and at < state.latched_until:
-                return seen, None
-            seen = replace(seen, latched_until=None, reopened=state.latched_until is not None)
-            return _enter_firing(seen) if timing.hold_for <= _NONE else (_enter(seen, Phase.PENDING), None)
+                return seen(), None
+            phase, event = (Phase.FIRING, Event.FIRED) if timing.hold_for <= _NONE else (Phase.PENDING, None)
+            return enter(phase=phase, latched_until=None, reopened=state.latched_until is not None), event
         case Phase.INACTIVE, _:
-            return replace(seen, latched_until=None), None
+            return seen(latched_until=None), None
         case Phase.PENDING, Verdict.BREACHED:
             held = _held(state, at, timing.gap_while_pending)
             if held is None and timing.hold_for > _NONE:
-                return _enter(seen, Phase.PENDING), None
+                return enter(phase=Phase.PENDING), None
             if held is None or held >= timing.hold_for:
-                return _enter_firing(seen)
-            return replace(seen, held=held), None
+                return enter(phase=Phase.FIRING), Event.FIRED
+            return seen(held=held), None
         case Phase.PENDING, _:
-            return _enter_inactive(seen), None
+            return enter(phase=Phase.INACTIVE, reopened=False), None
         case Phase.RECOVERING, Verdict.BREACHED:
-            return _enter(seen, Phase.FIRING), None
+            return enter(phase=Phase.FIRING), None
         case Phase.FIRING, Verdict.BREACHED:
-            return seen, None
+            return seen(), None
         case Phase.FIRING, _ if timing.keep_firing_for > _NONE:
-            return _enter(seen, Phase.RECOVERING), None
+            return enter(phase=Phase.RECOVERING), None
         case Phase.FIRING, _:
-            return _enter_inactive(seen), Event.RESOLVED
+            return enter(phase=Phase.INACTIVE, reopened=False), Event.RESOLVED
         case _:  # RECOVERING and OK
             held = _held(state, at, timing.gap_while_recovering)
             if held is None and timing.keep_firing_for > _NONE:
-                return _enter(seen, Phase.RECOVERING), None
+                return enter(phase=Phase.RECOVERING), None
             if held is None or held >= timing.keep_firing_for:
-                return _enter_inactive(seen), Event.RESOLVED
-            return replace(seen, held=held), None
+                return enter(phase=Phase.INACTIVE, reopened=False), Event.RESOLVED
+            return seen(held=held), None
 
 
 def resolve_by_hand(state: AlertState, at: datetime, *, repeat: timedelta) -> tuple[AlertState, Event | None]:
@@ -119,15 +121,3 @@ def _held(state: AlertState, at: datetime, longest_gap: timedelta) -> timedelta 
     if state.known_at is None or at - state.known_at > longest_gap:
         return None
     return state.held + (at - state.known_at if state.known_at == state.at else _NONE)
-
-
-def _enter(seen: AlertState, phase: Phase) -> AlertState:
-    return replace(seen, phase=phase, since=seen.at, held=_NONE)
-
-
-def _enter_firing(seen: AlertState) -> tuple[AlertState, Event]:
-    return _enter(seen, Phase.FIRING), Event.FIRED
-
-
-def _enter_inactive(seen: AlertState) -> AlertState:
-    return replace(_enter(seen, Phase.INACTIVE), reopened=False)
