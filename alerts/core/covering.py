@@ -40,7 +40,7 @@ _SCHEMES = {
 
 def is_secret_address(kind: ChannelKind, given: str) -> bool:
     """Whether a text can be an address of this kind, whose addresses are secrets."""
-    if not given.isprintable() or is_covered(given):
+    if not given.isprintable() or is_covered(given) or not _splits(given):
         return False
     if kind in _URLS:
         return _WEB.match(given) is not None and _BARE.fullmatch(given) is None
@@ -88,3 +88,12 @@ def hide(url: str, said: str) -> str:
 def is_covered(given: str) -> bool:
     """Whether a text is what `cover` makes."""
     return _COVERED.fullmatch(given) is not None
+
+
+def _splits(given: str) -> bool:
+    """Whether a text has parts as URLs have them: brackets hold an IPv6 address, and no letter poses as a separator."""
+    try:
+        urlsplit(given)
+    except ValueError:
+        return False
+    return True

@@ -56,6 +56,8 @@ def test_only_a_web_address_shows_its_host() -> None:
         (ChannelKind.DISCORD, "tgram://1:2/3"),
         (ChannelKind.TELEGRAM, "#channel"),
         (ChannelKind.NTFY, "ntfy://"),
+        (ChannelKind.NTFY, "https://[ntfy.example.com/topic"),
+        (ChannelKind.DISCORD, "https://discord.com\u2100/api/webhooks/123/s3cret"),
         (ChannelKind.APPRISE, "not a url"),
         (ChannelKind.APPRISE, "json://host/with\nline"),
     ],
