@@ -19,8 +19,8 @@ def bounds(period: SpendingPeriod, zone: str, now: datetime) -> tuple[datetime, 
     if period is SpendingPeriod.HOUR:
         start = now.astimezone(UTC) - past
         return start, start + _HOUR
-    # Without a zone: midnights are those of the calendar, however the clocks are changed in between.
-    day = local.replace(tzinfo=None, hour=0, minute=0, second=0, microsecond=0)
+    # Without a zone: midnights are those of the calendar, however the clocks are changed in between; of two, the first.
+    day = local.replace(tzinfo=None, hour=0, minute=0, second=0, microsecond=0, fold=0)
     match period:
         case SpendingPeriod.DAY:
             first, after = day, day + timedelta(days=1)

@@ -36,6 +36,15 @@ def test_the_day_of_the_change_has_twenty_three_or_twenty_five_hours() -> None:
         assert end - start == timedelta(hours=hours)
 
 
+@pytest.mark.parametrize("period", ["day", "month"])
+def test_a_midnight_that_comes_twice_begins_a_period_once(period: str) -> None:
+    # Clocks go back from 01:00 to 00:00: in Cuba on the first of November 2026, a Sunday.
+    midnight = datetime(2026, 11, 1, 4, tzinfo=UTC)
+    found = {bounds(SpendingPeriod(period), "America/Havana", midnight + timedelta(minutes=30 * n)) for n in range(8)}
+    assert [start for start, _ in found] == [midnight]
+    assert bounds(SpendingPeriod(period), "America/Havana", midnight - timedelta(seconds=1))[1] == midnight
+
+
 def test_december_is_followed_by_january() -> None:
     start, end = bounds(SpendingPeriod.MONTH, "UTC", datetime(2026, 12, 31, 23, tzinfo=UTC))
     assert (start.month, end.year, end.month) == (12, 2027, 1)
