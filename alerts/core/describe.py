@@ -27,6 +27,7 @@ from alerts.core.condition import (
 from alerts.core.duration import format_duration
 from alerts.core.labels import Labels
 from alerts.core.terms import Compared, Direction, ErrorNews, ExecutionStatus, SpendingUnit
+from alerts.core.wording import number
 
 
 def describe(condition: Condition) -> str:
@@ -70,12 +71,6 @@ def describe_bound(leaf: Leaf, bound: float | None = None) -> str:
             return str(state)
         case _:
             return f"{leaf.op} {number(leaf.threshold if bound is None else bound)}"
-
-
-def number(value: float) -> str:
-    """A number for people: up to six significant digits, whole numbers without a fraction."""
-    exact = float(value)
-    return str(int(exact)) if exact.is_integer() and abs(exact) < 1e15 else f"{exact:.6g}"
 
 
 def amount(value: float, unit: SpendingUnit) -> str:

@@ -19,9 +19,10 @@ from alerts.core.condition import (
     StateLeaf,
     StatusLeaf,
 )
-from alerts.core.describe import amount, number, subject_of, unit_of
+from alerts.core.describe import amount, subject_of, unit_of
 from alerts.core.duration import format_duration
 from alerts.core.terms import Compared, ErrorNews, ExecutionStatus
+from alerts.core.wording import number
 
 
 def describe_value(leaf: Leaf, value: float | None, *, count: int) -> str:

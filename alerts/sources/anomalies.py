@@ -8,10 +8,10 @@ from uuid import UUID
 from sqlalchemy import text
 
 from alerts.core.condition import AnomalyLeaf
-from alerts.core.describe import number
 from alerts.core.labels import Labels, make_labels
 from alerts.core.reading import Reading
 from alerts.core.unusual import Usual, deviations, usual
+from alerts.core.wording import number
 from alerts.sources.base import Agent, Batch, Shape, Source
 from monitor.series.store import Query, Reduction
 

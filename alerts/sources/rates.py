@@ -6,9 +6,9 @@ from uuid import UUID
 from sqlalchemy import text
 
 from alerts.core.condition import BurnRateLeaf, RateLeaf
-from alerts.core.describe import number
 from alerts.core.duration import format_duration
 from alerts.core.reading import Reading
+from alerts.core.wording import number
 from alerts.sources.base import Batch, Shape, Source
 from monitor.ids import uuid7_floor, uuid7_time
 

@@ -3,9 +3,9 @@
 from typing import Final
 
 from alerts.core.condition import CompareLeaf
-from alerts.core.describe import number
 from alerts.core.reading import Reading
 from alerts.core.terms import Compared
+from alerts.core.wording import number
 from alerts.sources.base import Batch, Shape, Source
 from monitor.runs import sides
 from monitor.runs.compare import Metric, Verdict

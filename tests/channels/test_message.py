@@ -121,7 +121,15 @@ def test_durations(seconds: int, said: str) -> None:
 
 @pytest.mark.parametrize(
     ("value", "said"),
-    [(3.0, "3"), (0.25, "0.25"), (1234567.0, "1234567"), (float("nan"), "nan"), (1e300, "1e+300")],
+    [
+        (3, "3"),
+        (-2.0, "-2"),
+        (0.25, "0.25"),
+        (0.1234567, "0.123457"),
+        (1234567.0, "1234567"),
+        (1e20, "1e+20"),
+        (float("nan"), "nan"),
+    ],
 )
 def test_numbers(value: float, said: str) -> None:
     assert number(value) == said

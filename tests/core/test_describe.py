@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alerts.core.condition import HeartbeatLeaf, Leaf, LogLeaf, MetricLeaf
-from alerts.core.describe import describe, describe_bound, number
+from alerts.core.describe import describe, describe_bound
 from alerts.core.duration import format_duration, parse_duration
 from alerts.core.parse import parse_condition
 from alerts.core.seen import describe_value
@@ -85,14 +85,6 @@ def test_a_threshold_in_words() -> None:
     assert describe_bound(HeartbeatLeaf()) == "the usual interval"
     assert describe_bound(HeartbeatLeaf(), 35.0) == "> 35s"
     assert describe_bound(HeartbeatLeaf(timedelta(minutes=2))) == "> 2m"
-
-
-@pytest.mark.parametrize(
-    ("value", "words"),
-    [(3, "3"), (0.1234567, "0.123457"), (-2.0, "-2"), (1e20, "1e+20"), (float("nan"), "nan")],
-)
-def test_a_number_in_words(value: float, words: str) -> None:
-    assert number(value) == words
 
 
 @pytest.mark.parametrize(
