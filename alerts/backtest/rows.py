@@ -13,11 +13,10 @@ from alerts.backtest.tracks import (
     Grid,
     Int,
     Mask,
+    Windowed,
     bounds,
     changes,
     compare,
-    emptied,
-    ticks_after,
 )
 from alerts.core.condition import BurnRateLeaf, LogLeaf, RateLeaf
 from alerts.core.reading import Reading
@@ -28,11 +27,10 @@ _US = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
-class RowsTrack:
+class RowsTrack(Windowed):
     """Log rows in order of time: `chosen` are those that count, of all that the window holds."""
 
     leaf: RateLeaf | LogLeaf
-    at_us: Int
     chosen: Mask
 
     def reading(self, now: datetime) -> Reading | None:
@@ -62,26 +60,16 @@ class RowsTrack:
             ticks.append(changes(np.where(rows == 0, EMPTY, few).astype(np.int8)))
         return np.unique(np.concatenate(ticks))
 
-    def news(self, grid: Grid) -> Int:
-        """Every row is."""
-        return ticks_after(grid, self.at_us)
-
-    def turns(self, grid: Grid) -> Int:
-        """Where the window becomes empty."""
-        return emptied(grid, self.at_us, self.leaf.window)
-
     def _window(self, now_us: Int) -> tuple[Int, Int]:
-        window = self.leaf.window // timedelta(microseconds=1)
-        low = np.searchsorted(self.at_us, now_us - window, side="left")
+        low = np.searchsorted(self.at_us, now_us - self.leaf.window // _US, side="left")
         return low, np.searchsorted(self.at_us, now_us, side="left")
 
 
 @dataclass(frozen=True, slots=True)
-class BurnTrack:
-    """Executions in order of time: `bad` are those that the objective allows few of."""
+class BurnTrack(Windowed):
+    """Executions in order of time: `bad` are those that the objective allows few of. Its window is the long one."""
 
     leaf: BurnRateLeaf
-    at_us: Int
     bad: Mask
 
     def reading(self, now: datetime) -> Reading | None:
@@ -101,14 +89,6 @@ class BurnTrack:
         known = np.where(fast & (recent == 0), EMPTY, np.where(fast & lasts, BREACHED, OK))
         classes = np.where(rows < self.leaf.min_count, FEW, known)
         return changes(np.where(rows == 0, EMPTY, classes).astype(np.int8))
-
-    def news(self, grid: Grid) -> Int:
-        """Every execution is."""
-        return ticks_after(grid, self.at_us)
-
-    def turns(self, grid: Grid) -> Int:
-        """Where the long window becomes empty."""
-        return emptied(grid, self.at_us, self.leaf.long)
 
     def _count(self, now_us: int, window: timedelta) -> tuple[int, int]:
         low, high = np.searchsorted(self.at_us, (now_us - window // _US, now_us), side="left").tolist()

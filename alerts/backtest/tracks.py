@@ -8,7 +8,7 @@ from typing import Generic, Protocol, TypeAlias, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from alerts.core.condition import HeartbeatLeaf, Leaf, StatusLeaf
+from alerts.core.condition import HeartbeatLeaf, Leaf, StatusLeaf, WindowLeaf
 from alerts.core.judge import heartbeat_limit
 from alerts.core.labels import Labels
 from alerts.core.reading import Reading
@@ -97,6 +97,22 @@ def ticks_after(grid: Grid, at_us: Int) -> Int:
     """The ticks that are the first to see what happened then: what happens at the time of a tick comes after it."""
     ticks = np.unique(np.searchsorted(grid.us, at_us, side="right"))
     return ticks[ticks < grid.count]
+
+
+@dataclass(frozen=True, slots=True)
+class Windowed:
+    """What all tracks of a window have: when the rows or points came that it moves along, in order of time."""
+
+    leaf: WindowLeaf
+    at_us: Int
+
+    def news(self, grid: Grid) -> Int:
+        """Each of them is."""
+        return ticks_after(grid, self.at_us)
+
+    def turns(self, grid: Grid) -> Int:
+        """Where the window becomes empty."""
+        return emptied(grid, self.at_us, self.leaf.window)
 
 
 @dataclass(frozen=True, slots=True)

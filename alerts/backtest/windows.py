@@ -17,15 +17,12 @@ from alerts.backtest.tracks import (
     Grid,
     Int,
     Mask,
+    Windowed,
     bounds,
     changes,
     compare,
-    emptied,
-    ticks_after,
 )
-from alerts.core.condition import (
-    MetricLeaf,
-)
+from alerts.core.condition import MetricLeaf
 from alerts.core.reading import Reading
 from alerts.core.terms import Op
 from monitor.ids import from_microseconds, microseconds
@@ -39,11 +36,10 @@ _NEARLY = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
-class MetricTrack:
+class MetricTrack(Windowed):
     """One line's points by time. `series`: the row of each in `counters`, which says what rises and may restart."""
 
     leaf: MetricLeaf
-    at_us: Int
     values: Float
     series: Int
     counters: Mask
@@ -107,14 +103,6 @@ class MetricTrack:
             classes = np.where((count < self.leaf.min_count) & (held >= OK), FEW, held)
             ticks.append(changes(np.where(count == 0, EMPTY, classes).astype(np.int8)))
         return np.unique(np.concatenate(ticks))
-
-    def news(self, grid: Grid) -> Int:
-        """Every point is."""
-        return ticks_after(grid, self.at_us)
-
-    def turns(self, grid: Grid) -> Int:
-        """Where the window becomes empty."""
-        return emptied(grid, self.at_us, self.leaf.window)
 
     def _held(self, low: Int, high: Int, count: Int, bound: float) -> npt.NDArray[np.int64]:
         """BREACHED or OK for every window, UNSURE where it takes the exact value to say."""
