@@ -10,7 +10,7 @@ import numpy as np
 from sqlalchemy import text
 
 from alerts.backtest import durations, errors, points, repeats, schedules, spending, versions
-from alerts.backtest.base import ROWS_AT_MOST, History, LateRow, Wanted
+from alerts.backtest.base import History, LateRow, Wanted
 from alerts.backtest.rows import BurnTrack, RowsTrack
 from alerts.backtest.tracks import Int, StatusTrack, Track
 from alerts.core.condition import (
@@ -147,7 +147,6 @@ def _asked(wanted: Wanted, leaf: StatusLeaf | RateLeaf | LogLeaf | BurnRateLeaf,
         "rank": _LEVELS.index(leaf.level) + 1 if isinstance(leaf, LogLeaf) and leaf.level else 0,
         "levels": _LEVELS,
         "lines": is_log,
-        "at_most": ROWS_AT_MOST + 1,
     }
 
 
@@ -167,7 +166,9 @@ def _note_late(wanted: Wanted, agent: UUID, leaf: Leaf, rows: Iterable[Any], at:
     felt = getattr(leaf, "window", wanted.tick)
     for row, happened in zip(rows, at.tolist(), strict=True):
         if row.received_at - from_microseconds(happened) > wanted.tick:
-            late = LateRow(wanted.agents[agent], from_microseconds(happened), row.received_at, felt)
+            known = wanted.history.late.get(row.id)
+            longest = felt if known is None else max(felt, known.felt)
+            late = LateRow(wanted.agents[agent], from_microseconds(happened), row.received_at, longest)
             wanted.history.late[row.id] = late
 
 

@@ -11,7 +11,7 @@ from uuid import UUID
 import numpy as np
 from sqlalchemy import TextClause, text
 
-from alerts.backtest.base import ROWS_AT_MOST, Wanted
+from alerts.backtest.base import Wanted
 from alerts.backtest.tracks import NEVER, EventTrack, times
 from alerts.core.condition import BudgetLeaf
 from alerts.core.labels import Labels, make_labels
@@ -48,7 +48,7 @@ async def read(wanted: Wanted, leaf: BudgetLeaf) -> None:
     whole = period_start.replace(minute=0, second=0, microsecond=0)
     whole = whole if whole == period_start else whole + _HOUR
     given: dict[str, Any] = {"period": period_start, "whole": whole, "first": first, "end": wanted.end}
-    given |= {"floor": uuid7_floor(period_start), "ceiling": uuid7_floor(wanted.end), "at_most": ROWS_AT_MOST + 1}
+    given |= {"floor": uuid7_floor(period_start), "ceiling": uuid7_floor(wanted.end)}
     given |= {f"where_{name}": value for name, value in leaf.where}
     by_set: dict[tuple[UUID, Labels], list[Spent]] = defaultdict(list)
     if not leaf.by:

@@ -3,8 +3,14 @@
 from datetime import timedelta
 from typing import Any
 
+import pytest
+from sqlalchemy import text
+
+from alerts.backtest.read import read_history
 from alerts.backtest.report import Report, report_text
-from tests.alerts.timeline import Timeline
+from alerts.core.condition import leaves
+from alerts.core.parse import parse_condition
+from tests.alerts.timeline import INTERVAL, Timeline
 from tests.backtest.both import ask, heard, told
 
 
@@ -66,6 +72,27 @@ async def test_what_was_told_late_is_told_by_both_at_different_times(t: Timeline
     assert _different(t, found) == [("FIRST", 130.0, 40.0)]
     line = report_text(found)[-1]
     assert f"the alerter told it at {(t.start + timedelta(seconds=130)):%Y-%m-%dT%H:%M:%SZ}; what happened at" in line
+
+
+@pytest.mark.parametrize("order", [1, -1])
+async def test_a_row_that_several_leaves_read_is_felt_for_as_long_as_the_longest_window(
+    t: Timeline, order: int
+) -> None:
+    await _late(t, "error", 5, "2m5s")
+    async with t.db.tenant(t.tenant.id) as connection:
+        agent = (await connection.execute(text("SELECT id FROM agents"))).scalar_one()
+    condition = [{"rate": "error", "window": "5m", "threshold": 0.5}, {"status": "warning"}][::order]
+    history = await read_history(
+        t.db,
+        t.deps.series,
+        t.tenant.id,
+        leaves(parse_condition({"any": condition})),
+        {agent: "akira-001"},
+        start=t.start,
+        end=t.start + timedelta(minutes=3),
+        tick=INTERVAL,
+    )
+    assert [one.felt for one in history.late.values()] == [timedelta(minutes=5)]
 
 
 async def test_a_repeat_of_another_rule_or_agent_is_no_difference(t: Timeline) -> None:
