@@ -161,8 +161,10 @@ def _chart(done: Replay, since: datetime) -> list[list[Any]]:
     bars = [[since + number * part, 0] for number in range(_BARS)]
     changes: Counter[int] = Counter()
     for one in done.episodes:
-        changes[int((one.triggered_at - since) / part)] += 1
-        changes[min(int((_end(one, done) - since) / part), _BARS - 1) + 1] -= 1
+        # What comes at the very end of the span is of the last part.
+        first, last = (min(int((at - since) / part), _BARS - 1) for at in (one.triggered_at, _end(one, done)))
+        changes[first] += 1
+        changes[last + 1] -= 1
     firing = 0
     for number, bar in enumerate(bars):
         firing += changes[number]
