@@ -12,7 +12,7 @@ from monitor.agents import store as agents
 from monitor.agents.status import State
 from monitor.agents.store import AgentRow
 from monitor.console import store
-from monitor.console.store import AlertView, MessageView, RunView
+from monitor.console.store import AlertView, MessageView, OpenAlerts, RunView
 from monitor.console.words import plural, span
 from monitor.settings import Settings
 
@@ -77,24 +77,24 @@ async def read_board(connection: AsyncConnection, tenant_id: UUID, now: datetime
     """Read all of it, in the caller's transaction."""
     fleet = await agents.list_agents(connection, tenant_id, now, limit=SHOWN_AGENTS)
     more = len(fleet) > SHOWN_AGENTS
-    open_alerts = await store.list_open(connection, tenant_id, limit=SHOWN_ALERTS)
-    alerting = {alert.agent for alert in open_alerts}
+    alerts = await store.count_by_agent(connection, tenant_id, [agent.id for agent in fleet])
     fleet = sorted(
         fleet[:SHOWN_AGENTS],
-        key=lambda agent: (agent.external_id not in alerting, _URGENCY[agent.state], agent.external_id),
+        key=lambda agent: (agent.id not in alerts, _URGENCY[agent.state], agent.external_id),
     )
-    total = await store.count_open(connection, tenant_id)
+    open_alerts = await store.list_open(connection, tenant_id, limit=SHOWN_ALERTS)
+    count = await store.count_open(connection, tenant_id)
     runs = await store.list_runs(connection, tenant_id, [agent.id for agent in fleet], since=now - RECENT, count=RUNS)
-    headline, explanation, mood = summary(fleet, open_alerts, total, now)
+    headline, explanation, mood = summary(fleet, alerts, count, now, more=more)
     return Board(
         now=now,
         headline=headline,
         explanation=explanation,
         mood=mood,
         open_alerts=open_alerts,
-        more_alerts=total - len(open_alerts),
+        more_alerts=count.total - len(open_alerts),
         resolved=await store.list_resolved(connection, tenant_id, since=now - RECENT, limit=6),
-        agents=_lines(fleet, open_alerts, runs),
+        agents=_lines(fleet, alerts, runs),
         more_agents=more,
         messages=await store.list_messages(connection, tenant_id, limit=SHOWN_MESSAGES),
         notes=notes(settings),
@@ -103,20 +103,21 @@ async def read_board(connection: AsyncConnection, tenant_id: UUID, now: datetime
 
 
 def summary(
-    fleet: Sequence[AgentRow], open_alerts: Sequence[AlertView], total: int, now: datetime
+    fleet: Sequence[AgentRow], alerts: Mapping[UUID, int], count: OpenAlerts, now: datetime, *, more: bool
 ) -> tuple[str, str, str]:
-    """Headline, the sentence below it, and the mood: `critical`, `warning` or `calm`."""
-    alerting = {alert.agent for alert in open_alerts}
-    well = sum(agent.state not in _UNWELL and agent.external_id not in alerting for agent in fleet)
-    agents_said = f"{well} of {plural(len(fleet), 'agent')} well" if fleet else "no agents yet"
-    if not open_alerts:
+    """Headline, the sentence below it, and the mood: `critical`, `warning` or `calm`.
+
+    `alerts`: open ones by agent; `count`: of all agents and of none; `more`: there are more agents than these.
+    """
+    well = sum(agent.state not in _UNWELL and agent.id not in alerts for agent in fleet)
+    first = "the first " if more else ""
+    agents_said = f"{well} of {first}{plural(len(fleet), 'agent')} well" if fleet else "no agents yet"
+    if count.oldest is None:
         return "All quiet", f"No alert is open; {agents_said}.", "calm"
-    critical = sum(alert.severity == "critical" for alert in open_alerts)
-    longest = span(now - min(alert.triggered_at for alert in open_alerts))
-    parts = [f"{critical} critical"] if critical else []
-    parts += [f"the oldest for {longest}", agents_said]
-    mood = "critical" if critical else "warning"
-    return f"{plural(total, 'alert')} open", "; ".join(parts).capitalize() + ".", mood
+    parts = [f"{count.critical} critical"] if count.critical else []
+    parts += [f"the oldest for {span(now - count.oldest)}", agents_said]
+    mood = "critical" if count.critical else "warning"
+    return f"{plural(count.total, 'alert')} open", "; ".join(parts).capitalize() + ".", mood
 
 
 def notes(settings: Settings) -> list[str]:
@@ -147,13 +148,12 @@ def _height(duration: int | None, slowest: int) -> int:
 
 
 def _lines(
-    fleet: Sequence[AgentRow], open_alerts: Sequence[AlertView], runs: Mapping[UUID, Sequence[RunView]]
+    fleet: Sequence[AgentRow], alerts: Mapping[UUID, int], runs: Mapping[UUID, Sequence[RunView]]
 ) -> list[AgentLine]:
     lines = []
     for agent in fleet:
         latest = runs.get(agent.id, [])
         errors = sum(run.status == "error" for run in latest)
         said = f"last {plural(len(latest), 'run')}, {plural(errors, 'error')}" if latest else "no runs"
-        alerts = sum(alert.agent == agent.external_id for alert in open_alerts)
-        lines.append(AgentLine(agent, bars(latest), said, alerts))
+        lines.append(AgentLine(agent, bars(latest), said, alerts.get(agent.id, 0)))
     return lines

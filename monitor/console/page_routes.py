@@ -8,10 +8,11 @@ from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
 from monitor.console.render import page
-from monitor.errors import Forbidden, MonitorError, Unauthenticated
+from monitor.errors import MonitorError, TooLarge, Unauthenticated
 from monitor.http.deps import SESSION_COOKIE
 
-_LARGEST_FORM = 10_000
+_LARGEST_FORM = 30_000
+"""Bytes: the longest comment with twelve of them for a character, as forms write what lies beyond 16 bits."""
 
 
 class PageRoute(APIRoute):
@@ -39,10 +40,10 @@ class PageRoute(APIRoute):
 
 
 async def read_form(request: Request) -> dict[str, str]:
-    """The fields of a posted form, the first of each name. Raises Forbidden for a form over its limit."""
+    """The fields of a posted form, the first of each name. Raises TooLarge for a form over its limit."""
     body = b""
     async for chunk in request.stream():
         body += chunk
         if len(body) > _LARGEST_FORM:
-            raise Forbidden("the form is too large")
+            raise TooLarge("the form is too large")
     return {name: values[0] for name, values in parse_qs(body.decode("utf-8", "replace")).items()}

@@ -33,13 +33,12 @@ PLAIN_HEADERS = HEADERS | {
 }
 _KINDS = {
     "FIRST": "Firing", "REPEAT": "Still firing", "ESCALATED": "Escalated", "RESOLVED": "Resolved",
-    "RESPONDED": "Edited", "TEST": "Test",
+    "RESPONDED": "Edited", "DIGEST": "Digest", "TEST": "Test",
 }  # fmt: skip
 _TONES = {"RESOLVED": "resolved", "TEST": "test"}
 _EVENTS = {
     "fired": "Fired", "resolved": "Recovered", "acknowledged": "Acknowledged", "comment": "Comment",
-    "notified": "Message",
-    "snoozed": "Snoozed", "snooze ended": "Snooze ended",
+    "notified": "Message", "snoozed": "Snoozed", "snooze ended": "Snooze ended",
     "closed": "Closed", "withheld": "Message withheld", "acknowledgement ended": "Acknowledgement ended",
 }  # fmt: skip
 

@@ -171,7 +171,7 @@ async def _name(connection: AsyncConnection, principal: Principal) -> str:
 
 
 async def _read(request: Request) -> _Form:
-    """Read a posted form. Raises Forbidden unless it carries the token that its page gave it, and InvalidInput."""
+    """Read a posted form. Raises TooLarge, InvalidInput, Forbidden without the token that its page gave it."""
     form = await read_form(request)
     # As bytes: `compare_digest` refuses other than ASCII text.
     if not hmac.compare_digest(form.get("csrf", "").encode(), csrf_of(request).encode()):

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import Select, and_, case, func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from alerts.tables import Alert, AlertConfig, Notification
+from alerts.tables import Alert, AlertConfig, Notification, NotificationGroup
 from monitor.agents.tables import Agent
 from monitor.errors import NotFound
 from monitor.ids import uuid7_floor
@@ -44,6 +44,15 @@ class AlertView:
     def last_message(self) -> str | None:
         """The last error text of the agent when it fired."""
         return self.details.get("last_message")
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAlerts:
+    """How many alerts are not resolved, how many of them are critical, and since when the oldest is open."""
+
+    total: int
+    critical: int
+    oldest: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +119,19 @@ async def list_open(connection: AsyncConnection, tenant_id: UUID, *, limit: int)
     return [AlertView(*row) for row in await connection.execute(query.limit(limit))]
 
 
-async def count_open(connection: AsyncConnection, tenant_id: UUID) -> int:
-    """How many alerts are not resolved."""
-    query = select(func.count()).where(Alert.tenant_id == tenant_id, Alert.status != "resolved")
-    return int((await connection.execute(query)).scalar_one())
+async def count_open(connection: AsyncConnection, tenant_id: UUID) -> OpenAlerts:
+    """All alerts that are not resolved, in numbers."""
+    critical = func.count().filter(Alert.severity == "critical")
+    query = select(func.count(), critical, func.min(Alert.triggered_at))
+    found = await connection.execute(query.where(Alert.tenant_id == tenant_id, Alert.status != "resolved"))
+    return OpenAlerts(*found.one())
+
+
+async def count_by_agent(connection: AsyncConnection, tenant_id: UUID, agents: Sequence[UUID]) -> dict[UUID, int]:
+    """How many alerts of each of these agents are not resolved; those that have none are left out."""
+    query = select(Alert.agent_id, func.count()).group_by(Alert.agent_id)
+    open_ = query.where(Alert.tenant_id == tenant_id, Alert.agent_id.in_(agents), Alert.status != "resolved")
+    return {agent_id: count for agent_id, count in await connection.execute(open_) if agent_id is not None}
 
 
 async def list_resolved(
@@ -152,7 +170,11 @@ async def list_messages(
         .limit(limit)
     )  # fmt: skip
     if alert_id is not None:
-        query = query.where(Notification.alert_ids.contains([alert_id]))
+        # By their groups, of which there is an index by alert.
+        groups = select(NotificationGroup.id).where(
+            NotificationGroup.tenant_id == tenant_id, NotificationGroup.alert_ids.contains([alert_id])
+        )
+        query = query.where(Notification.group_id.in_(groups), Notification.alert_ids.contains([alert_id]))
     return [MessageView(*row) for row in await connection.execute(query)]
 
 

@@ -6,7 +6,7 @@ _STEPS = ((86400, "d"), (3600, "h"), (60, "min"))
 
 
 def span(length: timedelta) -> str:
-    """A length in its largest whole unit: `45 s`, `12 min`, `3 h`, `2 d`."""
+    """A length in the largest unit of which it has two, or in days: `45 s`, `90 s`, `12 min`, `3 h`, `1 d`."""
     seconds = max(0, int(length.total_seconds()))
     for size, unit in _STEPS:
         if seconds >= 2 * size or (size == 86400 and seconds >= size):

@@ -1,15 +1,21 @@
 """What the pages show and whom, and that nothing in them runs that an agent sent."""
 
 import re
+from datetime import timedelta
+from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import select
+from sqlalchemy import insert, select
 
-from alerts.tables import Alert
+from alerts.tables import Alert, Notification, NotificationGroup
+from monitor import clock
+from monitor.agents.tables import Agent, AgentLive
+from monitor.console.board import SHOWN_AGENTS, SHOWN_ALERTS
 from monitor.db import Database
+from monitor.ids import uuid7
 from tests.console.conftest import HOSTILE, Scene
-from tests.factories import make_tenant
+from tests.factories import make_agent, make_tenant
 
 ESCAPED = "&lt;script&gt;window.hacked=1&lt;/script&gt;"
 
@@ -124,6 +130,74 @@ async def test_an_alert_is_snoozed_with_a_comment_and_the_snooze_ended(client: h
     shown = (await client.get(page)).text
     assert "back at nine" in shown
     assert "<dt>Snoozed</dt>" not in shown
+
+
+async def test_a_comment_may_be_as_long_in_any_script_and_a_larger_form_is_refused(
+    client: httpx.AsyncClient, scene: Scene
+) -> None:
+    await sign_in(client, scene)
+    page = f"/alerts/{scene.alert_id}"
+    token = token_in((await client.get(page)).text)
+    said = "\U0001f525" * 2000
+    assert (await client.post(f"{page}/comment", data={"csrf": token, "comment": said})).status_code == 303
+    assert said in (await client.get(page)).text
+    assert (await client.post(f"{page}/comment", data={"csrf": token, "comment": "x" * 30_000})).status_code == 413
+
+
+async def test_an_alerts_page_has_the_messages_about_it_and_no_others(
+    client: httpx.AsyncClient, scene: Scene, db: Database
+) -> None:
+    other, group_id = uuid7(clock.now()), uuid7(clock.now())
+    mine = {"tenant_id": scene.tenant.id, "channel": "slack", "target": "#both"}
+    async with db.tenant(scene.tenant.id) as connection:
+        # A group of two alerts: one of its messages is about this one, and one about the other.
+        await connection.execute(
+            insert(NotificationGroup).values(id=group_id, alert_ids=[scene.alert_id, other], **mine)
+        )
+        for reason, about in (("DIGEST", scene.alert_id), ("RESOLVED", other)):
+            message = {"id": uuid7(clock.now()), "group_id": group_id, "reason": reason, "alert_ids": [about]}
+            await connection.execute(insert(Notification).values(why=f"why {reason}", **message, **mine))
+    await sign_in(client, scene)
+    page = (await client.get(f"/alerts/{scene.alert_id}")).text
+    assert "why DIGEST" in page
+    assert ">Digest<" in page
+    assert "why RESOLVED" not in page
+
+
+async def test_the_headline_counts_what_the_page_does_not_show(
+    client: httpx.AsyncClient, scene: Scene, db: Database
+) -> None:
+    second, now = await make_agent(db, scene.tenant.id, "second"), clock.now()
+    more = {"tenant_id": scene.tenant.id, "fingerprint": ""}
+    rows: list[dict[str, Any]] = [
+        {"rule": f"fails {number}", "agent_id": scene.agent_id, "severity": "critical", "triggered_at": now}
+        for number in range(SHOWN_ALERTS)
+    ]
+    rows.append({"rule": "old", "agent_id": second, "severity": "warning", "triggered_at": now - timedelta(days=3)})
+    async with db.tenant(scene.tenant.id) as connection:
+        await connection.execute(insert(Alert), [{**row, **more, "id": uuid7(now)} for row in rows])
+    await sign_in(client, scene)
+    page = (await client.get("/")).text
+    assert "52 alerts open" in page
+    assert "51 critical; the oldest for 3 d; 0 of 2 agents well." in page
+    assert "and 2 more, at" in page
+    assert "51 alerts</span>" in page
+    assert "1 alert</span>" in page
+
+
+async def test_the_headline_says_of_which_agents_it_speaks(
+    client: httpx.AsyncClient, scene: Scene, db: Database
+) -> None:
+    ids = [uuid7(clock.now()) for _ in range(SHOWN_AGENTS)]
+    more = {"tenant_id": scene.tenant.id, "agent_type": "coder"}
+    rows = [{"id": one, "external_id": f"a-{one}", "name": "", "ping_token": str(one), **more} for one in ids]
+    async with db.tenant(scene.tenant.id) as connection:
+        await connection.execute(insert(Agent), rows)
+        await connection.execute(insert(AgentLive), [{"tenant_id": scene.tenant.id, "agent_id": one} for one in ids])
+    await sign_in(client, scene)
+    page = (await client.get("/")).text
+    assert f"{SHOWN_AGENTS - 1} of the first {SHOWN_AGENTS} agents well." in page
+    assert "and more, at /api/v1/agents" in page
 
 
 @pytest.mark.parametrize("address", ["/alerts/{alert}/acknowledge", "/alerts/{alert}/resolve", "/sign-out"])
