@@ -9,10 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from monitor.ids import microseconds
-from tests.simulation.world import Life
+from tests.simulation.world import Float, Int, Life, Mask
 
 Codes: TypeAlias = npt.NDArray[np.int8]
-Int: TypeAlias = npt.NDArray[np.int64]
 
 OVER, UNKNOWN, HOLDS = 0, 1, 2
 _SAYS = (False, None, True)
@@ -104,10 +103,7 @@ def mean(window: timedelta, bound: float, *, at_least: int) -> Judged:
     """The mean of a window that has enough points is above a bound."""
 
     def judged(life: Life, at_us: Int) -> Codes:
-        low, high = _window(life.points, at_us, window)
-        sums = np.concatenate([[0.0], np.cumsum(life.values)])
-        above = (sums[high] - sums[low]) / np.maximum(high - low, 1) > bound
-        return np.where(high - low < at_least, UNKNOWN, _code(above)).astype(np.int8)
+        return _average(life.values, _window(life.points, at_us, window), bound, at_least=at_least)
 
     return judged
 
@@ -128,10 +124,7 @@ def share(window: timedelta, bound: float, *, at_least: int) -> Judged:
     """More than this share of a window's executions failed, where there are enough."""
 
     def judged(life: Life, at_us: Int) -> Codes:
-        low, high = _window(life.executions, at_us, window)
-        sums = np.concatenate([[0], np.cumsum(life.failed)])
-        above = (sums[high] - sums[low]) / np.maximum(high - low, 1) > bound
-        return np.where(high - low < at_least, UNKNOWN, _code(above)).astype(np.int8)
+        return _average(life.failed, _window(life.executions, at_us, window), bound, at_least=at_least)
 
     return judged
 
@@ -143,6 +136,14 @@ def both(one: Judged, other: Judged) -> Judged:
         return np.minimum(one(life, at_us), other(life, at_us))
 
     return judged
+
+
+def _average(of: Float | Mask, places: tuple[Int, Int], bound: float, *, at_least: int) -> Codes:
+    """Whether what lies between two places, each time at least so many, has a mean above a bound."""
+    low, high = places
+    sums = np.concatenate([[0], np.cumsum(of)])
+    above = (sums[high] - sums[low]) / np.maximum(high - low, 1) > bound
+    return np.where(high - low < at_least, UNKNOWN, _code(above)).astype(np.int8)
 
 
 def _code(holds: npt.NDArray[np.bool_]) -> Codes:
