@@ -7,15 +7,22 @@ from typing import Any
 
 import pytest
 
+from alerts.backtest.report import Report
+from alerts.core.policy import Withheld
 from monitor.identity.store import insert_member
-from tests.alerts.timeline import Timeline, span
+from tests.alerts.timeline import INTERVAL, Timeline, span
 from tests.backtest.both import ask, live, told
+
+BUDGET = 3
 
 Prepare = Callable[[Timeline], Awaitable[dict[str, Any]]]
 """Sets up what a case is about, and says what its rule has besides."""
 
 Act = Callable[[Timeline, int], Awaitable[None]]
 """What people do in the ten seconds from this one on."""
+
+Shows = Callable[[Report], bool]
+"""Whether a backtest has what its case is about."""
 
 
 async def _nothing(t: Timeline, second: int) -> None:
@@ -84,7 +91,7 @@ async def _grouped(t: Timeline) -> dict[str, Any]:
 
 
 async def _budgeted(t: Timeline) -> dict[str, Any]:
-    await t.settings(budget=3)
+    await t.settings(budget=BUDGET)
     return {"repeat": "30s"}
 
 
@@ -118,7 +125,7 @@ async def _respond(t: Timeline, second: int, action: str, body: dict[str, Any] |
 
 async def _acknowledging(t: Timeline, second: int) -> None:
     if second in (150, 360):
-        await _respond(t, second, "acknowledge", {"until": (t.start + timedelta(seconds=second + 65)).isoformat()})
+        await _respond(t, second, "acknowledge", {"until": (t.start + timedelta(seconds=second + 95)).isoformat()})
 
 
 async def _snoozing(t: Timeline, second: int) -> None:
@@ -131,26 +138,51 @@ async def _resolving(t: Timeline, second: int) -> None:
         await _respond(t, second, "resolve")
 
 
-CASES: list[tuple[str, Prepare, Act]] = [
-    ("silenced", _silenced, _nothing),
-    ("maintained", _maintained, _nothing),
-    ("on call", _on_call, _nothing),
-    ("escalated", _escalated, _nothing),
-    ("escalated until acknowledged", _escalated, _acknowledging),
-    ("quiet hours", _quiet, _nothing),
-    ("routed", _routed, _nothing),
-    ("grouped", _grouped, _nothing),
-    ("budgeted", _budgeted, _nothing),
-    ("inhibited", _inhibited, _nothing),
-    ("acknowledged", _plain, _acknowledging),
-    ("snoozed", _plain, _snoozing),
-    ("resolved by hand", _plain, _resolving),
-    ("acknowledged on call", _on_call, _acknowledging),
+def _withheld(by: Withheld) -> Shows:
+    return lambda found: found.withheld.get(by, 0) > 0
+
+
+def _reaches(*targets: str) -> Shows:
+    return lambda found: set(targets) <= {one.target for one in found.messages}
+
+
+def _together(found: Report) -> bool:
+    return any(len(one.alerts) > 1 for one in found.messages)
+
+
+def _spent(found: Report) -> bool:
+    """No more than the budget of the hour, while repeats and resolves went on being due for minutes."""
+    until = found.messages[-1].at + timedelta(minutes=2)
+    return len(found.messages) == BUDGET and any((one["resolved_at"] or found.until) > until for one in found.episodes)
+
+
+def _between_ticks(found: Report) -> bool:
+    ends = [one["resolved_at"] - found.since for one in found.episodes if one["resolved_at"] is not None]
+    return any(end % INTERVAL for end in ends)
+
+
+CASES: list[tuple[str, Prepare, Act, Shows]] = [
+    ("silenced", _silenced, _nothing, _withheld(Withheld.SILENCED)),
+    ("maintained", _maintained, _nothing, _withheld(Withheld.MAINTENANCE)),
+    ("on call", _on_call, _nothing, _reaches("ann@example.com", "all@example.com", "ben@example.com")),
+    ("escalated", _escalated, _nothing, _reaches("#second", "boss@example.com")),
+    ("escalated until acknowledged", _escalated, _acknowledging, _withheld(Withheld.ACKNOWLEDGED)),
+    ("quiet hours", _quiet, _nothing, _withheld(Withheld.QUIET_HOURS)),
+    ("routed", _routed, _nothing, _reaches("#critical")),
+    ("grouped", _grouped, _nothing, _together),
+    ("budgeted", _budgeted, _nothing, _spent),
+    ("inhibited", _inhibited, _nothing, _withheld(Withheld.INHIBITED)),
+    ("acknowledged", _plain, _acknowledging, _withheld(Withheld.ACKNOWLEDGED)),
+    ("snoozed", _plain, _snoozing, _withheld(Withheld.SNOOZED)),
+    ("resolved by hand", _plain, _resolving, _between_ticks),
+    ("acknowledged on call", _on_call, _acknowledging, _withheld(Withheld.ACKNOWLEDGED)),
 ]
 
 
-@pytest.mark.parametrize(("name", "prepare", "act"), CASES, ids=[case[0] for case in CASES])
-async def test_a_backtest_tells_what_the_alerter_did(t: Timeline, name: str, prepare: Prepare, act: Act) -> None:
+@pytest.mark.parametrize(("name", "prepare", "act", "shows"), CASES, ids=[case[0] for case in CASES])
+async def test_a_backtest_tells_what_the_alerter_did(
+    t: Timeline, name: str, prepare: Prepare, act: Act, shows: Shows
+) -> None:
     more = await prepare(t)
     made = await t.rule({"status": "error", "consecutive_failures": 2}, **({"agent": None, "name": "this"} | more))
 
@@ -166,5 +198,6 @@ async def test_a_backtest_tells_what_the_alerter_did(t: Timeline, name: str, pre
     heard = [one for one in await live(t, feed, seed=len(name)) if one[2] not in ("#c", "#d")]
     found = await ask(t, made["id"])
     assert heard, "the test is about nothing"
+    assert shows(found), "the test is not about what it is called after"
     assert told(t, found) == heard
     assert [(one.told, one.alerter, one.replay) for one in found.different or ()] == []
