@@ -3,6 +3,7 @@
 import statistics
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -52,7 +53,7 @@ class Fleet:
         self._db = stage.db
         settings = Settings(data_dir=stage.folder, disk_reserve=0, secret_keys=("a key for the bench only",))
         deps = make_deps(settings, stage.db)
-        self.ingest = Ingest(type(deps)(**{**_fields(deps), "clock": lambda: self.now}))
+        self.ingest = Ingest(replace(deps, clock=lambda: self.now))
         self._evaluator = Evaluator(
             stage.db, deps.series, holder="bench", interval=INTERVAL, public_url="http://localhost",
             meters=Meters(CollectorRegistry()),
@@ -108,10 +109,6 @@ class Fleet:
         for name in names:
             log = LogIn(status="error" if bad else "success", message="Traceback" if bad else "done", timestamp=stamp)
             await self.ingest.accept_run(self.tenant.principal, name, log, None)
-
-
-def _fields(deps: Any) -> dict[str, Any]:
-    return {name: getattr(deps, name) for name in type(deps).__dataclass_fields__}
 
 
 async def _insert(connection: AsyncConnection, rows: list[dict[str, Any]]) -> None:
