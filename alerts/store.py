@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
@@ -143,19 +144,15 @@ async def insert_alerts(connection: AsyncConnection, alerts: Sequence[Episode], 
         return
     rows = await connection.execute(
         _INSERT_ALERTS,
-        {
+        _columns(alerts)
+        | {
             "now": now,
-            "tenants": arrays.uuids([alert.tenant_id for alert in alerts]),
-            "ids": arrays.uuids([alert.id for alert in alerts]),
             "rules": arrays.uuids_or_null([alert.config_id for alert in alerts]),
             "versions": arrays.int8s_or_null([alert.config_version for alert in alerts]),
             "agents": arrays.uuids_or_null([alert.agent_id for alert in alerts]),
             "names": arrays.texts([alert.rule for alert in alerts]),
             "fingerprints": arrays.texts([alert.fingerprint for alert in alerts]),
             "labels": arrays.jsons(alert.labels for alert in alerts),
-            "severities": arrays.texts([alert.severity for alert in alerts]),
-            "values": arrays.float8s_or_null([alert.value for alert in alerts]),
-            "details": arrays.jsons(alert.details for alert in alerts),
         },
     )
     ids = {tuple(row[:4]): row.id for row in rows}
@@ -169,17 +166,24 @@ async def update_alerts(connection: AsyncConnection, alerts: Sequence[Episode]) 
         return
     await connection.execute(
         _UPDATE_ALERTS,
-        {
-            "tenants": arrays.uuids([alert.tenant_id for alert in alerts]),
-            "ids": arrays.uuids([alert.id for alert in alerts]),
-            "values": arrays.float8s_or_null([alert.value for alert in alerts]),
-            "severities": arrays.texts([alert.severity for alert in alerts]),
+        _columns(alerts)
+        | {
             "statuses": arrays.texts([alert.status for alert in alerts]),
             "resolved": arrays.moments([alert.resolved_at for alert in alerts]),
             "reasons": arrays.texts([alert.reason for alert in alerts]),
-            "details": arrays.jsons(alert.details for alert in alerts),
         },
     )
+
+
+def _columns(alerts: Sequence[Episode]) -> dict[str, Any]:
+    """What is saved of an episode whenever it is."""
+    return {
+        "tenants": arrays.uuids([alert.tenant_id for alert in alerts]),
+        "ids": arrays.uuids([alert.id for alert in alerts]),
+        "values": arrays.float8s_or_null([alert.value for alert in alerts]),
+        "severities": arrays.texts([alert.severity for alert in alerts]),
+        "details": arrays.jsons(alert.details for alert in alerts),
+    }
 
 
 async def last_messages(
