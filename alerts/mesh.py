@@ -120,8 +120,9 @@ class Mesh:
 
     def tenants(self, places: Places) -> set[UUID]:
         """Whose these are."""
-        numbers, owners = np.unique(self.table["tenant"][places]).tolist(), list(self.owners)
-        return {owners[number] for number in numbers}
+        theirs = np.zeros(len(self.owners), np.bool_)
+        theirs[self.table["tenant"][places]] = True
+        return {owner for owner, number in self.owners.items() if theirs[number]}
 
     def select(self, found: Selection) -> None:
         """Take what was found of the series of `unselected`, in place of what was known of these agents."""
@@ -172,9 +173,9 @@ def _holds(ops: npt.NDArray[np.int8], value: npt.NDArray[np.float64], bound: npt
         Op.NE: np.not_equal,
     }
     holds = np.zeros(len(ops), np.bool_)
-    for number in np.unique(ops).tolist():
+    for number, op in enumerate(_OPS):
         of = ops == number
-        holds[of] = compare[_OPS[number]](value[of], bound[of])
+        holds[of] = compare[op](value[of], bound[of])
     return holds
 
 

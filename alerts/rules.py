@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from alerts.core.condition import ConditionError, Leaf, leaves
 from alerts.core.rule import Rule, parse_rule
-from alerts.targets import DueTarget
+from alerts.targets import DueTarget, pairs_of
+from monitor import arrays
 
 RuleKey = tuple[UUID, UUID]
 """(tenant, rule)."""
@@ -68,9 +69,7 @@ class RuleCache:
             self._rules.move_to_end(key)
             loaded[key[0]] = self._rules[key]
         if missing:
-            rows = await connection.execute(
-                _LOAD, {"tenants": [key[0] for key, _ in missing], "ids": [key[1] for key, _ in missing]}
-            )
+            rows = await connection.execute(_LOAD, pairs_of([key for key, _ in missing]))
             for row in rows:
                 made = self._parse(row)
                 self._rules[made.key, made.version] = loaded[made.key] = made
@@ -104,9 +103,7 @@ async def lock(connection: AsyncConnection, rules: Sequence[LoadedRule]) -> set[
     if not rules:
         return set()
     versions = {rule.key: rule.version for rule in rules}
-    rows = await connection.execute(
-        _LOCK, {"tenants": [key[0] for key in versions], "ids": [key[1] for key in versions]}
-    )
+    rows = await connection.execute(_LOCK, pairs_of(versions))
     return {(row.tenant_id, row.id) for row in rows if versions[row.tenant_id, row.id] == row.version}
 
 
@@ -115,9 +112,5 @@ async def mark_faults(connection: AsyncConnection, faults: Mapping[RuleKey, str 
     if faults:
         await connection.execute(
             _FAULTS,
-            {
-                "tenants": [key[0] for key in faults],
-                "ids": [key[1] for key in faults],
-                "errors": list(faults.values()),
-            },
+            pairs_of(faults) | {"errors": arrays.texts(list(faults.values()))},
         )

@@ -28,7 +28,7 @@ from alerts.mesh import Look, Mesh, Places
 from alerts.rules import RuleKey
 from alerts.sources.base import Agent, Facts, Fault, Guard
 from alerts.sources.metrics import reduction_of
-from alerts.targets import Changed, News, TargetKey, agent_of, rule_of, wake_targets
+from alerts.targets import Changed, News, TargetKey, agent_of, pairs_of, rule_of, wake_targets
 from monitor.errors import SeriesDown
 from monitor.ids import microseconds
 from monitor.series.store import Answer, Reduction, SeriesStore
@@ -114,8 +114,8 @@ class Sieve:
         odd: list[TargetKey] = []
         for statement, parameters in (
             (_OF_SHARDS, {"shards": given(shards - stay)} if shards - stay else None),
-            (_OF_RULES, _pairs(rules) if rules else None),
-            (_OF_AGENTS, _pairs(agents) if agents else None),
+            (_OF_RULES, pairs_of(rules) if rules else None),
+            (_OF_AGENTS, pairs_of(agents) if agents else None),
         ):
             if parameters is not None:
                 odd += self._add(await connection.execute(statement, parameters))
@@ -262,7 +262,3 @@ def _leaf_of(conditions: object) -> MetricLeaf | None:
     except ConditionError:
         return None
     return made if isinstance(made, MetricLeaf) and is_sifted(made) else None
-
-
-def _pairs(keys: Collection[tuple[UUID, UUID]]) -> dict[str, list[UUID]]:
-    return {"tenants": [tenant for tenant, _ in keys], "ids": [one for _, one in keys]}

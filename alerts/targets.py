@@ -214,20 +214,21 @@ async def refresh(
     New targets and those of changed rules are due now. Returns what has changed, and the targets that are no more.
     """
     gone: list[tuple[TargetKey, CloseReason]] = []
-    rules = (await connection.execute(_CHANGED_RULES, {"at_most": RULES_AT_MOST, "shards": given(shards)})).all()
+    found = await connection.execute(_CHANGED_RULES, {"at_most": RULES_AT_MOST, "shards": given(shards)})
+    rules = [(row.tenant_id, row.id) for row in found]
     if rules:
-        named = {"tenants": [row.tenant_id for row in rules], "ids": [row.id for row in rules]}
+        named = pairs_of(rules)
         await connection.execute(_ADD_FOR_RULES, named | {"now": now})
         dropped = await connection.execute(_DROP_FOR_RULES, named)
         gone += [(TargetKey(*row), CloseReason.RULE_CHANGED) for row in dropped]
     agents = [key for key, kinds in news.items() if kinds & _AGENT]
     if agents:
-        named = {"tenants": [tenant for tenant, _ in agents], "ids": [agent for _, agent in agents]}
+        named = pairs_of(agents)
         await connection.execute(_ADD_FOR_AGENTS, named | {"now": now})
         dropped = await connection.execute(_DROP_FOR_AGENTS, named)
         gone += [(TargetKey(*row), CloseReason.AGENT_UNSELECTED) for row in dropped]
     retired = await _retired(connection, [key for key, _ in gone])
-    return Changed([(row.tenant_id, row.id) for row in rules], agents), [
+    return Changed(rules, agents), [
         Dropped(key, CloseReason.AGENT_RETIRED if agent_of(key) in retired else reason) for key, reason in gone
     ]
 
@@ -235,15 +236,8 @@ async def refresh(
 async def wake(connection: AsyncConnection, news: News, *, now: datetime) -> None:
     """Make those targets due that read what was touched."""
     if news:
-        await connection.execute(
-            _WAKE,
-            {
-                "now": now,
-                "tenants": arrays.uuids([tenant for tenant, _ in news]),
-                "ids": arrays.uuids([agent for _, agent in news]),
-                "kinds": arrays.int8s(np.fromiter(news.values(), np.int64, len(news))),
-            },
-        )
+        kinds = arrays.int8s(np.fromiter(news.values(), np.int64, len(news)))
+        await connection.execute(_WAKE, pairs_of(news) | {"now": now, "kinds": kinds})
 
 
 async def wake_targets(connection: AsyncConnection, keys: Sequence[TargetKey], *, now: datetime) -> None:
@@ -281,20 +275,23 @@ def columns_of(keys: Collection[TargetKey]) -> dict[str, Any]:
     }
 
 
+def pairs_of(keys: Collection[tuple[UUID, UUID]]) -> dict[str, Any]:
+    """Whatever a tenant and an id name, as parameters of statements."""
+    return {"tenants": arrays.uuids(tenant for tenant, _ in keys), "ids": arrays.uuids(one for _, one in keys)}
+
+
 async def save_due(connection: AsyncConnection, due: Sequence[tuple[TargetKey, datetime | None]]) -> None:
     """Set when each target is due next; None: when news arrives."""
     if due:
         ordered = sorted(due, key=lambda one: (one[0].tenant_id.int, one[0].config_id.int, one[0].agent_id.int))
         await connection.execute(
             _SAVE_DUE,
-            columns_of([key for key, _ in ordered]) | {"due": [at for _, at in ordered]},
+            columns_of([key for key, _ in ordered]) | {"due": arrays.moments([at for _, at in ordered])},
         )
 
 
 async def _retired(connection: AsyncConnection, keys: Sequence[TargetKey]) -> set[tuple[UUID, UUID]]:
     if not keys:
         return set()
-    rows = await connection.execute(
-        _GONE, {"tenants": [key.tenant_id for key in keys], "ids": [key.agent_id for key in keys]}
-    )
+    rows = await connection.execute(_GONE, pairs_of([agent_of(key) for key in keys]))
     return {(row.tenant_id, row.id) for row in rows}

@@ -1,6 +1,5 @@
 """What was never sent needs no resolve: a first message that nobody tried to send yet and its resolve cancel out."""
 
-import json
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,9 +12,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from alerts.core.vocabulary import Reason
 from alerts.paces import Addressed
 from alerts.timelines import TimelineEntry, insert_events
+from monitor import arrays
 
 # An attempt may have arrived whatever became of it: what was tried once is never taken back. Who is claiming a row
-# right now is waited for, and then it was tried. A digest tells of what is over, too.
+# right now is waited for, and then it was tried. A digest tells of what is over, too. NOT IN looks up a hash of what is
+# gone, where <> ALL would compare each with each.
 _LOCK = text("""
     SELECT 1 FROM notifications n
     WHERE (n.tenant_id, n.group_id) IN (SELECT * FROM unnest(CAST(:tenants AS uuid[]), CAST(:groups AS uuid[])))
@@ -23,35 +24,44 @@ _LOCK = text("""
     ORDER BY n.id FOR UPDATE
 """)
 _CANCEL = text("""
-    WITH untried AS (
-        SELECT r.tenant_id, r.group_id, r.alert_id
+    WITH resolved AS (
+        SELECT tenant_id, group_id, alert_id
         FROM unnest(CAST(:tenants AS uuid[]), CAST(:groups AS uuid[]), CAST(:alerts AS uuid[]))
-            AS r (tenant_id, group_id, alert_id)
-        WHERE NOT EXISTS (
-            SELECT 1 FROM notifications n
-            WHERE n.tenant_id = r.tenant_id AND n.group_id = r.group_id AND r.alert_id = ANY (n.alert_ids)
-              AND (n.attempts > 0 OR n.reason = 'DIGEST'))),
+            AS r (tenant_id, group_id, alert_id)),
+    messages AS (
+        SELECT * FROM notifications
+        WHERE (tenant_id, group_id) IN (SELECT DISTINCT tenant_id, group_id FROM resolved)),
+    tried AS (
+        SELECT tenant_id, group_id, unnest(alert_ids) FROM messages WHERE attempts > 0 OR reason = 'DIGEST'),
+    untried AS (SELECT * FROM resolved EXCEPT SELECT * FROM tried),
+    touched AS (
+        SELECT m.tenant_id, m.id, array_agg(u.alert_id) AS gone
+        FROM messages m JOIN untried u ON u.tenant_id = m.tenant_id AND u.group_id = m.group_id
+        WHERE m.status = 'pending' AND m.attempts = 0
+        GROUP BY m.tenant_id, m.id),
     left_over AS (
-        SELECT n.tenant_id, n.id, array_agg(u.alert_id) AS gone
-        FROM notifications n JOIN untried u ON u.tenant_id = n.tenant_id AND u.group_id = n.group_id
-        WHERE n.status = 'pending' AND n.attempts = 0
-        GROUP BY n.tenant_id, n.id)
+        SELECT t.*, ARRAY(SELECT x FROM unnest(m.alert_ids) AS x WHERE x NOT IN (SELECT unnest(t.gone))) AS alerts
+        FROM touched t JOIN messages m ON m.tenant_id = t.tenant_id AND m.id = t.id)
     UPDATE notifications n
-    SET alert_ids = ARRAY(SELECT x FROM unnest(n.alert_ids) AS x WHERE x <> ALL (l.gone)),
+    SET alert_ids = l.alerts,
         payload = coalesce((
             SELECT jsonb_agg(line.said ORDER BY line.place)
             FROM jsonb_array_elements(n.payload) WITH ORDINALITY AS line (said, place)
-            WHERE (line.said->>'alert_id')::uuid <> ALL (l.gone)), '[]'),
-        status = CASE WHEN n.alert_ids <@ l.gone THEN 'withheld' ELSE n.status END,
-        last_error = CASE WHEN n.alert_ids <@ l.gone THEN 'it was over before it was sent' END
+            WHERE (line.said->>'alert_id')::uuid NOT IN (SELECT unnest(l.gone))), '[]'),
+        status = CASE WHEN l.alerts = '{}' THEN 'withheld' ELSE n.status END,
+        last_error = CASE WHEN l.alerts = '{}' THEN 'it was over before it was sent' END
     FROM left_over l
     WHERE n.tenant_id = l.tenant_id AND n.id = l.id AND n.status = 'pending' AND n.attempts = 0
     RETURNING n.group_id, to_json(l.gone) AS gone
 """)
 _LEAVE = text("""
     UPDATE notification_groups g
-    SET alert_ids = ARRAY(SELECT x FROM unnest(g.alert_ids) AS x WHERE NOT l.gone::jsonb ? x::text)
-    FROM unnest(CAST(:tenants AS uuid[]), CAST(:groups AS uuid[]), CAST(:gone AS text[])) AS l (tenant_id, id, gone)
+    SET alert_ids = ARRAY(SELECT x FROM unnest(g.alert_ids) AS x WHERE x NOT IN (SELECT unnest(l.gone)))
+    FROM (
+        SELECT tenant_id, id, array_agg(alert_id) AS gone
+        FROM unnest(CAST(:tenants AS uuid[]), CAST(:groups AS uuid[]), CAST(:alerts AS uuid[]))
+            AS left_over (tenant_id, id, alert_id)
+        GROUP BY tenant_id, id) AS l
     WHERE g.tenant_id = l.tenant_id AND g.id = l.id
 """)
 
@@ -67,11 +77,7 @@ async def cancel(connection: AsyncConnection, going: Sequence[Addressed], *, now
     ]
     if not resolved:
         return list(going)
-    given = {
-        "tenants": [tenant_id for tenant_id, _, _ in resolved],
-        "groups": [group_id for _, group_id, _ in resolved],
-        "alerts": [alert_id for _, _, alert_id in resolved],
-    }
+    given = _columns(resolved)
     await connection.execute(_LOCK, {"tenants": given["tenants"], "groups": given["groups"]})
     gone: dict[UUID, set[UUID]] = defaultdict(set)
     for row in await connection.execute(_CANCEL, given):
@@ -79,15 +85,15 @@ async def cancel(connection: AsyncConnection, going: Sequence[Addressed], *, now
     if not gone:
         return list(going)
     tenants = {group_id: tenant_id for tenant_id, group_id, _ in resolved}
-    await connection.execute(
-        _LEAVE,
-        {
-            "tenants": [tenants[group_id] for group_id in gone],
-            "groups": list(gone),
-            "gone": [json.dumps(sorted(map(str, alerts))) for alerts in gone.values()],
-        },
-    )
+    leaving = [(tenants[group_id], group_id, alert_id) for group_id, alerts in gone.items() for alert_id in alerts]
+    await connection.execute(_LEAVE, _columns(leaving))
     return await _without(connection, going, gone, now)
+
+
+def _columns(rows: Sequence[tuple[UUID, UUID, UUID]]) -> dict[str, arrays.Array]:
+    """Tenants, groups and alerts as parameters."""
+    tenants, groups, alerts = zip(*rows, strict=True)
+    return {"tenants": arrays.uuids(tenants), "groups": arrays.uuids(groups), "alerts": arrays.uuids(alerts)}
 
 
 async def _without(

@@ -81,8 +81,11 @@ async def gather(source: Source, span: Span, *, reduce: Reducer, widths: tuple[i
     if rest.any():
         parts.append(await source.points(Each(rows[rest], hours[rest])))
     found = Points.join(parts)
-    wanted = _within(found.at, single) | np.isin(hour_keys(found.series, found.at), dirty)
-    points = found.where(wanted & _within(found.at, [span]))
+    wanted = _within(found.at, single)
+    others = np.flatnonzero(~wanted)
+    wanted[others] = np.isin(hour_keys(found.series[others], found.at[others]), dirty)
+    wanted &= _within(found.at, [span])
+    points = found if wanted.all() else found.where(wanted)
     summaries: list[Summaries] = []
     reading = _Reading(source, dirty, _NEEDS.get(reduce, ("count", "min", "max")), reduce in PERCENTS)
     for width, read in ((MINUTE_US, reading.minutes), (HOUR_US, reading.hours), (DAY_US, reading.days)):

@@ -24,9 +24,10 @@ DAY_US = 24 * HOUR_US
 Span = tuple[int, int]
 """From and up to (without), in microseconds since the epoch."""
 
-# One string and not three arrays: half the work for a server that puts them together.
-_POINTS = "string_agg(int8send(x.series_id) || timestamptz_send(x.at) || float8send(x.value), '')"
-_POINT = np.dtype([("series", ">i8"), ("at", ">i8"), ("value", ">f8")])
+# Strings and not arrays: half the work for a server that puts them together. All are in the order of one scan.
+_POINTS = (
+    "string_agg(int8send(x.series_id), ''), string_agg(timestamptz_send(x.at), ''), string_agg(float8send(x.value), '')"
+)
 MANY, _SHARE = 5_000, 0.3
 """From so many series on, and so large a part of all, looking at every point of a span is less work than a join."""
 
@@ -121,10 +122,10 @@ async def samples(cur: Cursor, who: Who, span: Span) -> Points:
     else:
         source, parameters = _from("samples", "at", who, Spans([span]))
         await cur.execute(f"SELECT {_POINTS} FROM {source}", parameters, prepare=False)
-    row = await cur.fetchone() or (None,)
-    found = np.frombuffer(row[0] or b"", _POINT)
-    ids, at = found["series"].astype(np.int64), found["at"].astype(np.int64) + EPOCH_2000_US
-    value = found["value"].astype(np.float64)
+    sent = await cur.fetchone() or (None, None, None)
+    ids = np.frombuffer(sent[0] or b"", ">i8").astype(np.int64)
+    at = np.frombuffer(sent[1] or b"", ">i8") + np.int64(EPOCH_2000_US)
+    value = np.frombuffer(sent[2] or b"", ">f8").astype(np.float64)
     rows = who.rows(ids)
     if whole:
         ours = who.ids[np.minimum(rows, len(who.ids) - 1)] == ids

@@ -30,9 +30,12 @@ class Points:
         """All points, ordered by series and time. Of several at one time the first part's wins."""
         if not kept:
             return cls(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
-        series = np.concatenate([part.series for part in kept])
-        at = np.concatenate([part.at for part in kept])
-        value = np.concatenate([part.value for part in kept])
+        if len(kept) == 1:
+            series, at, value = kept[0].series, kept[0].at, kept[0].value
+        else:
+            series = np.concatenate([part.series for part in kept])
+            at = np.concatenate([part.at for part in kept])
+            value = np.concatenate([part.value for part in kept])
         if not ((series[1:] > series[:-1]) | ((series[1:] == series[:-1]) & (at[1:] >= at[:-1]))).all():
             order = np.lexsort((at, series))  # stable: earlier parts stay first among equals
             series, at, value = series[order], at[order], value[order]
