@@ -27,6 +27,7 @@ from alerts.sources import Sources
 from alerts.sources.base import Agent, Facts, Fault
 from alerts.targets import DueTarget, News, TargetKey, agent_of, rule_of
 from alerts.transition import Outcome, Plan, judge_target, plan_outcome
+from alerts.turns import in_turns
 from monitor.db import Database
 from monitor.errors import Unavailable
 from monitor.series import spool
@@ -165,7 +166,7 @@ class Evaluator:
             states = await store.lock_states(connection, [one.key for one in due])
             if facts.history_failed or facts.history_read:
                 await outages.note_history(connection, failed=facts.history_failed, read=facts.history_read, now=now)
-            outcomes = self._judge(work, due, facts, states, faults, now)
+            outcomes = await self._judge(work, due, facts, states, faults, now)
             plan = await self._plan(connection, outcomes, faults, now)
             queued = await self._write(connection, plan, work.held, now)
             await targets.save_due(connection, _next(due, outcomes, faults, now))
@@ -199,7 +200,7 @@ class Evaluator:
         work.rules = loaded | work.rules
         work.due += [one for one in found if _rule_of(work, one).leaves == (sifted.found[one.key],)]
 
-    def _judge(
+    async def _judge(
         self,
         work: _Work,
         due: Sequence[DueTarget],
@@ -209,10 +210,11 @@ class Evaluator:
         now: datetime,
     ) -> list[Outcome]:
         outcomes = []
-        for target in due:
+        async for target in in_turns(due):
             loaded = _rule_of(work, target)
             agent = agent_of(target.key)
             faults.setdefault(loaded.key, None)
+            points = work.news.get(agent, 0) & Touched.METRIC
             with self._guard(f"rule {loaded.key[1]}") as fault:
                 outcomes.append(
                     judge_target(
@@ -222,9 +224,7 @@ class Evaluator:
                         states.get(target.key, ()),
                         now=now,
                         interval=self._interval,
-                        again=bool(
-                            loaded.rule and work.news.get(agent, 0) & Touched.METRIC & kinds_read(loaded.rule.condition)
-                        ),
+                        again=bool(loaded.rule and points & kinds_read(loaded.rule.condition)),
                     )
                 )
             if fault.error is not None:
@@ -257,7 +257,7 @@ class Evaluator:
             messages = dict(await store.last_messages(connection, list(agents)))
         muting = await read_muting(connection, alive, now=now)
         plan = Plan()
-        for outcome in outcomes:
+        async for outcome in in_turns(outcomes):
             with self._guard(f"rule {outcome.rule.key[1]}") as fault:
                 plan_outcome(outcome, episodes, messages, directory, plan, now=now, muting=muting)
             if fault.error is not None:
