@@ -34,28 +34,31 @@ EVERY: Mapping[ChannelKind, timedelta] = {
 """The time from one message to a target to the next, for the kinds that have a limit of that sort."""
 
 # The oldest unsent one of each group: what follows waits for it. Suspended tenants are not paged. One message of
-# each target comes before the second of any, so that a slow one holds up nobody else.
+# each target comes before the second of any, so that a slow one holds up nobody else. All that is unsent is read once
+# and each candidate looked up by its key: what the planner knows of a table is from before the storm.
 _CLAIM = text("""
-    WITH due AS (
-        SELECT n.tenant_id, n.id, n.target, n.next_attempt_at
-        FROM notifications n JOIN tenants t ON t.id = n.tenant_id
-        WHERE n.status IN ('pending', 'sending') AND n.next_attempt_at <= :now
-          AND (n.claimed_until IS NULL OR n.claimed_until <= :now)
-          AND n.channel = :channel AND t.status = 'active' AND n.target <> ALL (:resting)
-          AND NOT EXISTS (
-              SELECT 1 FROM notifications e
-              WHERE e.tenant_id = n.tenant_id AND e.group_id = n.group_id AND e.id < n.id
-                AND e.status IN ('pending', 'sending'))
-        ORDER BY n.next_attempt_at LIMIT :at_sight),
-    placed AS (
+    WITH unsent AS MATERIALIZED (
+        SELECT n.tenant_id, n.id, n.channel, n.target, n.next_attempt_at, n.claimed_until,
+               row_number() OVER (PARTITION BY n.tenant_id, n.group_id ORDER BY n.id) AS turn
+        FROM notifications n WHERE n.status IN ('pending', 'sending')),
+    due AS (
+        SELECT u.tenant_id, u.id, u.target, u.next_attempt_at
+        FROM unsent u
+        WHERE u.turn = 1 AND u.next_attempt_at <= :now AND (u.claimed_until IS NULL OR u.claimed_until <= :now)
+          AND u.channel = :channel AND u.target <> ALL (:resting)
+          AND u.tenant_id IN (SELECT id FROM tenants WHERE status = 'active')
+        ORDER BY u.next_attempt_at LIMIT :at_sight),
+    placed AS MATERIALIZED (
         SELECT *, row_number() OVER (PARTITION BY target ORDER BY next_attempt_at, id) AS place FROM due),
-    candidates AS (
+    candidates AS MATERIALIZED (
         SELECT n.tenant_id, n.id
-        FROM notifications n JOIN placed p ON p.tenant_id = n.tenant_id AND p.id = n.id
-        WHERE p.place <= :of_one AND n.status IN ('pending', 'sending')
-          AND (n.claimed_until IS NULL OR n.claimed_until <= :now)
-        ORDER BY p.place, p.next_attempt_at LIMIT :at_most
-        FOR UPDATE OF n SKIP LOCKED)
+        FROM (SELECT * FROM placed WHERE place <= :of_one ORDER BY place, next_attempt_at) AS p
+        CROSS JOIN LATERAL (
+            SELECT n.tenant_id, n.id FROM notifications n
+            WHERE n.tenant_id = p.tenant_id AND n.id = p.id AND n.status IN ('pending', 'sending')
+              AND (n.claimed_until IS NULL OR n.claimed_until <= :now)
+            FOR UPDATE SKIP LOCKED) AS n
+        LIMIT :at_most)
     UPDATE notifications n
     SET status = 'sending', claimed_by = :holder, claimed_until = :until, attempts = n.attempts + 1,
         first_attempt_at = coalesce(n.first_attempt_at, :now)
