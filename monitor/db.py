@@ -10,11 +10,13 @@ for pipelines and listening. Every connection sends `monitor.arrays`. Driver err
 """
 
 import contextlib
+import json
 from collections.abc import AsyncIterator, Iterator, Mapping
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import psycopg
 import sqlalchemy.exc
 from psycopg import errors as pg
@@ -84,6 +86,14 @@ def translated() -> Iterator[None]:
         raise mended from fault
 
 
+def _loads(said: bytes | str) -> Any:
+    """JSON as PostgreSQL holds it: with numbers of hundreds of digits, if need be, which msgspec refuses."""
+    try:
+        return msgspec.json.decode(said)
+    except msgspec.ValidationError:
+        return json.loads(said)
+
+
 def _teach(connection: Any, _record: object) -> None:
     """What every new connection knows beyond the driver's own types."""
     arrays.register(connection.driver_connection)
@@ -109,6 +119,7 @@ class Database:
                 max_overflow=0,
                 pool_timeout=10,
                 pool_pre_ping=False,
+                json_deserializer=_loads,
                 connect_args={**connect, "application_name": role.value.replace("_", "-")},
             )
             for role, url in urls.items()

@@ -64,6 +64,13 @@ async def test_objects_are_sent_as_json(db: Database) -> None:
     ]
 
 
+async def test_json_that_the_database_holds_is_read_whole(db: Database) -> None:
+    said = '[123456789012345678901234567890, 0.1, 1e400, -1e400, "ä\\n", {"a": null}]'
+    async with db.alerter() as connection:
+        read = (await connection.execute(text("SELECT CAST(:said AS jsonb)"), {"said": said})).scalar_one()
+    assert read == [123456789012345678901234567890, 0.1, 10**400, -(10**400), "ä\n", {"a": None}]
+
+
 async def _read(db: Database, kind: str, made: arrays.Array) -> list[Any]:
     async with db.alerter() as connection:
         rows = await connection.execute(
