@@ -240,10 +240,7 @@ class NotificationGroup(TenantMixin, Base):
     alert_ids: Mapped[list[UUID]]
     reference: Mapped[Json | None]
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
-    __table_args__ = (
-        Index("notification_groups_alert_ids_idx", "alert_ids", postgresql_using="gin"),
-        Index(None, "tenant_id"),
-    )
+    __table_args__ = (Index("notification_groups_alert_ids_idx", "alert_ids", postgresql_using="gin"),)
 
 
 class Notification(TenantMixin, Timestamps, Base):

@@ -2512,8 +2512,6 @@ CREATE INDEX model_calls_unpriced_idx ON ONLY public.model_calls USING btree (te
 
 CREATE INDEX notification_groups_alert_ids_idx ON public.notification_groups USING gin (alert_ids);
 
-CREATE INDEX notification_groups_tenant_id_idx ON public.notification_groups USING btree (tenant_id);
-
 CREATE INDEX notifications_tenant_id_group_id_id_idx ON public.notifications USING btree (tenant_id, group_id, id);
 
 CREATE INDEX notifications_unsent_idx ON public.notifications USING btree (next_attempt_at) WHERE (status = ANY (ARRAY['pending'::text, 'sending'::text]));

@@ -28,6 +28,23 @@ async def test_revisions_make_what_the_models_say(db: Database) -> None:
         assert await owner.run_sync(differences) == []
 
 
+async def test_no_index_is_the_beginning_of_another(db: Database) -> None:
+    """It costs every write, and a planner that knows little of a table may take it for the longer one."""
+    query = text("""
+        SELECT short.indexrelid::regclass::text || ' of ' || long.indexrelid::regclass::text
+        FROM pg_index short
+        JOIN pg_class c ON c.oid = short.indrelid AND NOT c.relispartition AND c.relnamespace = 'public'::regnamespace
+        JOIN pg_class how ON how.oid = short.indexrelid
+        JOIN pg_index long ON long.indrelid = short.indrelid AND long.indexrelid <> short.indexrelid
+        JOIN pg_class how_long ON how_long.oid = long.indexrelid AND how_long.relam = how.relam
+        WHERE NOT short.indisunique AND short.indpred IS NULL AND long.indpred IS NULL
+          AND short.indexprs IS NULL AND long.indexprs IS NULL
+          AND (long.indkey::int2[])[0:short.indnkeyatts - 1] = (short.indkey::int2[])[0:short.indnkeyatts - 1]
+    """)
+    async with db.owner() as owner:
+        assert list((await owner.execute(query)).scalars()) == []
+
+
 async def test_schema_sql_is_what_the_revisions_make(postgres: EmbeddedPostgres, database_name: str) -> None:
     """`make schema` was run after the last change."""
     assert dump.SCHEMA.read_text(encoding="utf-8") == dump.dump(postgres.url(database=database_name))
