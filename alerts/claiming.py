@@ -34,18 +34,22 @@ EVERY: Mapping[ChannelKind, timedelta] = {
 """The time from one message to a target to the next, for the kinds that have a limit of that sort."""
 
 # The oldest unsent one of each group: what follows waits for it. Suspended tenants are not paged. One message of
-# each target comes before the second of any, so that a slow one holds up nobody else. All that is unsent is read once
-# and each candidate looked up by its key: what the planner knows of a table is from before the storm.
+# each target comes before the second of any, so that a slow one holds up nobody else. All that is unsent is read once,
+# where anything is due, and each candidate looked up by its key: what the planner knows of a table is from before the
+# storm. The messages of a group are all of one channel.
 _CLAIM = text("""
     WITH unsent AS MATERIALIZED (
-        SELECT n.tenant_id, n.id, n.channel, n.target, n.next_attempt_at, n.claimed_until,
+        SELECT n.tenant_id, n.id, n.target, n.next_attempt_at, n.claimed_until,
                row_number() OVER (PARTITION BY n.tenant_id, n.group_id ORDER BY n.id) AS turn
-        FROM notifications n WHERE n.status IN ('pending', 'sending')),
+        FROM notifications n
+        WHERE n.status IN ('pending', 'sending') AND n.channel = :channel
+          AND EXISTS (SELECT 1 FROM notifications d
+                      WHERE d.status IN ('pending', 'sending') AND d.next_attempt_at <= :now AND d.channel = :channel)),
     due AS (
         SELECT u.tenant_id, u.id, u.target, u.next_attempt_at
         FROM unsent u
         WHERE u.turn = 1 AND u.next_attempt_at <= :now AND (u.claimed_until IS NULL OR u.claimed_until <= :now)
-          AND u.channel = :channel AND u.target <> ALL (:resting)
+          AND u.target <> ALL (:resting)
           AND u.tenant_id IN (SELECT id FROM tenants WHERE status = 'active')
         ORDER BY u.next_attempt_at LIMIT :at_sight),
     placed AS MATERIALIZED (

@@ -29,7 +29,7 @@ _CANCEL = text("""
         FROM unnest(CAST(:tenants AS uuid[]), CAST(:groups AS uuid[]), CAST(:alerts AS uuid[]))
             AS r (tenant_id, group_id, alert_id)),
     messages AS (
-        SELECT * FROM notifications
+        SELECT tenant_id, id, group_id, alert_ids, status, attempts, reason FROM notifications
         WHERE (tenant_id, group_id) IN (SELECT DISTINCT tenant_id, group_id FROM resolved)),
     tried AS (
         SELECT tenant_id, group_id, unnest(alert_ids) FROM messages WHERE attempts > 0 OR reason = 'DIGEST'),
