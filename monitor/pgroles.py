@@ -1,4 +1,5 @@
-"""What a PostgreSQL server needs before the first revision: the login roles, their passwords, the database."""
+"""What a PostgreSQL server needs before the first revision: the login roles, their passwords, the database, and the
+extension for vectors, which only a superuser may make."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
@@ -14,6 +15,15 @@ GRAFANA = "agent_monitor_grafana"
 LOGIN_ROLES = (*(role.value for role in Role), GRAFANA)
 """As `sql/roles.sql` makes them."""
 ROLES_SQL = Path(__file__).parent.parent / "sql" / "roles.sql"
+
+# Where the server has no such files, the revision that needs them says so.
+_VECTOR = """
+    DO $$ BEGIN
+        IF EXISTS (SELECT FROM pg_available_extensions WHERE name = 'vector') THEN
+            CREATE EXTENSION IF NOT EXISTS vector;
+        END IF;
+    END $$
+"""
 
 Connect = Callable[[str], Awaitable[psycopg.AsyncConnection]]
 """Opens an autocommitting connection of a superuser to the database with this name."""
@@ -74,7 +84,7 @@ async def make_database(connect: Connect, name: str, *, template: str = "templat
 
 
 async def close(connect: Connect, name: str) -> None:
-    """Give a database to the owner, and close it to everybody but the login roles."""
+    """Give a database to the owner, with the extension in it, and close it to everybody but the login roles."""
     words: dict[str, sql.Composable] = {"name": sql.Identifier(name), "owner": sql.Identifier(Role.OWNER.value)}
     words["roles"] = sql.SQL(", ").join(map(sql.Identifier, LOGIN_ROLES))
     async with await connect(name) as connection:
@@ -86,3 +96,4 @@ async def close(connect: Connect, name: str) -> None:
             "REVOKE CREATE ON SCHEMA public FROM PUBLIC",
         ):
             await connection.execute(sql.SQL(statement).format(**words))
+        await connection.execute(_VECTOR)

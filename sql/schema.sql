@@ -6,6 +6,8 @@ ALTER SCHEMA dashboards OWNER TO agent_monitor_owner;
 
 ALTER SCHEMA public OWNER TO agent_monitor_owner;
 
+CREATE EXTENSION IF NOT EXISTS vector WITH SCHEMA public;
+
 CREATE FUNCTION dashboards.agent_pattern(of_tenant uuid, types text, names text) RETURNS text
     LANGUAGE sql STABLE PARALLEL SAFE
     AS $_$

@@ -57,6 +57,7 @@ async def test_one_command_makes_all_that_is_needed(admin_url: str) -> None:
         for role in Role:
             async with db.role(role) as connection:
                 assert (await connection.execute(text("SELECT current_user::text"))).scalar() == role
+                assert (await connection.execute(text("SELECT '[1,2]'::vector <=> '[2,4]'"))).scalar() == 0
     assert settings.database_grafana_url is not None
     async with await psycopg.AsyncConnection.connect(settings.database_grafana_url) as grafana:
         await grafana.execute("SELECT count(*) FROM dashboards.agents")

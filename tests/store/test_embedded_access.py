@@ -33,6 +33,19 @@ async def test_no_login_role_is_above_row_level_security(data_dir: Path) -> None
             await query(server.url(APP), f"SET ROLE {Role.OWNER}")
 
 
+async def test_vectors_are_there_in_every_database(data_dir: Path) -> None:
+    """Only a superuser may make the extension: it stands ready before the first revision, also in one made before."""
+    there = "SELECT count(*) FROM pg_extension WHERE extname = 'vector'"
+    async with EmbeddedPostgres(data_dir, durable=False) as server:
+        await server.create_database("another")
+        assert await query(server.url(database="another"), there) == [(1,)]
+        await query(server.url(), "DROP EXTENSION vector")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            await query(server.url(Role.OWNER), "CREATE EXTENSION vector")
+    async with EmbeddedPostgres(data_dir, durable=False) as server:
+        assert await query(server.url(Role.OWNER), there) == [(1,)]
+
+
 @pytest.mark.parametrize("address", ["url", "tcp_url"])
 async def test_nobody_gets_in_without_the_password(data_dir: Path, address: str) -> None:
     async with EmbeddedPostgres(data_dir, durable=False) as server:
