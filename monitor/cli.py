@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Annotated
 
@@ -194,16 +195,19 @@ def retention(
     typer.echo(f"{len(plan.drop)} to drop, {len(plan.create)} to make" if dry_run else "done")
 
 
-def main() -> None:
-    """Entry point: our own errors become one line and exit code 1."""
+@cache
+def complete() -> typer.Typer:
+    """The command line with all of its groups."""
     from monitor import admin_cli, dashboards_cli, prices_cli, rules_cli, series_cli
 
-    admin_cli.attach(app)
-    dashboards_cli.attach(app)
-    series_cli.attach(app)
-    prices_cli.attach(app)
-    rules_cli.attach(app)
-    guarded(lambda: app(prog_name="agent-monitor"))
+    for part in (admin_cli, dashboards_cli, series_cli, prices_cli, rules_cli):
+        part.attach(app)
+    return app
+
+
+def main() -> None:
+    """Entry point: our own errors become one line and exit code 1."""
+    guarded(lambda: complete()(prog_name="agent-monitor"))
 
 
 def guarded(run: Callable[[], object]) -> None:

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from functools import cache
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
@@ -57,6 +58,20 @@ def docker_runs() -> bool:
     # In a process of its own: docker's client leaves sockets open when nobody answers.
     ask = [sys.executable, "-c", "import docker; docker.from_env(timeout=5).ping()"]
     return subprocess.run(ask, capture_output=True, check=False).returncode == 0
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """What only people can hand in."""
+    parser.addoption("--seeds", type=Path, help="Folder of the five seed documents, to read them again.")
+
+
+@pytest.fixture
+def seeds(request: pytest.FixtureRequest) -> Path:
+    """The folder of the seed documents. They are nothing that a machine lacks: without them no run fails."""
+    given: Path | None = request.config.getoption("--seeds")
+    if given is None:
+        pytest.skip(f"{LEFT_OUT}the seed documents, by --seeds FOLDER")
+    return given
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
