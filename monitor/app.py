@@ -1,12 +1,13 @@
 """The collector's application: every slice's routes, errors as answers, start and stop."""
 
 import contextlib
+import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from types import MappingProxyType
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from alerts import routes as alerts
@@ -26,7 +27,7 @@ from monitor.ingest import scores as feedback
 from monitor.ingest.entry import hot
 from monitor.ingest.statsd import taking as statsd
 from monitor.runs import deployment_routes, errors_routes, scores_routes, trace_routes, unmapped_routes, workflow_routes
-from monitor.runs import routes as run_routes
+from monitor.runs import routes as runs
 from monitor.schedules import routes as schedules
 from monitor.series import routes as series
 from monitor.settings import Settings
@@ -47,30 +48,22 @@ TAGS: list[dict[str, Any]] = [
 ]
 
 
-ROUTERS = (
-    agents.router,
-    schedules.router,
-    series.router,
-    run_routes.router,
-    workflow_routes.router,
-    trace_routes.router,
-    errors_routes.router,
-    scores_routes.router,
-    unmapped_routes.router,
-    deployment_routes.router,
-    usage.router,
-    budget_routes.router,
-    verdict_routes.router,
-    alerts.router,
-    calendar.router,
-    identity.router,
-    member_routes.router,
-    privacy_routes.router,
-    audit.router,
-    health.router,
-    console.router,
+_SLICES: tuple[tuple[APIRouter, ...], ...] = (
+    (agents.router,),
+    (schedules.router,),
+    (series.router,),
+    (runs.router, workflow_routes.router, trace_routes.router, errors_routes.router, scores_routes.router),
+    (unmapped_routes.router, deployment_routes.router),
+    (usage.router, budget_routes.router, verdict_routes.router),
+    (alerts.router,),
+    (calendar.router,),
+    (identity.router, member_routes.router),
+    (privacy_routes.router,),
+    (audit.router,),
+    (health.router,),
+    (console.router,),
 )
-"""Those that need no more than what every route is made with."""
+"""Those that need no more than what every route is made with, slice by slice."""
 
 
 class Application(FastAPI):
@@ -115,7 +108,7 @@ def create_app(deps: Deps, ingest: Ingest, *, closing: Callable[[], Awaitable[No
     problems.install(app)
     taking = ingest_routes.router(ingest)
     app.hot = hot(taking)
-    for router in (taking, feedback.router(ingest), *ROUTERS):
+    for router in (taking, feedback.router(ingest), *itertools.chain(*_SLICES)):
         app.include_router(router)
     return app
 

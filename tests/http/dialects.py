@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from monitor.ids import microseconds
-from tests.http.furnished import Furnished
+from tests.http.furnished.made import Furnished
 from tests.prometheus import sender
 
 

@@ -21,9 +21,9 @@ from monitor.db import Database
 from monitor.http.paging import encode
 from monitor.ingest import Ingest
 from monitor.settings import Settings
-from tests.http.furnished import TABLES, Furnished, furnish, rows_of
-from tests.http.paged import PAGED
-from tests.http.probes import PARAMETERS, PROBES, PUBLIC
+from tests.http.furnished import TABLES, furnish, rows_of
+from tests.http.furnished.made import Furnished
+from tests.http.probes import PAGED, PARAMETERS, PROBES, PUBLIC, requests
 
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -105,13 +105,13 @@ async def test_anothers_key_neither_reads_nor_changes_and_the_owners_does(
     db: Database, client: httpx.AsyncClient, one: Furnished, two: Furnished, route: str
 ) -> None:
     probe, before = PROBES[route], await rows_of(db, two.tenant.id)
-    for method, address, given in probe.requests(route, two):
+    for method, address, given in requests(route, two):
         answer = await client.request(method, address, headers=one.tenant.headers, **given)
         assert answer.status_code == probe.others, answer.text
         assert leaked(answer, two, given) == []
     assert await rows_of(db, two.tenant.id) == before
     # The same request from the owner succeeds and shows or changes something: it was a good one.
-    method, address, given = next(probe.requests(route, two))
+    method, address, given = next(requests(route, two))
     answer = await client.request(method, address, headers=two.tenant.headers, **given)
     assert answer.status_code == probe.owner, answer.text
     assert leaked(answer, one, given) == []
@@ -126,8 +126,8 @@ async def test_without_a_key_and_with_a_wrong_one_every_route_says_401(
 ) -> None:
     wrong = {"Authorization": "Bearer am_abcdefgh_0123456789012345678901234567890123456789012"}
     answers = {}
-    for route, probe in PROBES.items():
-        for method, address, given in probe.requests(route, two):
+    for route in PROBES:
+        for method, address, given in requests(route, two):
             for headers in ({}, wrong):
                 answer = await client.request(method, address, headers=headers, **given)
                 assert leaked(answer, two, given) == []

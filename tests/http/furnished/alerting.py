@@ -1,15 +1,20 @@
-"""What a furnished tenant has in the tables of alerting."""
+"""Rules, alerts, whom to tell and what was said."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from tests.http.furnished.made import Furnished
+
 _DAY = timedelta(days=1)
 
 
-def alerting(word: str, ids: Mapping[str, UUID], user_id: UUID, now: datetime) -> dict[str, dict[str, Any]]:
-    """A row for every table of alerting, with the word in each."""
+def rows(made: Furnished, now: datetime) -> dict[str, dict[str, Any]]:
+    """A row for each table, parents first."""
+    made.name(now, "rule", "alert", "event", "channel", "group", "notification", "shift", "silence", "inhibition")
+    made.name(now, "escalation")
+    word, ids, user_id = made.word, made.ids, made.tenant.user_id
     return _rules(word, ids, now) | _wishes(word, ids, user_id, now) | _messages(word, ids, now)
 
 

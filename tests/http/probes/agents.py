@@ -1,0 +1,29 @@
+"""The fleet."""
+
+from tests.http.probes.probe import Of, Probe, own
+
+PARAMETERS: dict[str, Of] = {
+    "tool_name": lambda f: [f"{f.word}-tool"],
+    "agent": lambda f: [f.agent, str(f.agent_id)],
+}
+
+PAGED = [
+    "GET /api/v1/agents",
+    "GET /api/v1/agents/{agent}/logs",
+]
+
+PROBES: dict[str, Probe] = {
+    "GET /api/v1/agents": own(query=lambda f: {"q": f.agent}),
+    "POST /api/v1/agents": Probe(201, 409, body=lambda f: {"external_id": f.agent}),
+    "GET /api/v1/agents/{agent}": Probe(),
+    "PATCH /api/v1/agents/{agent}": Probe(body=lambda f: {"description": "changed"}),
+    "POST /api/v1/agents/{agent}/retire": Probe(),
+    "DELETE /api/v1/agents/{agent}": Probe(),
+    "GET /api/v1/agents/{agent}/status": Probe(),
+    "GET /api/v1/agents/{agent}/logs": Probe(),
+    "GET /api/v1/agents/{agent}/metrics": Probe(),
+    "GET /api/v1/agent-types": own(),
+    "GET /api/v1/tool-patience": own(),
+    "PUT /api/v1/tool-patience/{tool_name}": Probe(200, 200, body=lambda f: {"patience": "5m"}),
+    "DELETE /api/v1/tool-patience/{tool_name}": Probe(owner=204),
+}

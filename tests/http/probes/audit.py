@@ -1,0 +1,11 @@
+"""The audit trail."""
+
+from tests.http.probes.probe import Probe, own
+
+PAGED = [
+    "GET /api/v1/audit-logs",
+]
+
+PROBES: dict[str, Probe] = {
+    "GET /api/v1/audit-logs": own(),
+}

@@ -1,0 +1,26 @@
+"""Pages."""
+
+from tests.http.probes.probe import CSRF, Probe, own
+
+FORM = {"csrf": CSRF}
+
+PUBLIC = {
+    "GET /openapi.json": "the description of the API",
+    "GET /docs": "the same as a page",
+    "GET /static/{name}": "scripts and styles",
+    "GET /sign-in": "the signed link is the credential",
+    "POST /sign-out": "forgets a cookie, of whomever",
+    "GET /respond/{token}": "the signed link is the credential",
+    "POST /respond/{token}": "the signed link is the credential",
+}
+
+PROBES: dict[str, Probe] = {
+    "GET /": own(),
+    "GET /console/board": own(),
+    "GET /console/chart.json": own(),
+    "GET /alerts/{alert_id}": Probe(),
+    "POST /alerts/{alert_id}/acknowledge": Probe(owner=303, form=FORM),
+    "POST /alerts/{alert_id}/snooze": Probe(owner=303, form=FORM | {"for": "1 hour"}),
+    "POST /alerts/{alert_id}/comment": Probe(owner=303, form=FORM | {"comment": "mine"}),
+    "POST /alerts/{alert_id}/resolve": Probe(owner=303, form=FORM),
+}
