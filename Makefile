@@ -53,7 +53,7 @@ up: ## the whole stack by Docker Compose, which is all it needs; the first time 
 down: ## stop the stack; data and secrets stay
 	docker compose down
 
-schema: $(READY) ## write sql/schema.sql anew from the migrations
+schema: $(READY) ## write sql/schema.sql and what there is to read of it anew from the migrations
 	$(PY) -m sql.dump
 
 dashboards: $(READY) ## write the Grafana dashboards anew from their definition

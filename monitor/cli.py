@@ -169,15 +169,17 @@ def secrets(folder: Annotated[Path, typer.Argument(help="Made where it is missin
 
 
 @app.command()
-def schema(*, write: Annotated[bool, typer.Option("--write", help="Write sql/schema.sql anew.")] = False) -> None:
+def schema(
+    *, write: Annotated[bool, typer.Option("--write", help="Write it and its documents into sql/ anew.")] = False
+) -> None:
     """Print the schema that the revisions make, on a database of its own."""
     from monitor import compose
     from sql import dump
 
     text = compose.run(dump.migrated())
     if write:
-        dump.SCHEMA.write_text(text, encoding="utf-8")
-        typer.echo(f"{dump.SCHEMA} written")
+        for path in dump.write(text):
+            typer.echo(f"{path} written")
     else:
         typer.echo(text, nl=False)
 
