@@ -20,7 +20,7 @@ from monitor.principal import Scope, TenantStatus
 from monitor.series import choice
 from monitor.series.retention import retention_of
 from monitor.settings import Settings
-from monitor.usage import prices
+from monitor.usage import plans, prices
 from monitor.usage.prices import PriceRow
 from monitor.usage.tables import PriceSource
 from sql import migrate as revisions
@@ -44,6 +44,7 @@ async def migrate(settings: Settings, *, check: bool, wait: float) -> tuple[str 
             await revisions.upgrade(db)
             await partitions.apply(db, clock.now(), retention=retention_of(settings))
             await prices.load_shipped(db)
+            await plans.load_shipped(db)
             await revisions.wait_for(lambda: choice.prepare(settings), timeout=wait)
         return before, newest
 

@@ -31,7 +31,7 @@ from monitor.runs import routes as runs
 from monitor.schedules import routes as schedules
 from monitor.series import routes as series
 from monitor.settings import Settings
-from monitor.usage import budget_routes, verdict_routes
+from monitor.usage import budget_routes, quota_routes, statement_routes, verdict_routes
 from monitor.usage import routes as usage
 
 TAGS: list[dict[str, Any]] = [
@@ -55,6 +55,7 @@ _SLICES: tuple[tuple[APIRouter, ...], ...] = (
     (runs.router, workflow_routes.router, trace_routes.router, errors_routes.router, scores_routes.router),
     (unmapped_routes.router, deployment_routes.router),
     (usage.router, budget_routes.router, verdict_routes.router),
+    (quota_routes.router, statement_routes.router),
     (alerts.router,),
     (calendar.router,),
     (identity.router, member_routes.router),

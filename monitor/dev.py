@@ -27,7 +27,7 @@ from monitor.series import choice
 from monitor.series.retention import retention_of
 from monitor.serving import listen, serving
 from monitor.settings import Settings
-from monitor.usage.prices import load_shipped
+from monitor.usage import plans, prices
 from sql import migrate
 
 LOOPBACK = ("127.0.0.0/8", "::1", "localhost")
@@ -85,7 +85,8 @@ async def running(options: Options, settings: Settings) -> AsyncIterator[asyncio
         stack.push_async_callback(db.close)
         await migrate.upgrade(db)
         await partitions.apply(db, clock.now(), retention=retention_of(settings))
-        await load_shipped(db)
+        await prices.load_shipped(db)
+        await plans.load_shipped(db)
         await choice.prepare(settings)
         deps = compose.make_deps(settings, db)
         stack.push_async_callback(deps.live.close)

@@ -14,6 +14,7 @@
       TooLarge 413
       UnsupportedMedia 415
       RateLimited 429         with Retry-After
+        QuotaExceeded         what the tenant may use in a day or a month is used up
       Unavailable 503         with Retry-After: try again, nothing was kept
         DatabaseDown
         SeriesDown
@@ -26,6 +27,7 @@ Driver errors are translated in `db.py`, `series/*` and `live.py`, nowhere else.
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 
 
 class MonitorError(Exception):
@@ -124,6 +126,22 @@ class RateLimited(MonitorError):
 
     code = "rate_limited"
     status = 429
+
+
+class QuotaExceeded(RateLimited):
+    """What the tenant may use is used up: `used` of `limit`, until `resets_at`, or for good where that is None."""
+
+    code = "quota_exceeded"
+
+    def __init__(
+        self, message: str, *, quota: str, limit: int, used: int, resets_at: datetime | None, retry_after: float | None
+    ) -> None:
+        """`quota` names the limit, as in `daily_requests`; `retry_after` is in seconds."""
+        super().__init__(message, retry_after=retry_after)
+        self.quota = quota
+        self.limit = limit
+        self.used = used
+        self.resets_at = resets_at
 
 
 class Unavailable(MonitorError):

@@ -19,7 +19,7 @@ USED = timedelta(hours=1)
 ALERTS = timedelta(days=396)
 """Closed alerts and what was sent about them live 13 months."""
 USAGE = ALERTS
-"""Sums of usage by hour, and what was spent of budgets: as long."""
+"""Sums of usage by hour, requests and metrics by day, and what was spent of budgets: as long."""
 
 # Each takes away at most :batch rows older than :before.
 _STATEMENTS = {
@@ -54,6 +54,10 @@ _STATEMENTS = {
     "usage_hours": """
         DELETE FROM usage_hours WHERE (tenant_id, hour, id) IN (
             SELECT tenant_id, hour, id FROM usage_hours WHERE hour < :before LIMIT :batch)
+    """,
+    "request_counts": """
+        DELETE FROM request_counts WHERE (tenant_id, day) IN (
+            SELECT tenant_id, day FROM request_counts WHERE day < :before LIMIT :batch)
     """,
     "budget_spending": """
         DELETE FROM budget_spending WHERE (tenant_id, budget_id, period_start, id) IN (
@@ -93,6 +97,7 @@ async def run_once(db: Database, now: datetime, *, raw_retention: timedelta) -> 
         "run_names": uuid7_floor(now - raw_retention),
         "traces": now - raw_retention,
         "usage_hours": now - USAGE,
+        "request_counts": now - USAGE,
         "budget_spending": now - USAGE,
         "used_tokens": now - USED,
         "budget_reservations": now - raw_retention,

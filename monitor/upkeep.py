@@ -14,7 +14,7 @@ from monitor.ingest.disk import DiskGuard
 from monitor.runs import news
 from monitor.series.influx import InfluxSeriesStore
 from monitor.series.retention import retention_of
-from monitor.usage import budget_spending, hours, repricing
+from monitor.usage import budget_spending, hours, metrics, months, repricing, statements
 
 DRAIN_EVERY = timedelta(seconds=1)
 NEWS_EVERY = timedelta(seconds=1)
@@ -23,6 +23,9 @@ BOUNCES_EVERY = timedelta(seconds=5)
 FOLD_EVERY = timedelta(seconds=30)
 GAPS_EVERY = timedelta(minutes=1)
 REPRICE_EVERY = timedelta(seconds=5)
+METRICS_EVERY = timedelta(hours=1)
+STATEMENTS_EVERY = timedelta(hours=1)
+MONTHS_EVERY = timedelta(hours=6)
 ROLLUP_EVERY = timedelta(minutes=1)
 PARTITIONS_EVERY = timedelta(hours=1)
 SWEEP_EVERY = timedelta(hours=1)
@@ -49,25 +52,17 @@ def jobs_of(deps: Deps) -> list[Job]:
     async def fold_counters(_: datetime) -> None:
         await counters.fold(db)
 
-    async def fold_usage(_: datetime) -> None:
-        await hours.fold(db)
-        await budget_spending.fold(db)
-
-    async def reprice(_: datetime) -> None:
-        await repricing.run_once(db)
-
     async def follow_runs(now: datetime) -> None:
         await news.run_once(db, now)
 
     jobs = [
         *_alerting(deps),
+        *_usage(deps),
         Job("rollup", ROLLUP_EVERY, roll_up, at_start=False),
         Job("partitions", PARTITIONS_EVERY, plan_partitions),
         Job("sweep", SWEEP_EVERY, sweep_away, at_start=False),
         Job("news", NEWS_EVERY, follow_runs),
         Job("counters", FOLD_EVERY, fold_counters, at_start=False),
-        Job("usage", FOLD_EVERY, fold_usage, at_start=False),
-        Job("reprice", REPRICE_EVERY, reprice, at_start=False),
     ]
     if isinstance(series, InfluxSeriesStore):
         watch = HistoryWatch(db, series, registry=deps.registry, public_url=settings.public_url)
@@ -100,6 +95,35 @@ def _alerting(deps: Deps) -> list[Job]:
         Job("bounces", BOUNCES_EVERY, follow_bounces),
         Job("on call", GAPS_EVERY, watch_rotations),
         Job("packs", PACKS_EVERY, renew_packs),
+    ]
+
+
+def _usage(deps: Deps) -> list[Job]:
+    """The jobs of usage: what was used is added up, priced anew and written down."""
+    db = deps.db
+
+    async def fold_usage(_: datetime) -> None:
+        await hours.fold(db)
+        await budget_spending.fold(db)
+
+    async def reprice(_: datetime) -> None:
+        await repricing.run_once(db)
+
+    async def count_usage(now: datetime) -> None:
+        await metrics.run_once(db, now)
+
+    async def write_statements(now: datetime) -> None:
+        await statements.run_once(db, now, audit=deps.audit)
+
+    async def add_up_months(_: datetime) -> None:
+        await months.refresh(db)
+
+    return [
+        Job("usage", FOLD_EVERY, fold_usage, at_start=False),
+        Job("reprice", REPRICE_EVERY, reprice, at_start=False),
+        Job("metrics", METRICS_EVERY, count_usage, at_start=False),
+        Job("statements", STATEMENTS_EVERY, write_statements, at_start=False),
+        Job("months", MONTHS_EVERY, add_up_months, at_start=False),
     ]
 
 

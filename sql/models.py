@@ -16,6 +16,8 @@ import monitor.runs.tables
 import monitor.runs.trace_tables
 import monitor.schedules.tables
 import monitor.series.tables
+import monitor.usage.quota_tables
+import monitor.usage.statement_tables
 import monitor.usage.tables
 from monitor.tables import Base
 
@@ -27,6 +29,8 @@ MODULES = (
     monitor.schedules.tables,
     monitor.runs.tables,
     monitor.usage.tables,
+    monitor.usage.quota_tables,
+    monitor.usage.statement_tables,
     monitor.runs.trace_tables,
     monitor.runs.insight_tables,
     monitor.audit.tables,

@@ -1236,6 +1236,37 @@ ALTER TABLE ONLY public.audit_logs FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.audit_logs OWNER TO agent_monitor_owner;
 
+CREATE TABLE public.billing_records (
+    tenant_id uuid NOT NULL,
+    id uuid NOT NULL,
+    period_start timestamp with time zone NOT NULL,
+    period_end timestamp with time zone NOT NULL,
+    plan text NOT NULL,
+    status text DEFAULT 'draft'::text NOT NULL,
+    calls bigint NOT NULL,
+    unpriced_calls bigint NOT NULL,
+    input_tokens bigint NOT NULL,
+    output_tokens bigint NOT NULL,
+    usage_usd numeric(30,10) NOT NULL,
+    included_usd numeric(20,10) NOT NULL,
+    plan_usd numeric(20,10) NOT NULL,
+    total_usd numeric(30,10) NOT NULL,
+    lines jsonb DEFAULT '[]'::jsonb NOT NULL,
+    computed_at timestamp with time zone NOT NULL,
+    issued_at timestamp with time zone,
+    paid_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT billing_records_amounts_check CHECK (((calls >= 0) AND (unpriced_calls >= 0) AND (input_tokens >= 0) AND (output_tokens >= 0) AND (usage_usd >= (0)::numeric) AND (included_usd >= (0)::numeric) AND (plan_usd >= (0)::numeric))),
+    CONSTRAINT billing_records_issued_check CHECK (((status = 'draft'::text) = (issued_at IS NULL))),
+    CONSTRAINT billing_records_period_check CHECK ((period_end > period_start)),
+    CONSTRAINT billing_records_status_check CHECK ((status = ANY (ARRAY['draft'::text, 'issued'::text, 'paid'::text, 'void'::text])))
+);
+
+ALTER TABLE ONLY public.billing_records FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.billing_records OWNER TO agent_monitor_owner;
+
 CREATE TABLE public.bounces (
     tenant_id uuid NOT NULL,
     address text NOT NULL,
@@ -1414,6 +1445,64 @@ CREATE TABLE public.drills (
 ALTER TABLE ONLY public.drills FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.drills OWNER TO agent_monitor_owner;
+
+CREATE TABLE public.subscription_plans (
+    tenant_id uuid NOT NULL,
+    id uuid NOT NULL,
+    slug text NOT NULL,
+    name text NOT NULL,
+    description text,
+    price_usd numeric(20,10) DEFAULT 0 NOT NULL,
+    included_usd numeric(20,10) DEFAULT 0 NOT NULL,
+    max_agents bigint,
+    daily_requests bigint,
+    monthly_tokens bigint,
+    source text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT subscription_plans_amounts_check CHECK (((price_usd >= (0)::numeric) AND (included_usd >= (0)::numeric) AND (max_agents >= 0) AND (daily_requests >= 0) AND (monthly_tokens >= 0))),
+    CONSTRAINT subscription_plans_platform_check CHECK ((tenant_id = '00000000-0000-7000-8000-000000000000'::uuid)),
+    CONSTRAINT subscription_plans_source_check CHECK ((source = ANY (ARRAY['shipped'::text, 'imported'::text])))
+);
+
+ALTER TABLE ONLY public.subscription_plans FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.subscription_plans OWNER TO agent_monitor_owner;
+
+CREATE TABLE public.tenant_quotas (
+    tenant_id uuid NOT NULL,
+    resource text NOT NULL,
+    limit_amount bigint,
+    enforced boolean DEFAULT true NOT NULL,
+    warn_at numeric(5,4) DEFAULT 0.8 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT tenant_quotas_amounts_check CHECK (((limit_amount >= 0) AND (warn_at >= (0)::numeric) AND (warn_at <= (1)::numeric))),
+    CONSTRAINT tenant_quotas_resource_check CHECK ((resource = ANY (ARRAY['agents'::text, 'daily_requests'::text, 'monthly_tokens'::text])))
+);
+
+ALTER TABLE ONLY public.tenant_quotas FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.tenant_quotas OWNER TO agent_monitor_owner;
+
+CREATE VIEW public.effective_quotas WITH (security_invoker='true') AS
+ SELECT t.id AS tenant_id,
+    r.resource,
+    COALESCE(q.limit_amount, r.of_tenant, r.of_plan) AS limit_amount,
+        CASE
+            WHEN (q.limit_amount IS NOT NULL) THEN 'quota'::text
+            WHEN (r.of_tenant IS NOT NULL) THEN 'tenant'::text
+            WHEN (r.of_plan IS NOT NULL) THEN 'plan'::text
+            ELSE 'none'::text
+        END AS said_by,
+    COALESCE(q.enforced, true) AS enforced,
+    COALESCE(q.warn_at, 0.8) AS warn_at
+   FROM (((public.tenants t
+     LEFT JOIN public.subscription_plans p ON (((p.tenant_id = '00000000-0000-7000-8000-000000000000'::uuid) AND (p.slug = t.plan))))
+     CROSS JOIN LATERAL ( VALUES ('agents'::text,t.max_agents,p.max_agents), ('daily_requests'::text,t.daily_requests,p.daily_requests), ('monthly_tokens'::text,t.monthly_tokens,p.monthly_tokens)) r(resource, of_tenant, of_plan))
+     LEFT JOIN public.tenant_quotas q ON (((q.tenant_id = t.id) AND (q.resource = r.resource))));
+
+ALTER VIEW public.effective_quotas OWNER TO agent_monitor_owner;
 
 CREATE TABLE public.error_groups (
     tenant_id uuid NOT NULL,
@@ -1709,6 +1798,18 @@ CREATE TABLE public.received_alerts (
 ALTER TABLE ONLY public.received_alerts FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.received_alerts OWNER TO agent_monitor_owner;
+
+CREATE TABLE public.request_counts (
+    tenant_id uuid NOT NULL,
+    day timestamp with time zone NOT NULL,
+    requests bigint NOT NULL,
+    CONSTRAINT request_counts_requests_check CHECK ((requests >= 0))
+)
+WITH (fillfactor='50');
+
+ALTER TABLE ONLY public.request_counts FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.request_counts OWNER TO agent_monitor_owner;
 
 CREATE TABLE public.rollup_dirty (
     tenant_id uuid NOT NULL,
@@ -2062,6 +2163,41 @@ ALTER TABLE ONLY public.usage_hours FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.usage_hours OWNER TO agent_monitor_owner;
 
+CREATE MATERIALIZED VIEW public.usage_months AS
+ SELECT tenant_id,
+    date_trunc('month'::text, hour, 'UTC'::text) AS month,
+    agent_id,
+    model,
+    provider,
+    (sum(calls))::bigint AS calls,
+    (sum(failed))::bigint AS failed,
+    (sum(unpriced))::bigint AS unpriced,
+    (sum(input_tokens))::bigint AS input_tokens,
+    (sum(output_tokens))::bigint AS output_tokens,
+    sum(cost_usd) AS cost_usd
+   FROM public.usage_hours
+  GROUP BY tenant_id, (date_trunc('month'::text, hour, 'UTC'::text)), agent_id, model, provider
+  WITH NO DATA;
+
+ALTER MATERIALIZED VIEW public.usage_months OWNER TO agent_monitor_owner;
+
+CREATE VIEW public.usage_by_month WITH (security_barrier='true') AS
+ SELECT tenant_id,
+    month,
+    agent_id,
+    model,
+    provider,
+    calls,
+    failed,
+    unpriced,
+    input_tokens,
+    output_tokens,
+    cost_usd
+   FROM public.usage_months
+  WHERE (tenant_id = (current_setting('app.current_tenant_id'::text))::uuid);
+
+ALTER VIEW public.usage_by_month OWNER TO agent_monitor_owner;
+
 ALTER TABLE public.usage_hours ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.usage_hours_id_seq
     START WITH 1
@@ -2070,6 +2206,26 @@ ALTER TABLE public.usage_hours ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY 
     NO MAXVALUE
     CACHE 1
 );
+
+CREATE TABLE public.usage_metrics (
+    tenant_id uuid NOT NULL,
+    id uuid NOT NULL,
+    metric_type text NOT NULL,
+    metric_value bigint NOT NULL,
+    agent_id uuid,
+    user_id uuid,
+    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
+    recorded_at timestamp with time zone DEFAULT now() NOT NULL,
+    period_start timestamp with time zone NOT NULL,
+    period_end timestamp with time zone NOT NULL,
+    CONSTRAINT usage_metrics_period_check CHECK ((period_end > period_start)),
+    CONSTRAINT usage_metrics_value_check CHECK ((metric_value >= 0))
+)
+PARTITION BY RANGE (id);
+
+ALTER TABLE ONLY public.usage_metrics FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.usage_metrics OWNER TO agent_monitor_owner;
 
 CREATE TABLE public.used_tokens (
     tenant_id uuid NOT NULL,
@@ -2224,6 +2380,12 @@ ALTER TABLE ONLY public.api_keys
 ALTER TABLE ONLY public.audit_logs
     ADD CONSTRAINT audit_logs_pkey PRIMARY KEY (tenant_id, id);
 
+ALTER TABLE ONLY public.billing_records
+    ADD CONSTRAINT billing_records_pkey PRIMARY KEY (tenant_id, id);
+
+ALTER TABLE ONLY public.billing_records
+    ADD CONSTRAINT billing_records_tenant_id_period_start_key UNIQUE (tenant_id, period_start);
+
 ALTER TABLE ONLY public.bounces
     ADD CONSTRAINT bounces_pkey PRIMARY KEY (tenant_id, address);
 
@@ -2314,6 +2476,9 @@ ALTER TABLE ONLY public.price_changes
 ALTER TABLE ONLY public.received_alerts
     ADD CONSTRAINT received_alerts_pkey PRIMARY KEY (tenant_id, fingerprint);
 
+ALTER TABLE ONLY public.request_counts
+    ADD CONSTRAINT request_counts_pkey PRIMARY KEY (tenant_id, day);
+
 ALTER TABLE ONLY public.rollup_dirty
     ADD CONSTRAINT rollup_dirty_pkey PRIMARY KEY (tenant_id, series_id, hour);
 
@@ -2371,8 +2536,17 @@ ALTER TABLE ONLY public.spans
 ALTER TABLE ONLY public.spool
     ADD CONSTRAINT spool_pkey PRIMARY KEY (tenant_id, id);
 
+ALTER TABLE ONLY public.subscription_plans
+    ADD CONSTRAINT subscription_plans_pkey PRIMARY KEY (tenant_id, id);
+
+ALTER TABLE ONLY public.subscription_plans
+    ADD CONSTRAINT subscription_plans_tenant_id_slug_key UNIQUE (tenant_id, slug);
+
 ALTER TABLE ONLY public.tasks
     ADD CONSTRAINT tasks_pkey PRIMARY KEY (tenant_id, id);
+
+ALTER TABLE ONLY public.tenant_quotas
+    ADD CONSTRAINT tenant_quotas_pkey PRIMARY KEY (tenant_id, resource);
 
 ALTER TABLE ONLY public.tenants
     ADD CONSTRAINT tenants_pkey PRIMARY KEY (id);
@@ -2400,6 +2574,9 @@ ALTER TABLE ONLY public.unmapped_names
 
 ALTER TABLE ONLY public.usage_hours
     ADD CONSTRAINT usage_hours_pkey PRIMARY KEY (tenant_id, hour, id);
+
+ALTER TABLE ONLY public.usage_metrics
+    ADD CONSTRAINT usage_metrics_pkey PRIMARY KEY (tenant_id, id);
 
 ALTER TABLE ONLY public.used_tokens
     ADD CONSTRAINT used_tokens_pkey PRIMARY KEY (tenant_id, digest);
@@ -2522,6 +2699,8 @@ CREATE INDEX paces_due_at_idx ON public.paces USING btree (due_at) WHERE (due_at
 
 CREATE INDEX received_alerts_due_at_idx ON public.received_alerts USING btree (due_at);
 
+CREATE INDEX request_counts_day_idx ON public.request_counts USING btree (day);
+
 CREATE INDEX run_names_id_idx ON public.run_names USING btree (id);
 
 CREATE INDEX sample_chunks_hour_idx ON ONLY public.sample_chunks USING brin (hour) WITH (autosummarize='on');
@@ -2580,6 +2759,14 @@ CREATE INDEX usage_hours_fresh_idx ON public.usage_hours USING btree (tenant_id)
 
 CREATE INDEX usage_hours_tenant_id_agent_id_hour_idx ON public.usage_hours USING btree (tenant_id, agent_id, hour);
 
+CREATE INDEX usage_metrics_tenant_id_metric_type_period_start_idx ON ONLY public.usage_metrics USING btree (tenant_id, metric_type, period_start);
+
+CREATE INDEX usage_metrics_tenant_id_period_start_period_end_idx ON ONLY public.usage_metrics USING btree (tenant_id, period_start, period_end);
+
+CREATE INDEX usage_metrics_tenant_id_recorded_at_idx ON ONLY public.usage_metrics USING btree (tenant_id, recorded_at);
+
+CREATE UNIQUE INDEX usage_months_key ON public.usage_months USING btree (tenant_id, month, agent_id, model, provider);
+
 CREATE INDEX used_tokens_expires_at_idx ON public.used_tokens USING btree (expires_at);
 
 CREATE UNIQUE INDEX users_lower_email_key ON public.users USING btree (lower(email));
@@ -2628,6 +2815,8 @@ CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.alerts FOR EACH ROW WHEN (
 
 CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.api_keys FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
 
+CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.billing_records FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
+
 CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.budgets FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
 
 CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.calendar_events FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
@@ -2650,7 +2839,11 @@ CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.rule_packs FOR EACH ROW WH
 
 CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.silences FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
 
+CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.subscription_plans FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
+
 CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.tasks FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
+
+CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.tenant_quotas FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
 
 CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.tenants FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
 
@@ -2768,6 +2961,9 @@ ALTER TABLE ONLY public.api_keys
 ALTER TABLE ONLY public.api_keys
     ADD CONSTRAINT api_keys_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE SET NULL;
 
+ALTER TABLE ONLY public.billing_records
+    ADD CONSTRAINT billing_records_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.bounces
     ADD CONSTRAINT bounces_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
 
@@ -2867,8 +3063,14 @@ ALTER TABLE ONLY public.series
 ALTER TABLE ONLY public.silences
     ADD CONSTRAINT silences_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.subscription_plans
+    ADD CONSTRAINT subscription_plans_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
 ALTER TABLE public.tasks
     ADD CONSTRAINT tasks_tenant_id_agent_id_fkey FOREIGN KEY (tenant_id, agent_id) REFERENCES public.agents(tenant_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.tenant_quotas
+    ADD CONSTRAINT tenant_quotas_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
 
 ALTER TABLE public.tool_executions
     ADD CONSTRAINT tool_executions_tenant_id_agent_id_fkey FOREIGN KEY (tenant_id, agent_id) REFERENCES public.agents(tenant_id, id) ON DELETE CASCADE;
@@ -3000,6 +3202,8 @@ CREATE POLICY alerter ON public.price_changes TO agent_monitor_alerter USING (tr
 
 CREATE POLICY alerter ON public.received_alerts TO agent_monitor_alerter USING (true) WITH CHECK (true);
 
+CREATE POLICY alerter ON public.request_counts TO agent_monitor_alerter USING (true) WITH CHECK (true);
+
 CREATE POLICY alerter ON public.rollup_dirty TO agent_monitor_alerter USING (true) WITH CHECK (true);
 
 CREATE POLICY alerter ON public.rollups_day TO agent_monitor_alerter USING (true) WITH CHECK (true);
@@ -3028,7 +3232,11 @@ CREATE POLICY alerter ON public.spans TO agent_monitor_alerter USING (true) WITH
 
 CREATE POLICY alerter ON public.spool TO agent_monitor_alerter USING (true) WITH CHECK (true);
 
+CREATE POLICY alerter ON public.subscription_plans TO agent_monitor_alerter USING (true) WITH CHECK (true);
+
 CREATE POLICY alerter ON public.tasks TO agent_monitor_alerter USING (true) WITH CHECK (true);
+
+CREATE POLICY alerter ON public.tenant_quotas TO agent_monitor_alerter USING (true) WITH CHECK (true);
 
 CREATE POLICY alerter ON public.tenants TO agent_monitor_alerter USING (true) WITH CHECK (true);
 
@@ -3055,6 +3263,8 @@ ALTER TABLE public.alerts ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.api_keys ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.audit_logs ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.billing_records ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.bounces ENABLE ROW LEVEL SECURITY;
 
@@ -3142,6 +3352,8 @@ CREATE POLICY owner ON public.api_keys TO agent_monitor_owner USING (true) WITH 
 
 CREATE POLICY owner ON public.audit_logs TO agent_monitor_owner USING (true) WITH CHECK (true);
 
+CREATE POLICY owner ON public.billing_records TO agent_monitor_owner USING (true) WITH CHECK (true);
+
 CREATE POLICY owner ON public.bounces TO agent_monitor_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner ON public.budget_reservations TO agent_monitor_owner USING (true) WITH CHECK (true);
@@ -3190,6 +3402,8 @@ CREATE POLICY owner ON public.price_changes TO agent_monitor_owner USING (true) 
 
 CREATE POLICY owner ON public.received_alerts TO agent_monitor_owner USING (true) WITH CHECK (true);
 
+CREATE POLICY owner ON public.request_counts TO agent_monitor_owner USING (true) WITH CHECK (true);
+
 CREATE POLICY owner ON public.rollup_dirty TO agent_monitor_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner ON public.rollups_day TO agent_monitor_owner USING (true) WITH CHECK (true);
@@ -3222,7 +3436,11 @@ CREATE POLICY owner ON public.spans TO agent_monitor_owner USING (true) WITH CHE
 
 CREATE POLICY owner ON public.spool TO agent_monitor_owner USING (true) WITH CHECK (true);
 
+CREATE POLICY owner ON public.subscription_plans TO agent_monitor_owner USING (true) WITH CHECK (true);
+
 CREATE POLICY owner ON public.tasks TO agent_monitor_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY owner ON public.tenant_quotas TO agent_monitor_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner ON public.tenants TO agent_monitor_owner USING (true) WITH CHECK (true);
 
@@ -3240,6 +3458,8 @@ CREATE POLICY owner ON public.unmapped_names TO agent_monitor_owner USING (true)
 
 CREATE POLICY owner ON public.usage_hours TO agent_monitor_owner USING (true) WITH CHECK (true);
 
+CREATE POLICY owner ON public.usage_metrics TO agent_monitor_owner USING (true) WITH CHECK (true);
+
 CREATE POLICY owner ON public.used_tokens TO agent_monitor_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner ON public.users TO agent_monitor_owner USING (true) WITH CHECK (true);
@@ -3255,6 +3475,8 @@ CREATE POLICY predefined ON public.agent_types FOR SELECT TO agent_monitor_app U
 ALTER TABLE public.price_changes ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.received_alerts ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.request_counts ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.rollup_dirty ENABLE ROW LEVEL SECURITY;
 
@@ -3284,11 +3506,15 @@ ALTER TABLE public.series_copies ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY shipped ON public.model_prices FOR SELECT TO agent_monitor_app USING ((tenant_id = '00000000-0000-7000-8000-000000000000'::uuid));
 
+CREATE POLICY shipped ON public.subscription_plans FOR SELECT TO agent_monitor_app USING ((tenant_id = '00000000-0000-7000-8000-000000000000'::uuid));
+
 ALTER TABLE public.silences ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.spans ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.spool ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.subscription_plans ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.tasks ENABLE ROW LEVEL SECURITY;
 
@@ -3327,6 +3553,8 @@ CREATE POLICY tenant ON public.alerts TO agent_monitor_app USING ((tenant_id = (
 CREATE POLICY tenant ON public.api_keys TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
 CREATE POLICY tenant ON public.audit_logs TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
+
+CREATE POLICY tenant ON public.billing_records TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
 CREATE POLICY tenant ON public.bounces TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
@@ -3376,6 +3604,8 @@ CREATE POLICY tenant ON public.price_changes TO agent_monitor_app USING ((tenant
 
 CREATE POLICY tenant ON public.received_alerts TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
+CREATE POLICY tenant ON public.request_counts TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
+
 CREATE POLICY tenant ON public.rollup_dirty TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
 CREATE POLICY tenant ON public.rollups_day TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
@@ -3408,7 +3638,11 @@ CREATE POLICY tenant ON public.spans TO agent_monitor_app USING ((tenant_id = (c
 
 CREATE POLICY tenant ON public.spool TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
+CREATE POLICY tenant ON public.subscription_plans TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
+
 CREATE POLICY tenant ON public.tasks TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
+
+CREATE POLICY tenant ON public.tenant_quotas TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
 CREATE POLICY tenant ON public.tenants TO agent_monitor_app USING ((id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((id = (current_setting('app.current_tenant_id'::text))::uuid));
 
@@ -3426,6 +3660,8 @@ CREATE POLICY tenant ON public.unmapped_names TO agent_monitor_app USING ((tenan
 
 CREATE POLICY tenant ON public.usage_hours TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
+CREATE POLICY tenant ON public.usage_metrics TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
+
 CREATE POLICY tenant ON public.used_tokens TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
 CREATE POLICY tenant ON public.users TO agent_monitor_app USING ((EXISTS ( SELECT 1
@@ -3437,6 +3673,8 @@ CREATE POLICY tenant ON public.users TO agent_monitor_app USING ((EXISTS ( SELEC
 CREATE POLICY tenant ON public.workflow_executions TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
 CREATE POLICY tenant ON public.workflows TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
+
+ALTER TABLE public.tenant_quotas ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.tenants ENABLE ROW LEVEL SECURITY;
 
@@ -3453,6 +3691,8 @@ ALTER TABLE public.traces ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.unmapped_names ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.usage_hours ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.usage_metrics ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.used_tokens ENABLE ROW LEVEL SECURITY;
 
@@ -3592,6 +3832,8 @@ GRANT SELECT(expires_at) ON TABLE public.api_keys TO agent_monitor_doorman;
 GRANT SELECT,INSERT ON TABLE public.audit_logs TO agent_monitor_app;
 GRANT INSERT ON TABLE public.audit_logs TO agent_monitor_alerter;
 
+GRANT SELECT ON TABLE public.billing_records TO agent_monitor_app;
+
 GRANT SELECT,INSERT,UPDATE ON TABLE public.bounces TO agent_monitor_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.bounces TO agent_monitor_alerter;
 
@@ -3618,6 +3860,15 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.deployments TO agent_monitor_a
 
 GRANT SELECT ON TABLE public.drills TO agent_monitor_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.drills TO agent_monitor_alerter;
+
+GRANT SELECT ON TABLE public.subscription_plans TO agent_monitor_app;
+GRANT SELECT ON TABLE public.subscription_plans TO agent_monitor_alerter;
+
+GRANT SELECT ON TABLE public.tenant_quotas TO agent_monitor_app;
+GRANT SELECT ON TABLE public.tenant_quotas TO agent_monitor_alerter;
+
+GRANT SELECT ON TABLE public.effective_quotas TO agent_monitor_app;
+GRANT SELECT ON TABLE public.effective_quotas TO agent_monitor_alerter;
 
 GRANT SELECT,UPDATE ON TABLE public.error_groups TO agent_monitor_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.error_groups TO agent_monitor_alerter;
@@ -3676,6 +3927,9 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.price_changes TO agent_monitor
 GRANT SELECT,INSERT,UPDATE ON TABLE public.received_alerts TO agent_monitor_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.received_alerts TO agent_monitor_alerter;
 
+GRANT SELECT,INSERT,UPDATE ON TABLE public.request_counts TO agent_monitor_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE public.request_counts TO agent_monitor_alerter;
+
 GRANT SELECT,INSERT,UPDATE ON TABLE public.rollup_dirty TO agent_monitor_app;
 GRANT SELECT ON TABLE public.rollup_dirty TO agent_monitor_alerter;
 
@@ -3726,6 +3980,10 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.unmapped_names TO agent_monito
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.usage_hours TO agent_monitor_app;
 GRANT SELECT,INSERT,DELETE ON TABLE public.usage_hours TO agent_monitor_alerter;
+
+GRANT SELECT ON TABLE public.usage_by_month TO agent_monitor_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.usage_metrics TO agent_monitor_app;
 
 GRANT SELECT,INSERT ON TABLE public.used_tokens TO agent_monitor_app;
 

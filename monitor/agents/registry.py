@@ -10,6 +10,7 @@ from sqlalchemy import func, insert, select, text
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from monitor.agents.room import find_room
 from monitor.agents.tables import Agent, AgentLive, Touched
 from monitor.db import Database
 from monitor.ids import microseconds, uuid7
@@ -23,7 +24,7 @@ TOKEN_BYTES = 24
 TOGETHER = 5_000
 UNKNOWN = "there is no such agent"
 
-_POLICY = text("SELECT auto_register, max_agents FROM tenants WHERE id = :tenant_id")
+_POLICY = text("SELECT auto_register FROM tenants WHERE id = :tenant_id")
 
 
 @dataclass(slots=True)
@@ -105,7 +106,8 @@ class Registry:
             unknown = [name for name in names if name not in found]
             if unknown and register:
                 refused, allowed = await self._judge(connection, tenant_id, unknown)
-                found |= refused
+                # Some may have been registered while we waited for our turn to count.
+                found |= refused | await self._read(connection, tenant_id, list(refused), now)
                 if allowed:
                     await _insert(connection, tenant_id, allowed, now)
                     found |= await self._read(connection, tenant_id, allowed, now)
@@ -162,12 +164,10 @@ class Registry:
         policy = (await connection.execute(_POLICY, {"tenant_id": tenant_id})).one()
         if not (self._allow and policy.auto_register):
             return dict.fromkeys(names, "unknown agent, and this tenant does not let agents register themselves"), []
-        if policy.max_agents is None:
+        room = await find_room(connection, tenant_id)
+        if room is None:
             return {}, list(names)
-        count = select(func.count()).select_from(Agent).where(Agent.deleted_at.is_(None))
-        room = max(0, policy.max_agents - ((await connection.execute(count)).scalar() or 0))
-        over = f"the tenant's limit of {policy.max_agents} agents is reached"
-        return dict.fromkeys(names[room:], over), list(names[:room])
+        return dict.fromkeys(names[room.left :], room.refusal.message), list(names[: room.left])
 
 
 async def _insert(connection: AsyncConnection, tenant_id: UUID, names: Sequence[str], now: datetime) -> None:

@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import Select, and_, func, insert, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from monitor.agents.room import find_room
 from monitor.agents.status import NOTHING, Evidence, State, Work, assess
 from monitor.agents.tables import Agent, AgentLive, AgentLog, AgentSchedule, AgentType, Touched
 from monitor.agents.work import read_work
@@ -184,7 +185,10 @@ async def list_agents(
 
 
 async def insert_agent(connection: AsyncConnection, tenant_id: UUID, agent_id: UUID, values: Mapping[str, Any]) -> None:
-    """Make an agent with its live row. Raises Conflict when the external id is taken."""
+    """Make an agent with its live row. Raises Conflict when the external id is taken, and QuotaExceeded."""
+    room = await find_room(connection, tenant_id)
+    if room is not None and not room.left:
+        raise room.refusal
     await connection.execute(insert(Agent).values(tenant_id=tenant_id, id=agent_id, **values))
     await connection.execute(insert(AgentLive).values(tenant_id=tenant_id, agent_id=agent_id))
     await touch(connection, tenant_id, agent_id)

@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from monitor.errors import InvalidInput, MonitorError, TenantMissing
+from monitor.errors import InvalidInput, MonitorError, QuotaExceeded, TenantMissing
 
 _log = structlog.get_logger(__name__)
 _TITLES = {
@@ -55,6 +55,8 @@ def of_error(error: MonitorError, **more: Any) -> Response:
         more["path"] = error.path
     if isinstance(error, InvalidInput) and error.faults:
         more["errors"] = list(error.faults)
+    if isinstance(error, QuotaExceeded):
+        more |= {"quota": error.quota, "limit": error.limit, "used": error.used, "resets_at": error.resets_at}
     return problem(error.status, error.code, error.message, headers=headers, **more)
 
 

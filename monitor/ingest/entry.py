@@ -52,15 +52,18 @@ def hot(routes: APIRouter) -> dict[tuple[str, str], ASGIApp]:
 
 
 async def admit(ingest: "Ingest", request: Request, *, key: str | None = None) -> Principal:
-    """Who is asking, if it may send rows now: a valid key with the scope, within its rate, and room on the disk.
+    """Who is asking, if it may send rows now: a valid key with the scope, within its rate and its tenant's
+    quotas, and room on the disk.
 
     `key`: the API key, where a protocol has a place of its own for it.
     """
     deps = ingest.deps
     principal = await (deps.authenticate(request) if key is None else deps.authenticator.by_key(key))
     principal.require(KeyScope.INGEST)
-    await ingest.gate.enter(principal.key_id or principal.user_id, now=ingest.deps.clock())
+    now = ingest.deps.clock()
+    await ingest.gate.enter(principal.key_id or principal.user_id, now=now)
     ingest.disk.check()
+    await ingest.meter.enter(principal.tenant_id, now)
     return principal
 
 

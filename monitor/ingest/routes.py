@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request, Response
 
 from monitor.errors import UnsupportedMedia
 from monitor.http import problems
-from monitor.ingest import body, ping, schema, service
+from monitor.ingest import body, ping, schema, service, usage
 from monitor.ingest.entry import BareRoute, admit
 from monitor.ingest.idempotency import Answered
 from monitor.ingest.influx import routes as influx
@@ -52,6 +52,7 @@ def router(ingest: Ingest) -> APIRouter:
     influx.mount(routes, ingest)
     prometheus.mount(routes, ingest)
     runs.mount(routes, ingest)
+    usage.mount(routes, ingest)
     return routes
 
 

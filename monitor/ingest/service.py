@@ -33,6 +33,7 @@ from monitor.ingest.unmapped import Counts, Unmapped
 from monitor.ingest.values import Window
 from monitor.principal import Principal
 from monitor.runs.steps import Step
+from monitor.usage.meter import Meter
 
 # A body above this is decoded and checked in a thread, so that others are answered meanwhile.
 THREAD_BYTES = 512 * 1024
@@ -72,6 +73,7 @@ class Ingest:
         self.metrics = IngestMetrics(deps.registry)
         self.budget = Budget(settings.inflight_limit, self.metrics)
         self.gate = RateGate(settings.rate_limit, deps.live)
+        self.meter = Meter(deps.db, deps.clock)
         data_dir = settings.data_dir.expanduser()
         self.disk = DiskGuard(data_dir if data_dir.is_dir() else None, reserve=settings.disk_reserve)
         self.registry = Registry(deps.db, allow_registration=settings.allow_registration)
@@ -85,13 +87,15 @@ class Ingest:
         self._logs, self._metrics, self._beats = Decoder(LogIn), Decoder(MetricIn), Decoder(BeatIn)
 
     async def start(self) -> None:
-        """Start the writers and the disk guard."""
+        """Start the writers, the disk guard and the counting of requests."""
         await self.disk.start()
+        await self.meter.start()
         await self.batcher.start()
 
     async def close(self) -> None:
         """Commit what was taken, then stop."""
         await self.batcher.close()
+        await self.meter.close()
         await self.mirror.close()
         await self.disk.close()
 

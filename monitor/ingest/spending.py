@@ -18,11 +18,13 @@ _log = structlog.get_logger(__name__)
 
 
 async def keep_spending(ingest: Ingest, principal: Principal, posted: Posted) -> None:
-    """Write the points of calls that came, changed or went; the same call again writes the same points again.
+    """Count their tokens, and write the points of calls that came, changed or went; the same call again writes the
+    same points again.
 
     Calls from before the oldest points that are kept have none.
     """
     window, tenant_id = ingest.window(), principal.tenant_id
+    ingest.meter.spent(tenant_id, posted)
     points = [point for point in points_of(posted) if window.oldest_us <= microseconds(point.at) <= window.newest_us]
     if not points:
         return

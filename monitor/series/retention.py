@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import timedelta
 
+from monitor import sweep
 from monitor.settings import Settings
 
 
@@ -18,6 +19,7 @@ def retention_of(settings: Settings) -> Mapping[str, timedelta]:
         "spans": raw,
         "error_occurrences": raw,
         "scores": raw,
+        "usage_metrics": sweep.USAGE,
         "samples": raw,
         "sample_chunks": raw,
         "rollups_minute": timedelta(seconds=settings.minute_retention),

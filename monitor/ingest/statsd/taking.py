@@ -148,6 +148,8 @@ class Statsd(asyncio.DatagramProtocol):
         ingest = self._ingest
         principal = await ingest.deps.authenticator.by_key(self._key)
         principal.require(Scope.INGEST)
-        await ingest.gate.enter(principal.key_id, now=ingest.deps.clock())
+        now = ingest.deps.clock()
+        await ingest.gate.enter(principal.key_id, now=now)
         ingest.disk.check()
+        await ingest.meter.enter(principal.tenant_id, now)
         return principal

@@ -27,7 +27,11 @@ _SLICES = (
     alerting,
 )
 
-TABLES = sorted(name for name, table in metadata.tables.items() if "tenant_id" in table.columns)
+PLATFORMS = {"subscription_plans"}
+"""Tables whose rows are the platform's alone."""
+TABLES = sorted(
+    name for name, table in metadata.tables.items() if "tenant_id" in table.columns and name not in PLATFORMS
+)
 """Those that have tenants."""
 
 

@@ -19,7 +19,8 @@ class Probe:
     """One request about somebody's belongings.
 
     `others`: what it is answered with another tenant's key; where that is 2xx the answer must be their own data.
-    `owner`: with the owner's key, which proves that the request is a good one.
+    `owner`: with the owner's key, which proves that the request is a good one. `everybodys`: it shows what belongs to
+    the platform, the same to all.
     """
 
     others: int = 404
@@ -28,6 +29,7 @@ class Probe:
     body: Of | None = None
     text: Of | None = None
     form: Mapping[str, str] = field(default_factory=dict)
+    everybodys: bool = False
 
     def sent(self, owner: Furnished) -> dict[str, Any]:
         """What is sent beside method and address, as the client takes it."""

@@ -9,12 +9,15 @@ PARAMETERS: dict[str, Of] = {
     "price_id": lambda f: [str(f.ids["price"])],
     "budget": lambda f: [str(f.ids["budget"])],
     "scope": lambda f: [str(f.ids["budget"])],
+    "record": lambda f: [str(f.ids["record"])],
     "reservation": lambda f: [str(f.ids["reservation"])],
 }
 
 PAGED = [
     "GET /api/v1/prices",
     "GET /api/v1/budgets",
+    "GET /api/v1/usage-metrics",
+    "GET /api/v1/billing-records",
 ]
 
 PROBES: dict[str, Probe] = {
@@ -26,6 +29,13 @@ PROBES: dict[str, Probe] = {
     "GET /api/v1/prices/unpriced": own(),
     "DELETE /api/v1/prices/{price_id}": Probe(owner=204),
     "GET /api/v1/usage": own(query=lambda f: {"by": "agent,model"}),
+    "GET /api/v1/plans": own(everybodys=True),
+    "GET /api/v1/quotas": own(),
+    "POST /api/v1/usage": Probe(201, 201, body=lambda f: {"type": f"{f.word}-units", "value": f.number}),
+    "GET /api/v1/usage-metrics": own(query=lambda f: {"type": f"{f.word}-seats"}),
+    "GET /api/v1/usage/months": own(everybodys=True),
+    "GET /api/v1/billing-records": own(),
+    "GET /api/v1/billing-records/{record}": Probe(),
     "GET /api/v1/budgets": own(),
     "POST /api/v1/budgets": Probe(422, 201, body=lambda f: {**BUDGET, "scope": "agent", "target": f.agent}),
     "GET /api/v1/budgets/{budget}": Probe(),
