@@ -14,7 +14,7 @@ from monitor.audit.store import Recorder
 from monitor.db import Database
 from monitor.errors import Conflict
 from monitor.usage import hours, months, plans, statements
-from monitor.usage.model import Tokens
+from monitor.usage.model import Call, Tokens
 from monitor.usage.quota_tables import PlanSource
 from monitor.usage.statement_tables import BillingStatus
 from tests.conftest import SettableClock
@@ -57,7 +57,7 @@ async def test_a_statement_adds_up_to_the_ledger(db: Database, clock: SettableCl
     rng, stage = random.Random(seed), await Stage.of(db, clock.time, agents=3)
     this = month(stage.now)
     await stage.price("m-1", "0.3333333333", "7")
-    kept = []
+    kept: list[Call] = []
     for _ in range(5):
         calls = [
             stage.call(
