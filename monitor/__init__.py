@@ -33,7 +33,7 @@ Import order, top imports down, never up (enforced by import-linter, see pyproje
     alerts.store, alerts.sources, alerts.channels
     monitor.runs                                               what agents did, made of the slices below
     monitor.identity, monitor.agents, monitor.audit,
-    monitor.usage, monitor.calendar                            slices, independent of each other
+    monitor.usage, monitor.calendar, monitor.regions           slices, independent of each other
     monitor.http
     monitor.series, monitor.pipeline, monitor.live, monitor.partitions, monitor.embedded
     monitor.tables, monitor.touched, monitor.named

@@ -26,6 +26,7 @@ from monitor.ingest import routes as ingest_routes
 from monitor.ingest import scores as feedback
 from monitor.ingest.entry import hot
 from monitor.ingest.statsd import taking as statsd
+from monitor.regions import routes as regions
 from monitor.runs import deployment_routes, errors_routes, scores_routes, trace_routes, unmapped_routes, workflow_routes
 from monitor.runs import routes as runs
 from monitor.schedules import routes as schedules
@@ -40,6 +41,7 @@ TAGS: list[dict[str, Any]] = [
     {"name": "runs", "description": "What agents did: workflows, tasks, tools, traces, errors, scores, versions."},
     {"name": "series", "description": "History of metrics."},
     {"name": "usage", "description": "What models cost, what calls of them came to, and budgets."},
+    {"name": "regions", "description": "Where data may be."},
     {"name": "alerts", "description": "Rules, alerts and where messages go."},
     {"name": "calendar", "description": "Events, maintenance windows, and who is on call."},
     {"name": "identity", "description": "The tenant, its members and its keys."},
@@ -56,6 +58,7 @@ _SLICES: tuple[tuple[APIRouter, ...], ...] = (
     (unmapped_routes.router, deployment_routes.router),
     (usage.router, budget_routes.router, verdict_routes.router),
     (quota_routes.router, statement_routes.router),
+    (regions.router,),
     (alerts.router,),
     (calendar.router,),
     (identity.router, member_routes.router),

@@ -200,9 +200,18 @@ def retention(
 @cache
 def complete() -> typer.Typer:
     """The command line with all of its groups."""
-    from monitor import admin_cli, billing_cli, dashboards_cli, prices_cli, quota_cli, rules_cli, series_cli
+    from monitor import (
+        admin_cli,
+        billing_cli,
+        dashboards_cli,
+        prices_cli,
+        quota_cli,
+        regions_cli,
+        rules_cli,
+        series_cli,
+    )
 
-    for part in (admin_cli, dashboards_cli, series_cli, prices_cli, quota_cli, billing_cli, rules_cli):
+    for part in (admin_cli, dashboards_cli, series_cli, prices_cli, quota_cli, billing_cli, regions_cli, rules_cli):
         part.attach(app)
     return app
 

@@ -37,6 +37,7 @@ from monitor.http.outbound import Allowed
 from monitor.identity.keys import Authenticator
 from monitor.ingest import Ingest
 from monitor.ingest.assembler import Assembler
+from monitor.ingest.standbys import Standbys
 from monitor.live import Live
 from monitor.schedules.runner import Runner
 from monitor.series.choice import store_of
@@ -47,6 +48,7 @@ T = TypeVar("T")
 
 SCHEDULES_EVERY = timedelta(seconds=1)
 ASSEMBLY_EVERY = timedelta(seconds=1)
+REPLICATION_EVERY = timedelta(seconds=10)
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
@@ -174,6 +176,7 @@ async def alerting(deps: Deps, *, collector: Ingest | None = None) -> AsyncItera
         ingest = await stack.enter_async_context(_taking_in(deps, collector))
         runner = await stack.enter_async_context(_calling(deps, ingest))
         jobs.append(Job("schedules", SCHEDULES_EVERY, runner.run_once))
+        jobs.append(Job("replication", REPLICATION_EVERY, Standbys(ingest).run_once))
         assembler = Assembler(db, ingest, clock=deps.clock, registry=deps.registry)
         jobs.append(Job("assembly", ASSEMBLY_EVERY, assembler.run_once))
         if (slack := Socket.of(deps, holder)) is not None:

@@ -55,6 +55,8 @@ def translate(fault: BaseException) -> Exception | None:
         return Conflict(f"it exists already ({cause.diag.constraint_name})")
     if isinstance(cause, pg.ForeignKeyViolation):
         return Conflict(f"it refers to something that does not exist ({cause.diag.constraint_name})")
+    if isinstance(cause, pg.RestrictViolation):
+        return Conflict(f"something refers to it still ({cause.diag.constraint_name})")
     if isinstance(cause, pg.CheckViolation):
         return InvalidInput(f"a value is not allowed ({cause.diag.constraint_name})")
     if isinstance(cause, pg.UndefinedObject | pg.InvalidTextRepresentation) and _no_tenant(cause):

@@ -13,6 +13,7 @@
       Gone 410                it was there, and has expired or was used
       TooLarge 413
       UnsupportedMedia 415
+      Misdirected 421         another place takes it, and `endpoint` is where that is
       RateLimited 429         with Retry-After
         QuotaExceeded         what the tenant may use in a day or a month is used up
       Unavailable 503         with Retry-After: try again, nothing was kept
@@ -119,6 +120,19 @@ class UnsupportedMedia(MonitorError):
 
     code = "unsupported_media_type"
     status = 415
+
+
+class Misdirected(MonitorError):
+    """What the tenant sends must not be taken in here: the region whose affair it is, and where that answers."""
+
+    code = "misdirected"
+    status = 421
+
+    def __init__(self, message: str, *, region: str, endpoint: str | None) -> None:
+        """`endpoint` is a URL, where the region has one."""
+        super().__init__(message)
+        self.region = region
+        self.endpoint = endpoint
 
 
 class RateLimited(MonitorError):

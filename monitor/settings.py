@@ -136,6 +136,7 @@ class Settings:
     database_prepare: bool = _setting(
         _flag, True, "prepare repeated statements; false behind PgBouncer in transaction mode"
     )
+    region: str | None = _setting(str, None, "slug of the region that this process is in; see Regions")
     instances: int = _setting(_positive, 3, "collectors' workers and alerters that share the database, for `doctor`")
     influx_url: str | None = _setting(_HTTP, None, "InfluxDB 2; history is there and not in PostgreSQL when it is set")
     influx_token: str | None = _setting(

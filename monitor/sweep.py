@@ -59,6 +59,10 @@ _STATEMENTS = {
         DELETE FROM request_counts WHERE (tenant_id, day) IN (
             SELECT tenant_id, day FROM request_counts WHERE day < :before LIMIT :batch)
     """,
+    "cross_region_sync_logs": """
+        DELETE FROM cross_region_sync_logs WHERE (tenant_id, id) IN (
+            SELECT tenant_id, id FROM cross_region_sync_logs WHERE completed_at < :before LIMIT :batch)
+    """,
     "budget_spending": """
         DELETE FROM budget_spending WHERE (tenant_id, budget_id, period_start, id) IN (
             SELECT tenant_id, budget_id, period_start, id FROM budget_spending
@@ -98,6 +102,7 @@ async def run_once(db: Database, now: datetime, *, raw_retention: timedelta) -> 
         "traces": now - raw_retention,
         "usage_hours": now - USAGE,
         "request_counts": now - USAGE,
+        "cross_region_sync_logs": now - ALERTS,
         "budget_spending": now - USAGE,
         "used_tokens": now - USED,
         "budget_reservations": now - raw_retention,

@@ -11,6 +11,7 @@ import monitor.audit.tables
 import monitor.calendar.tables
 import monitor.identity.tables
 import monitor.ingest.tables
+import monitor.regions.tables
 import monitor.runs.insight_tables
 import monitor.runs.tables
 import monitor.runs.trace_tables
@@ -31,6 +32,7 @@ MODULES = (
     monitor.usage.tables,
     monitor.usage.quota_tables,
     monitor.usage.statement_tables,
+    monitor.regions.tables,
     monitor.runs.trace_tables,
     monitor.runs.insight_tables,
     monitor.audit.tables,

@@ -21,5 +21,11 @@ BEGIN
     -- Whoever edits a panel writes SQL of their own: it may not write, nor run for ever.
     ALTER ROLE agent_monitor_grafana SET default_transaction_read_only = on;
     ALTER ROLE agent_monitor_grafana SET statement_timeout = '30s';
+    -- Ticks look at how standbys stand: without this the positions and lags of others are not shown.
+    BEGIN
+        GRANT pg_read_all_stats TO agent_monitor_alerter;
+    EXCEPTION WHEN insufficient_privilege THEN
+        RAISE NOTICE 'agent_monitor_alerter cannot see replication: have a superuser GRANT pg_read_all_stats to it';
+    END;
 END
 $$;

@@ -1411,6 +1411,29 @@ ALTER TABLE ONLY public.contact_methods FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.contact_methods OWNER TO agent_monitor_owner;
 
+CREATE TABLE public.cross_region_sync_logs (
+    tenant_id uuid NOT NULL,
+    id uuid NOT NULL,
+    application_name text NOT NULL,
+    source_region_id uuid,
+    target_region_id uuid,
+    kind text NOT NULL,
+    status text NOT NULL,
+    lag_bytes bigint,
+    lag_seconds double precision,
+    started_at timestamp with time zone NOT NULL,
+    completed_at timestamp with time zone,
+    CONSTRAINT cross_region_sync_logs_completed_check CHECK (((status = 'completed'::text) = (completed_at IS NOT NULL))),
+    CONSTRAINT cross_region_sync_logs_kind_check CHECK ((kind = ANY (ARRAY['lag'::text, 'outage'::text]))),
+    CONSTRAINT cross_region_sync_logs_lag_check CHECK (((lag_bytes >= 0) AND (lag_seconds >= (0)::double precision))),
+    CONSTRAINT cross_region_sync_logs_platform_check CHECK ((tenant_id = '00000000-0000-7000-8000-000000000000'::uuid)),
+    CONSTRAINT cross_region_sync_logs_status_check CHECK ((status = ANY (ARRAY['running'::text, 'completed'::text])))
+);
+
+ALTER TABLE ONLY public.cross_region_sync_logs FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.cross_region_sync_logs OWNER TO agent_monitor_owner;
+
 CREATE TABLE public.deployments (
     tenant_id uuid NOT NULL,
     id uuid NOT NULL,
@@ -1799,6 +1822,47 @@ ALTER TABLE ONLY public.received_alerts FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.received_alerts OWNER TO agent_monitor_owner;
 
+CREATE TABLE public.regions (
+    tenant_id uuid NOT NULL,
+    id uuid NOT NULL,
+    slug text NOT NULL,
+    name text NOT NULL,
+    jurisdiction text NOT NULL,
+    provider text,
+    endpoint text,
+    is_primary boolean DEFAULT false NOT NULL,
+    application_name text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT regions_platform_check CHECK ((tenant_id = '00000000-0000-7000-8000-000000000000'::uuid))
+);
+
+ALTER TABLE ONLY public.regions FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.regions OWNER TO agent_monitor_owner;
+
+CREATE TABLE public.replication_status (
+    tenant_id uuid NOT NULL,
+    application_name text NOT NULL,
+    region_id uuid,
+    state text NOT NULL,
+    sync_state text,
+    sent_lsn text,
+    replay_lsn text,
+    lag_bytes bigint,
+    lag_seconds double precision,
+    advanced_at timestamp with time zone NOT NULL,
+    seen_at timestamp with time zone,
+    checked_at timestamp with time zone NOT NULL,
+    CONSTRAINT replication_status_lag_check CHECK (((lag_bytes >= 0) AND (lag_seconds >= (0)::double precision))),
+    CONSTRAINT replication_status_platform_check CHECK ((tenant_id = '00000000-0000-7000-8000-000000000000'::uuid)),
+    CONSTRAINT replication_status_state_check CHECK ((state = ANY (ARRAY['startup'::text, 'catchup'::text, 'streaming'::text, 'backup'::text, 'stopping'::text, 'missing'::text])))
+);
+
+ALTER TABLE ONLY public.replication_status FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.replication_status OWNER TO agent_monitor_owner;
+
 CREATE TABLE public.request_counts (
     tenant_id uuid NOT NULL,
     day timestamp with time zone NOT NULL,
@@ -2051,6 +2115,19 @@ ALTER TABLE public.spool ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     NO MAXVALUE
     CACHE 1
 );
+
+CREATE TABLE public.tenant_regions (
+    tenant_id uuid NOT NULL,
+    region_id uuid NOT NULL,
+    region_tenant_id uuid DEFAULT '00000000-0000-7000-8000-000000000000'::uuid NOT NULL,
+    residency boolean DEFAULT false NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE ONLY public.tenant_regions FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.tenant_regions OWNER TO agent_monitor_owner;
 
 CREATE TABLE public.touched (
     tenant_id uuid NOT NULL,
@@ -2413,6 +2490,9 @@ ALTER TABLE ONLY public.channels
 ALTER TABLE ONLY public.contact_methods
     ADD CONSTRAINT contact_methods_pkey PRIMARY KEY (tenant_id, user_id, "position");
 
+ALTER TABLE ONLY public.cross_region_sync_logs
+    ADD CONSTRAINT cross_region_sync_logs_pkey PRIMARY KEY (tenant_id, id);
+
 ALTER TABLE ONLY public.deployments
     ADD CONSTRAINT deployments_pkey PRIMARY KEY (tenant_id, id);
 
@@ -2475,6 +2555,18 @@ ALTER TABLE ONLY public.price_changes
 
 ALTER TABLE ONLY public.received_alerts
     ADD CONSTRAINT received_alerts_pkey PRIMARY KEY (tenant_id, fingerprint);
+
+ALTER TABLE ONLY public.regions
+    ADD CONSTRAINT regions_pkey PRIMARY KEY (tenant_id, id);
+
+ALTER TABLE ONLY public.regions
+    ADD CONSTRAINT regions_tenant_id_application_name_key UNIQUE (tenant_id, application_name);
+
+ALTER TABLE ONLY public.regions
+    ADD CONSTRAINT regions_tenant_id_slug_key UNIQUE (tenant_id, slug);
+
+ALTER TABLE ONLY public.replication_status
+    ADD CONSTRAINT replication_status_pkey PRIMARY KEY (tenant_id, application_name);
 
 ALTER TABLE ONLY public.request_counts
     ADD CONSTRAINT request_counts_pkey PRIMARY KEY (tenant_id, day);
@@ -2547,6 +2639,9 @@ ALTER TABLE ONLY public.tasks
 
 ALTER TABLE ONLY public.tenant_quotas
     ADD CONSTRAINT tenant_quotas_pkey PRIMARY KEY (tenant_id, resource);
+
+ALTER TABLE ONLY public.tenant_regions
+    ADD CONSTRAINT tenant_regions_pkey PRIMARY KEY (tenant_id, region_id);
 
 ALTER TABLE ONLY public.tenants
     ADD CONSTRAINT tenants_pkey PRIMARY KEY (id);
@@ -2663,6 +2758,12 @@ CREATE INDEX calendar_events_tenant_id_start_time_end_time_idx ON public.calenda
 
 CREATE INDEX calendar_events_title_idx ON public.calendar_events USING gin (to_tsvector('english'::regconfig, title));
 
+CREATE UNIQUE INDEX cross_region_sync_logs_running_key ON public.cross_region_sync_logs USING btree (tenant_id, application_name) WHERE (completed_at IS NULL);
+
+CREATE INDEX cross_region_sync_logs_tenant_id_source_region_id_idx ON public.cross_region_sync_logs USING btree (tenant_id, source_region_id);
+
+CREATE INDEX cross_region_sync_logs_tenant_id_target_region_id_idx ON public.cross_region_sync_logs USING btree (tenant_id, target_region_id);
+
 CREATE UNIQUE INDEX deployments_seen_key ON public.deployments USING btree (tenant_id, agent_id, version, environment) WHERE (source = 'seen'::text);
 
 CREATE INDEX deployments_tenant_id_agent_id_version_environment_idx ON public.deployments USING btree (tenant_id, agent_id, version, environment);
@@ -2699,6 +2800,10 @@ CREATE INDEX paces_due_at_idx ON public.paces USING btree (due_at) WHERE (due_at
 
 CREATE INDEX received_alerts_due_at_idx ON public.received_alerts USING btree (due_at);
 
+CREATE UNIQUE INDEX regions_primary_key ON public.regions USING btree (tenant_id) WHERE is_primary;
+
+CREATE INDEX replication_status_tenant_id_region_id_idx ON public.replication_status USING btree (tenant_id, region_id);
+
 CREATE INDEX request_counts_day_idx ON public.request_counts USING btree (day);
 
 CREATE INDEX run_names_id_idx ON public.run_names USING btree (id);
@@ -2734,6 +2839,8 @@ CREATE INDEX tasks_tenant_id_execution_id_idx ON ONLY public.tasks USING btree (
 CREATE INDEX tasks_tenant_id_status_id_idx ON ONLY public.tasks USING btree (tenant_id, status, id) WHERE (status <> 'completed'::text);
 
 CREATE INDEX tasks_tenant_id_trace_id_idx ON ONLY public.tasks USING btree (tenant_id, trace_id) WHERE (trace_id IS NOT NULL);
+
+CREATE INDEX tenant_regions_region_tenant_id_region_id_idx ON public.tenant_regions USING btree (region_tenant_id, region_id);
 
 CREATE INDEX tenants_status_idx ON public.tenants USING btree (status);
 
@@ -2835,6 +2942,8 @@ CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.model_prices FOR EACH ROW 
 
 CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.notifications FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
 
+CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.regions FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
+
 CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.rule_packs FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
 
 CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.silences FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
@@ -2844,6 +2953,8 @@ CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.subscription_plans FOR EAC
 CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.tasks FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
 
 CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.tenant_quotas FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
+
+CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.tenant_regions FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
 
 CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.tenants FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
 
@@ -2991,6 +3102,15 @@ ALTER TABLE ONLY public.contact_methods
 ALTER TABLE ONLY public.contact_methods
     ADD CONSTRAINT contact_methods_tenant_id_user_id_fkey FOREIGN KEY (tenant_id, user_id) REFERENCES public.memberships(tenant_id, user_id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.cross_region_sync_logs
+    ADD CONSTRAINT cross_region_sync_logs_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.cross_region_sync_logs
+    ADD CONSTRAINT cross_region_sync_logs_tenant_id_source_region_id_fkey FOREIGN KEY (tenant_id, source_region_id) REFERENCES public.regions(tenant_id, id) ON DELETE SET NULL (source_region_id);
+
+ALTER TABLE ONLY public.cross_region_sync_logs
+    ADD CONSTRAINT cross_region_sync_logs_tenant_id_target_region_id_fkey FOREIGN KEY (tenant_id, target_region_id) REFERENCES public.regions(tenant_id, id) ON DELETE SET NULL (target_region_id);
+
 ALTER TABLE ONLY public.deployments
     ADD CONSTRAINT deployments_tenant_id_agent_id_fkey FOREIGN KEY (tenant_id, agent_id) REFERENCES public.agents(tenant_id, id) ON DELETE CASCADE;
 
@@ -3042,6 +3162,15 @@ ALTER TABLE ONLY public.price_changes
 ALTER TABLE ONLY public.received_alerts
     ADD CONSTRAINT received_alerts_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.regions
+    ADD CONSTRAINT regions_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.replication_status
+    ADD CONSTRAINT replication_status_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.replication_status
+    ADD CONSTRAINT replication_status_tenant_id_region_id_fkey FOREIGN KEY (tenant_id, region_id) REFERENCES public.regions(tenant_id, id) ON DELETE SET NULL (region_id);
+
 ALTER TABLE ONLY public.rule_packs
     ADD CONSTRAINT rule_packs_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
 
@@ -3071,6 +3200,12 @@ ALTER TABLE public.tasks
 
 ALTER TABLE ONLY public.tenant_quotas
     ADD CONSTRAINT tenant_quotas_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.tenant_regions
+    ADD CONSTRAINT tenant_regions_region_tenant_id_region_id_fkey FOREIGN KEY (region_tenant_id, region_id) REFERENCES public.regions(tenant_id, id) ON DELETE RESTRICT;
+
+ALTER TABLE ONLY public.tenant_regions
+    ADD CONSTRAINT tenant_regions_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
 
 ALTER TABLE public.tool_executions
     ADD CONSTRAINT tool_executions_tenant_id_agent_id_fkey FOREIGN KEY (tenant_id, agent_id) REFERENCES public.agents(tenant_id, id) ON DELETE CASCADE;
@@ -3172,6 +3307,8 @@ CREATE POLICY alerter ON public.channels TO agent_monitor_alerter USING (true) W
 
 CREATE POLICY alerter ON public.contact_methods TO agent_monitor_alerter USING (true) WITH CHECK (true);
 
+CREATE POLICY alerter ON public.cross_region_sync_logs TO agent_monitor_alerter USING (true) WITH CHECK (true);
+
 CREATE POLICY alerter ON public.deployments TO agent_monitor_alerter USING (true) WITH CHECK (true);
 
 CREATE POLICY alerter ON public.drills TO agent_monitor_alerter USING (true) WITH CHECK (true);
@@ -3201,6 +3338,10 @@ CREATE POLICY alerter ON public.paces TO agent_monitor_alerter USING (true) WITH
 CREATE POLICY alerter ON public.price_changes TO agent_monitor_alerter USING (true) WITH CHECK (true);
 
 CREATE POLICY alerter ON public.received_alerts TO agent_monitor_alerter USING (true) WITH CHECK (true);
+
+CREATE POLICY alerter ON public.regions TO agent_monitor_alerter USING (true) WITH CHECK (true);
+
+CREATE POLICY alerter ON public.replication_status TO agent_monitor_alerter USING (true) WITH CHECK (true);
 
 CREATE POLICY alerter ON public.request_counts TO agent_monitor_alerter USING (true) WITH CHECK (true);
 
@@ -3237,6 +3378,8 @@ CREATE POLICY alerter ON public.subscription_plans TO agent_monitor_alerter USIN
 CREATE POLICY alerter ON public.tasks TO agent_monitor_alerter USING (true) WITH CHECK (true);
 
 CREATE POLICY alerter ON public.tenant_quotas TO agent_monitor_alerter USING (true) WITH CHECK (true);
+
+CREATE POLICY alerter ON public.tenant_regions TO agent_monitor_alerter USING (true) WITH CHECK (true);
 
 CREATE POLICY alerter ON public.tenants TO agent_monitor_alerter USING (true) WITH CHECK (true);
 
@@ -3279,6 +3422,8 @@ ALTER TABLE public.calendar_events ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.channels ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.contact_methods ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.cross_region_sync_logs ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.deployments ENABLE ROW LEVEL SECURITY;
 
@@ -3368,6 +3513,8 @@ CREATE POLICY owner ON public.channels TO agent_monitor_owner USING (true) WITH 
 
 CREATE POLICY owner ON public.contact_methods TO agent_monitor_owner USING (true) WITH CHECK (true);
 
+CREATE POLICY owner ON public.cross_region_sync_logs TO agent_monitor_owner USING (true) WITH CHECK (true);
+
 CREATE POLICY owner ON public.deployments TO agent_monitor_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner ON public.drills TO agent_monitor_owner USING (true) WITH CHECK (true);
@@ -3401,6 +3548,10 @@ CREATE POLICY owner ON public.paces TO agent_monitor_owner USING (true) WITH CHE
 CREATE POLICY owner ON public.price_changes TO agent_monitor_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner ON public.received_alerts TO agent_monitor_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY owner ON public.regions TO agent_monitor_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY owner ON public.replication_status TO agent_monitor_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner ON public.request_counts TO agent_monitor_owner USING (true) WITH CHECK (true);
 
@@ -3442,6 +3593,8 @@ CREATE POLICY owner ON public.tasks TO agent_monitor_owner USING (true) WITH CHE
 
 CREATE POLICY owner ON public.tenant_quotas TO agent_monitor_owner USING (true) WITH CHECK (true);
 
+CREATE POLICY owner ON public.tenant_regions TO agent_monitor_owner USING (true) WITH CHECK (true);
+
 CREATE POLICY owner ON public.tenants TO agent_monitor_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner ON public.tool_executions TO agent_monitor_owner USING (true) WITH CHECK (true);
@@ -3476,6 +3629,10 @@ ALTER TABLE public.price_changes ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.received_alerts ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.regions ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.replication_status ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.request_counts ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.rollup_dirty ENABLE ROW LEVEL SECURITY;
@@ -3505,6 +3662,8 @@ ALTER TABLE public.series ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.series_copies ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY shipped ON public.model_prices FOR SELECT TO agent_monitor_app USING ((tenant_id = '00000000-0000-7000-8000-000000000000'::uuid));
+
+CREATE POLICY shipped ON public.regions FOR SELECT TO agent_monitor_app USING ((tenant_id = '00000000-0000-7000-8000-000000000000'::uuid));
 
 CREATE POLICY shipped ON public.subscription_plans FOR SELECT TO agent_monitor_app USING ((tenant_id = '00000000-0000-7000-8000-000000000000'::uuid));
 
@@ -3570,6 +3729,8 @@ CREATE POLICY tenant ON public.channels TO agent_monitor_app USING ((tenant_id =
 
 CREATE POLICY tenant ON public.contact_methods TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
+CREATE POLICY tenant ON public.cross_region_sync_logs TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
+
 CREATE POLICY tenant ON public.deployments TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
 CREATE POLICY tenant ON public.drills TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
@@ -3603,6 +3764,10 @@ CREATE POLICY tenant ON public.paces TO agent_monitor_app USING ((tenant_id = (c
 CREATE POLICY tenant ON public.price_changes TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
 CREATE POLICY tenant ON public.received_alerts TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
+
+CREATE POLICY tenant ON public.regions TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
+
+CREATE POLICY tenant ON public.replication_status TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
 CREATE POLICY tenant ON public.request_counts TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
@@ -3644,6 +3809,8 @@ CREATE POLICY tenant ON public.tasks TO agent_monitor_app USING ((tenant_id = (c
 
 CREATE POLICY tenant ON public.tenant_quotas TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
+CREATE POLICY tenant ON public.tenant_regions TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
+
 CREATE POLICY tenant ON public.tenants TO agent_monitor_app USING ((id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((id = (current_setting('app.current_tenant_id'::text))::uuid));
 
 CREATE POLICY tenant ON public.tool_executions TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
@@ -3675,6 +3842,8 @@ CREATE POLICY tenant ON public.workflow_executions TO agent_monitor_app USING ((
 CREATE POLICY tenant ON public.workflows TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
 ALTER TABLE public.tenant_quotas ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.tenant_regions ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.tenants ENABLE ROW LEVEL SECURITY;
 
@@ -3855,6 +4024,9 @@ GRANT SELECT ON TABLE public.channels TO agent_monitor_alerter;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.contact_methods TO agent_monitor_app;
 GRANT SELECT ON TABLE public.contact_methods TO agent_monitor_alerter;
 
+GRANT SELECT ON TABLE public.cross_region_sync_logs TO agent_monitor_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE public.cross_region_sync_logs TO agent_monitor_alerter;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.deployments TO agent_monitor_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.deployments TO agent_monitor_alerter;
 
@@ -3927,6 +4099,12 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.price_changes TO agent_monitor
 GRANT SELECT,INSERT,UPDATE ON TABLE public.received_alerts TO agent_monitor_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.received_alerts TO agent_monitor_alerter;
 
+GRANT SELECT ON TABLE public.regions TO agent_monitor_app;
+GRANT SELECT ON TABLE public.regions TO agent_monitor_alerter;
+
+GRANT SELECT ON TABLE public.replication_status TO agent_monitor_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.replication_status TO agent_monitor_alerter;
+
 GRANT SELECT,INSERT,UPDATE ON TABLE public.request_counts TO agent_monitor_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.request_counts TO agent_monitor_alerter;
 
@@ -3966,6 +4144,9 @@ GRANT SELECT ON TABLE public.spans TO agent_monitor_alerter;
 
 GRANT SELECT,INSERT ON TABLE public.spool TO agent_monitor_app;
 GRANT SELECT ON TABLE public.spool TO agent_monitor_alerter;
+
+GRANT SELECT ON TABLE public.tenant_regions TO agent_monitor_app;
+GRANT SELECT ON TABLE public.tenant_regions TO agent_monitor_alerter;
 
 GRANT SELECT,INSERT ON TABLE public.touched TO agent_monitor_app;
 GRANT SELECT,INSERT,DELETE ON TABLE public.touched TO agent_monitor_alerter;

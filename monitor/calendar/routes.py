@@ -26,7 +26,8 @@ from monitor.calendar.members import People, read_people
 from monitor.calendar.model import CalendarEvent, EventKind
 from monitor.calendar.recurrence import occurrences
 from monitor.calendar.rotation import gaps, on_call, shifts
-from monitor.errors import InvalidInput, NotFound
+from monitor.calendar.store import Sort
+from monitor.errors import InvalidInput, NotFound, Unreadable
 from monitor.http.deps import Given, Reader, Writer
 from monitor.http.paging import Cursor, Limit, Page, decode, page
 from monitor.http.problems import uuid_of
@@ -66,23 +67,29 @@ async def list_events(
     kind: EventKind | None = None,
     schedule: Words = None,
     q: Words = None,
+    sort: Sort = Sort.NEWEST,
+    starts_from: AwareDatetime | None = None,
+    starts_before: AwareDatetime | None = None,
 ) -> Page[EventAnswer]:
-    """Events, newest first; `q`: words of the title. With `start` and `end`: those that take place then, and when."""
-    key = decode(cursor, parts=1)
+    """Events; `q`: words of the title. With `start` and `end`: those that take place then, and when: what conflicts
+    with something of that time. `starts_from` and `starts_before`: those whose first occurrence begins then.
+    """
     within = None if start is None and end is None else _range(start, end)
     async with deps.db.tenant(principal.tenant_id) as connection:
         rows = await store.list_events(
             connection,
             principal.tenant_id,
             limit=limit,
-            after=uuid_of(key[0]) if key else None,
+            sort=sort,
+            after=_after(cursor, sort),
             kind=kind,
             schedule=schedule,
             words=q,
             within=within,
+            starts=(starts_from, starts_before),
         )
         people = await read_people(connection, principal.tenant_id)
-    found = page(rows, limit, lambda row: [str(row.id)])
+    found = page(rows, limit, lambda row: [str(sort), row.start_time.isoformat(), str(row.id)])
     answers = [_answer(row, people, within) for row in found["items"]]
     return Page[EventAnswer](items=[one for one in answers if one.occurrences != []], next=found["next"])
 
@@ -173,6 +180,20 @@ async def _refuse_last(connection: AsyncConnection, row: Any) -> None:
     """Raise Conflict where a schedule that something names would be gone with this event."""
     if row.schedule is not None and await store.is_alone(connection, row):
         await refuse_named(connection, row.tenant_id, Named.SCHEDULE, row.schedule)
+
+
+def _after(cursor: str | None, sort: Sort) -> tuple[datetime, UUID] | None:
+    """Start and id of the last event of the page before. Raises Unreadable."""
+    key = decode(cursor, parts=3)
+    if key is None:
+        return None
+    try:
+        start, last = datetime.fromisoformat(key[1]), uuid_of(key[2])
+    except ValueError:
+        raise Unreadable("cursor is not one that was given out") from None
+    if key[0] != sort or last is None or start.tzinfo is None:
+        raise Unreadable("cursor is not one that was given out for this sort")
+    return start, last
 
 
 def _range(start: datetime | None, end: datetime | None) -> tuple[datetime, datetime]:

@@ -2,15 +2,24 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, func, insert, or_, select, update
+from sqlalchemy import delete, func, insert, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.calendar.model import CalendarEvent, EventKind, Override
 from monitor.calendar.tables import CalendarEventRow as Row
 from monitor.errors import NotFound
+
+
+class Sort(StrEnum):
+    """In which order events are listed: as they were made, or as they begin."""
+
+    NEWEST = "newest"
+    FIRST = "start_time"
+    LAST = "-start_time"
 
 
 def event_of(row: Any) -> CalendarEvent:
@@ -89,17 +98,26 @@ async def list_events(
     tenant_id: UUID,
     *,
     limit: int,
-    after: UUID | None = None,
+    sort: Sort = Sort.NEWEST,
+    after: tuple[datetime, UUID] | None = None,
     kind: EventKind | None = None,
     schedule: str | None = None,
     words: str | None = None,
     within: tuple[datetime, datetime] | None = None,
+    starts: tuple[datetime | None, datetime | None] = (None, None),
 ) -> Sequence[Any]:
-    """Up to `limit + 1` rows, newest first. `words`: in the title; `within`: those that may take place then."""
+    """Up to `limit + 1` rows, those after the one with this start and id.
+
+    `words`: in the title; `within`: those that may take place then; `starts`: their first occurrence begins at the one
+    time or later, and before the other.
+    """
     query = select(*Row.__table__.columns).where(Row.tenant_id == tenant_id)
-    query = query.order_by(Row.id.desc()).limit(limit + 1)
-    if after is not None:
-        query = query.where(Row.id < after)
+    query = _sorted(query, sort, after).limit(limit + 1)
+    low, high = starts
+    if low is not None:
+        query = query.where(Row.start_time >= low)
+    if high is not None:
+        query = query.where(Row.start_time < high)
     if kind is not None:
         query = query.where(Row.kind == kind)
     if schedule is not None:
@@ -111,6 +129,14 @@ async def list_events(
         start, end = within
         query = query.where(Row.start_time < end, or_(Row.end_time > start, Row.rrule.is_not(None)))
     return (await connection.execute(query)).all()
+
+
+def _sorted(query: Any, sort: Sort, after: tuple[datetime, UUID] | None) -> Any:
+    by = (Row.id,) if sort is Sort.NEWEST else (Row.start_time, Row.id)
+    if after is not None:
+        key = tuple_(*(after[1:] if sort is Sort.NEWEST else after))
+        query = query.where(tuple_(*by) > key if sort is Sort.FIRST else tuple_(*by) < key)
+    return query.order_by(*(by if sort is Sort.FIRST else (one.desc() for one in by)))
 
 
 async def read_events(

@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from monitor.errors import InvalidInput, MonitorError, QuotaExceeded, TenantMissing
+from monitor.errors import InvalidInput, Misdirected, MonitorError, QuotaExceeded, TenantMissing
 
 _log = structlog.get_logger(__name__)
 _TITLES = {
@@ -25,6 +25,7 @@ _TITLES = {
     410: "Gone",
     413: "Too large",
     415: "Unsupported media type",
+    421: "Another region takes this",
     422: "A value is wrong",
     429: "Too many requests",
     500: "Internal error",
@@ -57,6 +58,8 @@ def of_error(error: MonitorError, **more: Any) -> Response:
         more["errors"] = list(error.faults)
     if isinstance(error, QuotaExceeded):
         more |= {"quota": error.quota, "limit": error.limit, "used": error.used, "resets_at": error.resets_at}
+    if isinstance(error, Misdirected):
+        more |= {"region": error.region, "endpoint": error.endpoint}
     return problem(error.status, error.code, error.message, headers=headers, **more)
 
 

@@ -53,7 +53,7 @@ def hot(routes: APIRouter) -> dict[tuple[str, str], ASGIApp]:
 
 async def admit(ingest: "Ingest", request: Request, *, key: str | None = None) -> Principal:
     """Who is asking, if it may send rows now: a valid key with the scope, within its rate and its tenant's
-    quotas, and room on the disk.
+    quotas, room on the disk, and data that may be here.
 
     `key`: the API key, where a protocol has a place of its own for it.
     """
@@ -63,6 +63,7 @@ async def admit(ingest: "Ingest", request: Request, *, key: str | None = None) -
     now = ingest.deps.clock()
     await ingest.gate.enter(principal.key_id or principal.user_id, now=now)
     ingest.disk.check()
+    await ingest.residency.check(principal.tenant_id)
     await ingest.meter.enter(principal.tenant_id, now)
     return principal
 

@@ -109,6 +109,7 @@ def _endpoint(ingest: Ingest, tokens: Tokens) -> Callable[[Request], Awaitable[R
         now = ingest.deps.clock()
         await ingest.gate.enter(known.principal.agent_id, now=now)
         ingest.disk.check()
+        await ingest.residency.check(known.principal.tenant_id)
         signal = request.path_params.get("signal", "0")
         code = _exit_code(signal)
         raw = await body.read_start(request.receive, BODY_LIMIT) if request.method == "POST" else b""

@@ -32,6 +32,7 @@ from monitor.ingest.steps import job_of_steps
 from monitor.ingest.unmapped import Counts, Unmapped
 from monitor.ingest.values import Window
 from monitor.principal import Principal
+from monitor.regions.residency import Residency
 from monitor.runs.steps import Step
 from monitor.usage.meter import Meter
 
@@ -73,6 +74,7 @@ class Ingest:
         self.metrics = IngestMetrics(deps.registry)
         self.budget = Budget(settings.inflight_limit, self.metrics)
         self.gate = RateGate(settings.rate_limit, deps.live)
+        self.residency = Residency(deps.db, settings.region)
         self.meter = Meter(deps.db, deps.clock)
         data_dir = settings.data_dir.expanduser()
         self.disk = DiskGuard(data_dir if data_dir.is_dir() else None, reserve=settings.disk_reserve)

@@ -152,3 +152,50 @@ async def test_members_say_how_they_are_reached(api: httpx.AsyncClient) -> None:
     ):
         assert (await api.patch("/api/v1/members/ann@example.com", json=wrong)).status_code == 422, wrong
     assert (await api.get("/api/v1/members/nobody@example.com")).status_code == 404
+
+
+async def test_events_are_listed_as_they_begin_and_by_when_they_begin(api: httpx.AsyncClient) -> None:
+    """Pages too, each sort with its own cursors."""
+    for day in (3, 1, 5, 2, 4):
+        day_of = f"2026-04-0{day}"
+        await _make(api, {"title": str(day), "start_time": f"{day_of}T09:00Z", "end_time": f"{day_of}T10:00Z"})
+
+    async def titles(**query: Any) -> str:
+        seen, cursor = "", {}
+        while True:
+            found = await _get(api, "calendar-events", limit=2, **query, **cursor)
+            seen += "".join(one["title"] for one in found["items"])
+            if found["next"] is None:
+                return seen
+            cursor = {"cursor": found["next"]}
+
+    assert await titles() == "42513"
+    assert await titles(sort="start_time") == "12345"
+    assert await titles(sort="-start_time") == "54321"
+    within = {"starts_from": "2026-04-02T09:00:00Z", "starts_before": "2026-04-04T09:00:00Z"}
+    assert await titles(sort="start_time", **within) == "23"
+    first = await _get(api, "calendar-events", limit=2, sort="start_time")
+    for wrong in ({"cursor": first["next"]}, {"cursor": "W10"}, {"sort": "start_time", "cursor": first["next"][:-6]}):
+        assert (await api.get("/api/v1/calendar-events", params=wrong)).status_code == 400
+    assert (await api.get("/api/v1/calendar-events", params={"sort": "title"})).status_code == 422
+
+
+async def test_what_conflicts_with_a_time_is_what_takes_place_then(api: httpx.AsyncClient) -> None:
+    """By ranges, to the instant: what ends when another begins does not; a whole day is one of its own zone."""
+    meeting = {"title": "meeting", "start_time": "2026-04-01T09:00Z", "end_time": "2026-04-01T10:00Z"}
+    await _make(api, meeting)
+    await _make(api, {**meeting, "title": "daily", "rrule": "FREQ=DAILY"})
+    whole = {"title": "day", "all_day": True, "start_time": "2026-04-02T00:00", "end_time": "2026-04-03T00:00"}
+    await _make(api, {**whole, "time_zone": "Europe/Berlin"})
+
+    async def conflicts(start: str, end: str) -> set[str]:
+        found = await _get(api, "calendar-events", start=start, end=end)
+        return {one["title"] for one in found["items"]}
+
+    assert await conflicts("2026-04-01T09:30:00Z", "2026-04-01T11:00:00Z") == {"meeting", "daily"}
+    assert await conflicts("2026-04-01T10:00:00Z", "2026-04-01T11:00:00Z") == set()
+    # Berlin is two hours ahead: its day begins and ends before UTC's does.
+    assert await conflicts("2026-04-01T21:00:00Z", "2026-04-01T22:00:00Z") == set()
+    assert await conflicts("2026-04-01T22:00:00Z", "2026-04-01T23:00:00Z") == {"day"}
+    assert await conflicts("2026-04-02T09:15:00Z", "2026-04-02T09:20:00Z") == {"daily", "day"}
+    assert await conflicts("2026-04-02T22:00:00Z", "2026-04-02T23:00:00Z") == set()

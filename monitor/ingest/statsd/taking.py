@@ -151,5 +151,6 @@ class Statsd(asyncio.DatagramProtocol):
         now = ingest.deps.clock()
         await ingest.gate.enter(principal.key_id, now=now)
         ingest.disk.check()
+        await ingest.residency.check(principal.tenant_id)
         await ingest.meter.enter(principal.tenant_id, now)
         return principal

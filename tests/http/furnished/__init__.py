@@ -16,18 +16,19 @@ from monitor.identity.tables import Tenant
 from monitor.principal import Scope
 from sql.models import metadata
 from tests.factories import make_agent, make_key, make_tenant
-from tests.http.furnished import alerting, insight, runs, telemetry, usage
+from tests.http.furnished import alerting, insight, regions, runs, telemetry, usage
 from tests.http.furnished.made import Furnished
 
 _SLICES = (
     telemetry,
     runs,
     usage,
+    regions,
     insight,
     alerting,
 )
 
-PLATFORMS = {"subscription_plans"}
+PLATFORMS = {"subscription_plans", "replication_status", "cross_region_sync_logs", "regions"}
 """Tables whose rows are the platform's alone."""
 TABLES = sorted(
     name for name, table in metadata.tables.items() if "tenant_id" in table.columns and name not in PLATFORMS
