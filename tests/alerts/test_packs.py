@@ -10,7 +10,7 @@ from alerts import packing, packs
 from alerts.core.vocabulary import Reason
 from tests.alerts.timeline import Timeline
 
-ALL = ("liveness", "latency", "errors", "cost", "runaway")
+ALL = ("liveness", "latency", "errors", "cost", "runaway", "replication")
 
 
 async def rules(t: Timeline) -> dict[str, dict[str, Any]]:

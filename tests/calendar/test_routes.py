@@ -161,7 +161,8 @@ async def test_events_are_listed_as_they_begin_and_by_when_they_begin(api: httpx
         await _make(api, {"title": str(day), "start_time": f"{day_of}T09:00Z", "end_time": f"{day_of}T10:00Z"})
 
     async def titles(**query: Any) -> str:
-        seen, cursor = "", {}
+        seen = ""
+        cursor: dict[str, str] = {}
         while True:
             found = await _get(api, "calendar-events", limit=2, **query, **cursor)
             seen += "".join(one["title"] for one in found["items"])
