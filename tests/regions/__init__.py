@@ -1,0 +1,1 @@
+"""Regions: where data may be, and standbys."""

@@ -72,80 +72,92 @@ async def write(db: Database, number: int) -> None:
         await store.put_region(owner, uuid7(SettableClock()()), f"written-{number}", values)
 
 
-async def test_a_standby_streams_lags_is_killed_and_comes_back(
+@pytest.fixture
+async def standby(
     primary: EmbeddedPostgres, own: Database, data_dir: Path, clock: SettableClock
-) -> None:
-    standby = Standby(primary, data_dir / "standby", NAME)
-    await standby.copy()
-    region = {"name": "Frankfurt", "jurisdiction": "EU", "application_name": NAME}
+) -> AsyncIterator[Standby]:
+    """A copy that does not run yet, of a primary whose regions name both."""
+    made = Standby(primary, data_dir / "standby", NAME)
+    await made.copy()
     async with own.owner() as owner:
+        region = {"name": "Frankfurt", "jurisdiction": "EU", "application_name": NAME}
         await store.put_region(owner, uuid7(clock()), "eu-central", region)
         await store.put_region(
             owner, uuid7(clock()), "eu-west", {"name": "Dublin", "jurisdiction": "EU", "is_primary": True}
         )
+    yield made
+    made.kill()
+
+
+async def caught_up(db: Database, clock: SettableClock) -> None:
+    """Wait until it streams and has nothing to replay."""
+
+    async def is_so() -> bool:
+        one = await look(db, clock, 0)
+        return one is not None and one.state == "streaming" and one.lag_bytes == 0
+
+    await until(is_so)
+
+
+async def test_a_standby_streams_and_lags(own: Database, standby: Standby, clock: SettableClock) -> None:
     # A region expects it, and it never came.
     first = await look(own, clock)
     assert first is not None
     assert (first.state, first.lag_seconds, first.seen_at) == ("missing", 0, None)
     await standby.start()
-    try:
+    await caught_up(own, clock)
+    assert await logs(own) == [("outage", "completed")]
 
-        async def caught_up() -> bool:
-            one = await look(own, clock, 0)
-            return one is not None and one.state == "streaming" and one.lag_bytes == 0
+    # It is connected and replays nothing.
+    await standby.ask("SELECT pg_wal_replay_pause()")
+    await until(lambda: standby.ask("SELECT pg_get_wal_replay_pause_state() = 'paused'"))
+    await write(own, 1)
 
-        await until(caught_up)
-        assert await logs(own) == [("outage", "completed")]
+    async def behind() -> Standing | None:
+        one = await look(own, clock, 0)
+        return one if one is not None and (one.lag_bytes or 0) > 0 else None
 
-        # It is connected and replays nothing.
-        await standby.ask("SELECT pg_wal_replay_pause()")
-        await until(lambda: standby.ask("SELECT pg_get_wal_replay_pause_state() = 'paused'"))
-        await write(own, 1)
+    await until(behind)
+    one = await look(own, clock, BEHIND + 15)
+    assert one is not None
+    assert one.state == "streaming"
+    assert (one.lag_seconds or 0) >= BEHIND + 15
+    assert await logs(own) == [("outage", "completed"), ("lag", "running")]
+    assert await standby.ask("SELECT count(*) FROM regions WHERE slug = 'written-1'") == 0
 
-        async def behind() -> Standing | None:
-            one = await look(own, clock, 0)
-            return one if one is not None and (one.lag_bytes or 0) > 0 else None
+    await standby.ask("SELECT pg_wal_replay_resume()")
+    await caught_up(own, clock)
+    assert await standby.ask("SELECT count(*) FROM regions WHERE slug = 'written-1'") == 1
+    assert (await logs(own))[-1] == ("lag", "completed")
 
-        await until(behind)
-        one = await look(own, clock, BEHIND + 15)
-        assert one is not None
-        assert one.state == "streaming"
-        assert one.lag_seconds is not None
-        assert one.lag_seconds >= BEHIND + 15
-        assert await logs(own) == [("outage", "completed"), ("lag", "running")]
-        assert await standby.ask("SELECT count(*) FROM regions WHERE slug = 'written-1'") == 0
 
-        await standby.ask("SELECT pg_wal_replay_resume()")
-        await until(caught_up)
-        assert await standby.ask("SELECT count(*) FROM regions WHERE slug = 'written-1'") == 1
-        assert (await logs(own))[-1] == ("lag", "completed")
+async def test_a_standby_is_killed_and_comes_back(own: Database, standby: Standby, clock: SettableClock) -> None:
+    await standby.start()
+    await caught_up(own, clock)
+    assert await logs(own) == []
+    standby.kill()
 
-        standby.kill()
+    async def missing() -> bool:
+        one = await look(own, clock, 1)
+        return one is not None and one.state == "missing"
 
-        async def missing() -> bool:
-            one = await look(own, clock, 1)
-            return one is not None and one.state == "missing"
+    await until(missing)
+    one = await look(own, clock, 100)
+    assert one is not None
+    assert (one.lag_seconds or 0) >= 100
+    assert await logs(own) == [("outage", "running")]
+    await write(own, 2)
 
-        await until(missing)
-        one = await look(own, clock, 100)
-        assert one is not None
-        assert (one.lag_seconds or 0) >= 100
-        assert (await logs(own))[-1] == ("outage", "running")
-        await write(own, 2)
-
-        await standby.start()
-        await until(caught_up)
-        assert (await logs(own))[-1] == ("outage", "completed")
-        assert await standby.ask("SELECT count(*) FROM regions WHERE slug = 'written-2'") == 1
-        async with own.alerter() as connection:
-            query = text(
-                "SELECT s.slug AS source, t.slug AS target FROM cross_region_sync_logs l "
-                "JOIN regions s ON s.id = l.source_region_id JOIN regions t ON t.id = l.target_region_id "
-            )
-            found = {tuple(row) for row in await connection.execute(query)}
-        assert found == {("eu-west", "eu-central")}
-    finally:
-        standby.kill()
+    await standby.start()
+    await caught_up(own, clock)
+    assert await logs(own) == [("outage", "completed")]
+    assert await standby.ask("SELECT count(*) FROM regions WHERE slug = 'written-2'") == 1
+    query = text(
+        "SELECT s.slug AS source, t.slug AS target FROM cross_region_sync_logs l "
+        "JOIN regions s ON s.id = l.source_region_id JOIN regions t ON t.id = l.target_region_id"
+    )
+    async with own.alerter() as connection:
+        assert [tuple(row) for row in await connection.execute(query)] == [("eu-west", "eu-central")]
 
 
 async def test_how_far_it_is_behind_are_series_of_the_platforms_that_rules_read(

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from typing import Any
+from uuid import uuid4
 
 from monitor.ids import PLATFORM_TENANT
 from tests.http.furnished.made import Furnished
@@ -12,7 +13,7 @@ def rows(made: Furnished, now: datetime) -> dict[str, dict[str, Any]]:
     made.name(now, "region")
     return {
         "regions": {
-            "tenant_id": PLATFORM_TENANT, "id": made.ids["region"], "slug": f"region-{made.ids['region']}",
+            "tenant_id": PLATFORM_TENANT, "id": made.ids["region"], "slug": f"region-{uuid4()}",
             "name": "somewhere", "jurisdiction": "EU",
         },
         "tenant_regions": {"region_id": made.ids["region"]},
