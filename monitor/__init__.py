@@ -29,7 +29,7 @@ Import order, top imports down, never up (enforced by import-linter, see pyproje
 
     monitor.cli, monitor.dev       composition roots
     monitor.app, alerts.scheduler, dashboards
-    monitor.ingest, monitor.schedules, monitor.console, alerts.routes, alerts.evaluate, alerts.deliver
+    monitor.ingest, monitor.imports, monitor.schedules, monitor.console, alerts.routes, alerts.evaluate, alerts.deliver
     alerts.store, alerts.sources, alerts.channels
     monitor.runs                                               what agents did, made of the slices below
     monitor.identity, monitor.agents, monitor.audit,

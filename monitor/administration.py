@@ -1,7 +1,7 @@
 """What the administrative commands do, against the database of the settings."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from uuid import UUID
 
 from sqlalchemy import text
@@ -15,6 +15,8 @@ from monitor.http.problems import uuid_of
 from monitor.identity import keys, store
 from monitor.identity.store import KeyRow, MemberRow, TenantRow
 from monitor.ids import PLATFORM_TENANT
+from monitor.imports.report import Report
+from monitor.imports.running import Import
 from monitor.partitions import Plan
 from monitor.principal import Scope, TenantStatus
 from monitor.series import choice
@@ -215,6 +217,20 @@ async def retain(settings: Settings, *, dry_run: bool) -> Plan:
             return await partitions.apply(db, clock.now(), retention=keep)
         async with db.owner() as owner:
             return partitions.plan(clock.now(), await partitions.existing_names(owner), keep)
+
+
+async def bring(
+    settings: Settings, document: str, url: str, *, tenant: str, zone: tzinfo, dry_run: bool
+) -> list[Report]:
+    """Import a database that was made from a document; what became of each of its tables."""
+    async with compose.database(settings) as db:
+        async with db.owner() as owner:
+            tenant_id = (await tenant_of(owner, tenant)).id
+        series = choice.store_of(settings, db, clock.now)
+        try:
+            return await Import(document, url, db, series, tenant_id, clock.now, zone, dry_run).run()
+        finally:
+            await series.close()
 
 
 async def tenant_of(owner: AsyncConnection, slug: str) -> TenantRow:

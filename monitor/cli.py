@@ -204,6 +204,7 @@ def complete() -> typer.Typer:
         admin_cli,
         billing_cli,
         dashboards_cli,
+        imports_cli,
         prices_cli,
         quota_cli,
         regions_cli,
@@ -211,7 +212,17 @@ def complete() -> typer.Typer:
         series_cli,
     )
 
-    for part in (admin_cli, dashboards_cli, series_cli, prices_cli, quota_cli, billing_cli, regions_cli, rules_cli):
+    for part in (
+        admin_cli,
+        dashboards_cli,
+        series_cli,
+        prices_cli,
+        quota_cli,
+        billing_cli,
+        regions_cli,
+        rules_cli,
+        imports_cli,
+    ):
         part.attach(app)
     return app
 

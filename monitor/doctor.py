@@ -1,15 +1,14 @@
 """`agent-monitor doctor`: looks at everything that must be right, and says what is not."""
 
 import shutil
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import timedelta
 
 from sqlalchemy import text
 
-from monitor import capacity, clock, compose, partitions
+from monitor import capacity, clock, compose, inspection, partitions
 from monitor.db import Database, Role
 from monitor.errors import MonitorError
+from monitor.inspection import Check, Finding
 from monitor.live import Live
 from monitor.partitions import LAYOUTS, partition
 from monitor.series import choice
@@ -19,24 +18,13 @@ from sql import migrate
 AHEAD = timedelta(days=1)
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at."""
-
-    subject: str
-    well: bool
-    detail: str
-
-
-Check = Callable[[Database], Awaitable[Finding]]
-
-
 async def examine(settings: Settings) -> list[Finding]:
     """All findings. A check that cannot be made is one that failed."""
     findings = []
     async with compose.database(settings) as db:
         checks: dict[str, Check] = {f"role {role}": _role(role) for role in Role}
         checks |= {"revision": _revision, "partitions": _partitions, "connections": _connections(settings)}
+        checks |= inspection.CHECKS
         for subject, check in checks.items():
             try:
                 findings.append(await check(db))

@@ -10,6 +10,7 @@ import monitor.agents.tables
 import monitor.audit.tables
 import monitor.calendar.tables
 import monitor.identity.tables
+import monitor.imports.tables
 import monitor.ingest.tables
 import monitor.regions.tables
 import monitor.runs.insight_tables
@@ -37,6 +38,7 @@ MODULES = (
     monitor.runs.insight_tables,
     monitor.audit.tables,
     monitor.calendar.tables,
+    monitor.imports.tables,
     alerts.tables,
     alerts.interop_tables,
     alerts.drill_tables,

@@ -1608,6 +1608,26 @@ ALTER TABLE ONLY public.idempotency_keys FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.idempotency_keys OWNER TO agent_monitor_owner;
 
+CREATE TABLE public.imports (
+    tenant_id uuid NOT NULL,
+    source text NOT NULL,
+    source_table text NOT NULL,
+    document text NOT NULL,
+    reached jsonb,
+    rows_read bigint DEFAULT 0 NOT NULL,
+    rows_kept bigint DEFAULT 0 NOT NULL,
+    notes jsonb DEFAULT '{}'::jsonb NOT NULL,
+    completed_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT imports_document_check CHECK ((document = ANY (ARRAY['000'::text, '001'::text, '002'::text, '003'::text, '004'::text]))),
+    CONSTRAINT imports_rows_check CHECK (((rows_read >= rows_kept) AND (rows_kept >= 0)))
+);
+
+ALTER TABLE ONLY public.imports FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.imports OWNER TO agent_monitor_owner;
+
 CREATE TABLE public.inhibitions (
     tenant_id uuid NOT NULL,
     id uuid NOT NULL,
@@ -2517,6 +2537,9 @@ ALTER TABLE ONLY public.exemplars
 ALTER TABLE ONLY public.idempotency_keys
     ADD CONSTRAINT idempotency_keys_pkey PRIMARY KEY (tenant_id, key);
 
+ALTER TABLE ONLY public.imports
+    ADD CONSTRAINT imports_pkey PRIMARY KEY (tenant_id, source, source_table);
+
 ALTER TABLE ONLY public.inhibitions
     ADD CONSTRAINT inhibitions_pkey PRIMARY KEY (tenant_id, id);
 
@@ -2934,6 +2957,8 @@ CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.deployments FOR EACH ROW W
 
 CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.escalations FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
 
+CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.imports FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
+
 CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.inhibitions FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
 
 CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.memberships FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
@@ -3125,6 +3150,9 @@ ALTER TABLE ONLY public.error_groups
 
 ALTER TABLE ONLY public.escalations
     ADD CONSTRAINT escalations_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.imports
+    ADD CONSTRAINT imports_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.inhibitions
     ADD CONSTRAINT inhibitions_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
@@ -3447,6 +3475,8 @@ ALTER TABLE public.exemplars ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.idempotency_keys ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.imports ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.inhibitions ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.memberships ENABLE ROW LEVEL SECURITY;
@@ -3528,6 +3558,8 @@ CREATE POLICY owner ON public.escalations TO agent_monitor_owner USING (true) WI
 CREATE POLICY owner ON public.exemplars TO agent_monitor_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner ON public.idempotency_keys TO agent_monitor_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY owner ON public.imports TO agent_monitor_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner ON public.inhibitions TO agent_monitor_owner USING (true) WITH CHECK (true);
 
@@ -3744,6 +3776,8 @@ CREATE POLICY tenant ON public.escalations TO agent_monitor_app USING ((tenant_i
 CREATE POLICY tenant ON public.exemplars TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
 CREATE POLICY tenant ON public.idempotency_keys TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
+
+CREATE POLICY tenant ON public.imports TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
 CREATE POLICY tenant ON public.inhibitions TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
@@ -4054,6 +4088,8 @@ GRANT SELECT ON TABLE public.escalations TO agent_monitor_alerter;
 GRANT SELECT,INSERT ON TABLE public.exemplars TO agent_monitor_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.idempotency_keys TO agent_monitor_app;
+
+GRANT SELECT ON TABLE public.imports TO agent_monitor_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.inhibitions TO agent_monitor_app;
 GRANT SELECT ON TABLE public.inhibitions TO agent_monitor_alerter;

@@ -11,8 +11,9 @@ import pytest
 from monitor.capacity import Pooler, look, rooms
 from monitor.compose import database
 from monitor.db import Role
-from monitor.doctor import Finding, examine
+from monitor.doctor import examine
 from monitor.embedded import EmbeddedPostgres
+from monitor.inspection import Finding
 from monitor.settings import Settings
 from tests.stack.pooler import StackPooler
 

@@ -1,0 +1,123 @@
+"""Document 000: one platform of agents and their tasks, without tenants."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from monitor.identity.keys import digest
+from monitor.identity.tables import ApiKey
+from monitor.ids import uuid7
+from monitor.imports import agents, points, runs
+from monitor.imports.into import Into, Step, mended
+from monitor.imports.report import Report
+from monitor.imports.source import Row
+from monitor.imports.writing import Writing
+from monitor.principal import Scope
+from monitor.runs.model import Task
+from monitor.runs.names import RunKind
+
+_PRIORITIES = frozenset({"low", "normal", "high", "critical"})
+_SHOWN = 8
+"""Of a key that long enough ones show to be told apart."""
+
+
+def _agent(row: Row, report: Report, key: str) -> Mapping[str, Any]:
+    return {
+        "external_id": row["id"],
+        "name": row["name"],
+        "agent_type": row["agent_type"],
+        "status": agents.status_of(row["status"], report, key),
+        "capabilities": row["capabilities"],
+        "metadata": runs.metadata_of(row, {}, report, key),
+        "last_heartbeat": row["last_heartbeat"],
+    }
+
+
+async def _agents(into: Into, rows: list[Row], report: Report) -> Writing:
+    return await agents.take(into, rows, report, _agent)
+
+
+async def _tasks(into: Into, rows: list[Row], report: Report) -> Writing:
+    drafts = []
+    for given in rows:
+        key = str(given["id"])
+        row = mended(given, into, report, key)
+        if row["agent_id"] not in into.agents or not 1 <= len(key) <= 200:
+            report.note("left out: its agent was left out, or its id is longer than 200 characters", key[:200])
+            continue
+        status = runs.status_of(row, report, key)
+        times, imported = runs.times_of(row, status, report, key)
+        if row["priority"] not in _PRIORITIES:
+            report.note(f"the priority {row['priority']!r} is not known here: imported as normal", key)
+            imported["priority"] = row["priority"]
+        values = {
+            "agent_id": into.agents[row["agent_id"]],
+            "task_type": row["task_type"],
+            "status": status,
+            "priority": "normal" if "priority" in imported else row["priority"],
+            "input": row["payload"],
+            "output": row.get("result"),
+            "error_message": row.get("error"),
+            "metadata": runs.metadata_of(row, imported, report, key),
+            **times,
+        }
+        at = times["started_at"] or row["created_at"]
+        drafts.append(runs.Draft(row["id"], at, Task, values, created_at=row["created_at"]))
+    await into.cover(runs.TABLES, [draft.at for draft in drafts])
+    return runs.taken(into, RunKind.TASK, drafts, report)
+
+
+async def _keys(into: Into, rows: list[Row], report: Report) -> Writing:
+    """The digest is stored, so that a key goes on working; words that are no scope here grant nothing."""
+    made: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        text, hashed = row["api_key"], digest(row["api_key"])
+        shown = text[:_SHOWN] if len(text) >= 4 * _SHOWN else hashed[:_SHOWN]
+        known = [word for word in row["permissions"] if word in set(Scope)]
+        if len(known) < len(row["permissions"]):
+            report.note("permissions that are no scope here grant nothing; they stand in the key's metadata", shown)
+        made[hashed] = {
+            "tenant_id": into.tenant_id,
+            "id": uuid7(row["created_at"]),
+            "name": row["owner_id"],
+            "prefix": shown,
+            "key_hash": hashed,
+            "scopes": known,
+            "status": "active" if row["is_active"] else "revoked",
+            "expires_at": row.get("expires_at"),
+            "metadata": {"owner_id": row["owner_id"], "permissions": row["permissions"]},
+            "created_at": row["created_at"],
+        }
+    report.kept += len(made)
+
+    async def write(connection: AsyncConnection) -> None:
+        await connection.execute(insert(ApiKey).on_conflict_do_nothing(), list(made.values()))
+
+    return Writing(rows=write if made else None)
+
+
+async def _metrics(into: Into, rows: list[Row], report: Report) -> Writing:
+    """By the name of their agent, which the document does not refer to."""
+    drafts = []
+    for given in rows:
+        key = str(given["id"])
+        row = mended(given, into, report, key)
+        agent_id = into.by_name.get(row["agent_name"]) or into.agents.get(row["agent_name"])
+        if agent_id is None:
+            report.note(f"left out: there is no agent {row['agent_name']!r}", key)
+            continue
+        said = (row["metric_name"], row["metric_value"], row["timestamp"], None, row.get("tags"))
+        drafts.append(points.Draft(key, agent_id, *said))
+    return await points.taken(into, drafts, report)
+
+
+STEPS = (
+    Step("agents", ("id",), _agents),
+    Step("tasks", ("id",), _tasks),
+    # The key itself must not stand where it says how far the import is.
+    Step("api_keys", ("api_key",), _keys, order="encode(sha256(convert_to(api_key, 'UTF8')), 'hex')"),
+    Step("metrics", ("id",), _metrics),
+)
+LEFT_OUT: dict[str, str] = {}

@@ -1,0 +1,1 @@
+"""Databases made from the documents, brought here and compared row for row."""
