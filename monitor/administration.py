@@ -70,8 +70,9 @@ async def list_prices(settings: Settings, *, tenant: str | None, search: str | N
 
 def _login_urls(settings: Settings) -> dict[str, str]:
     urls: dict[str, str] = {role.value: settings.role_url(role) for role in Role}
-    if settings.database_grafana_url:
-        urls[pgroles.GRAFANA] = settings.database_grafana_url
+    for role, url in ((pgroles.GRAFANA, settings.database_grafana_url), (pgroles.BACKUP, settings.database_backup_url)):
+        if url:
+            urls[role] = url
     return urls
 
 

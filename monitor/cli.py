@@ -202,6 +202,7 @@ def complete() -> typer.Typer:
     """The command line with all of its groups."""
     from monitor import (
         admin_cli,
+        backup_cli,
         billing_cli,
         dashboards_cli,
         imports_cli,
@@ -214,6 +215,7 @@ def complete() -> typer.Typer:
 
     for part in (
         admin_cli,
+        backup_cli,
         dashboards_cli,
         series_cli,
         prices_cli,

@@ -26,7 +26,7 @@ from alerts.meters import Meters
 from alerts.pulse import Pulse
 from alerts.scheduler import Alerter, Job
 from alerts.socket import EVERY, Socket
-from monitor import clock, garbage, log, upkeep
+from monitor import clock, garbage, log, pgroles, upkeep
 from monitor.app import create_app, create_health_app
 from monitor.audit.store import Recorder
 from monitor.db import Database, Role, shares
@@ -112,7 +112,7 @@ def of_dev(settings: Settings, directory: DevDir) -> Settings:
     where = str(said["database_url"]).rpartition("@")[2]
     passwords = json.loads(directory.credentials.read_text())
 
-    def url(role: Role) -> str:
+    def url(role: str) -> str:
         return f"postgresql://{role}:{quote(passwords[role], safe='')}@{where}"
 
     return replace(
@@ -121,6 +121,7 @@ def of_dev(settings: Settings, directory: DevDir) -> Settings:
         database_alerter_url=url(Role.ALERTER),
         database_doorman_url=url(Role.DOORMAN),
         database_owner_url=url(Role.OWNER),
+        database_backup_url=url(pgroles.BACKUP),
         public_url=str(said["url"]),
         secret_keys=settings.secret_keys or directory.secret_keys(),
         data_dir=directory.path,
@@ -170,7 +171,7 @@ async def alerting(deps: Deps, *, collector: Ingest | None = None) -> AsyncItera
             public_url=settings.public_url,
             meters=meters,
         )
-        jobs = upkeep.jobs_of(deps)
+        jobs = upkeep.jobs_of(deps, stack)
         if collector is not None:
             jobs.append(Job("disk", timedelta(seconds=5), upkeep.disk_watch(deps, collector.disk)))
         ingest = await stack.enter_async_context(_taking_in(deps, collector))

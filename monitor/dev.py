@@ -22,6 +22,7 @@ from monitor.errors import ConfigError
 from monitor.firsttime import Owner
 from monitor.http.deps import Deps
 from monitor.ingest import Ingest
+from monitor.pgroles import BACKUP
 from monitor.sdk import AsyncMonitor
 from monitor.series import choice
 from monitor.series.retention import retention_of
@@ -136,6 +137,7 @@ def _with_database(settings: Settings, postgres: EmbeddedPostgres) -> Settings:
         database_alerter_url=postgres.url(Role.ALERTER),
         database_doorman_url=postgres.url(Role.DOORMAN),
         database_owner_url=postgres.url(Role.OWNER),
+        database_backup_url=postgres.url(BACKUP),
     )
 
 

@@ -36,6 +36,7 @@ SETTINGS = (
     "logging_collector=off",
     "password_encryption=scram-sha-256",
     "cluster_name=agent-monitor",
+    "max_slot_wal_keep_size=8GB",  # an archive of changes that nobody receives must not fill the disk
 )
 DURABLE = ("fsync=on", "synchronous_commit=on", "full_page_writes=on")
 FORGETFUL = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
@@ -198,6 +199,8 @@ class EmbeddedPostgres:
         settings.append(f"unix_socket_directories={'' if sys.platform == 'win32' else self._sockets}")
         if pgcluster.accepts(cluster, self._binaries, "wal_compression=lz4"):
             settings.append("wal_compression=lz4")
+        if self._binaries.major >= 17:
+            settings.append("summarize_wal=on")  # what incremental backups are made of
         command = [self._binaries.program("postgres"), "-D", str(cluster.pgdata)]
         command += [word for setting in settings for word in ("-c", setting)]
         with pgfiles.open_log(self._log) as log:

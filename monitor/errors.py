@@ -21,6 +21,7 @@
         SeriesDown
         Full                  queue, memory or disk
       ConfigError             at start only; names the variable
+        InUse                 another process holds the directory
       TenantMissing           a programming error: SQL ran without a tenant
     ChannelError(permanent, retry_after)   a message could not be sent
 
@@ -191,6 +192,12 @@ class ConfigError(MonitorError):
     """A setting is wrong or something needed to start is missing. The start stops with this one line."""
 
     code = "config_error"
+
+
+class InUse(ConfigError):
+    """Another process holds a directory that only one may use at a time."""
+
+    code = "in_use"
 
 
 class TenantMissing(MonitorError):

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import IO
 
-from monitor.errors import ConfigError
+from monitor.errors import ConfigError, InUse
 from monitor.pgbinaries import Account, last_lines, private_directory
 
 if sys.platform == "win32":
@@ -25,13 +25,13 @@ LONGEST_SOCKET_DIRECTORY = 107 - len("/.s.PGSQL.65535")
 LOG_KEPT_BYTES = 16 * 2**20
 
 
-def hold(data_dir: Path) -> IO[str]:
-    """Take the data directory's lock, held until the file is closed. Raises ConfigError if it is taken."""
+def hold(data_dir: Path, *, what: str = "the data directory") -> IO[str]:
+    """Take a directory's lock, held until the file is closed. Raises InUse if it is taken."""
     try:
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         file = (data_dir / "lock").open("a+")
     except OSError as fault:
-        raise ConfigError(f"the data directory {data_dir} cannot be used: {fault.strerror}") from fault
+        raise ConfigError(f"{what} {data_dir} cannot be used: {fault.strerror}") from fault
     try:
         if sys.platform == "win32":
             msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
@@ -41,9 +41,7 @@ def hold(data_dir: Path) -> IO[str]:
         file.seek(0)
         holder = file.read().strip() or "unknown"
         file.close()
-        raise ConfigError(
-            f"the data directory {data_dir} is in use by process {holder}: stop it or choose another one"
-        ) from fault
+        raise InUse(f"{what} {data_dir} is in use by process {holder}: stop it or choose another one") from fault
     file.seek(0)
     file.truncate()
     file.write(f"{os.getpid()}\n")

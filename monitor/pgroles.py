@@ -12,7 +12,8 @@ from monitor.db import Role, translated
 from monitor.errors import ConfigError
 
 GRAFANA = "agent_monitor_grafana"
-LOGIN_ROLES = (*(role.value for role in Role), GRAFANA)
+BACKUP = "agent_monitor_backup"
+LOGIN_ROLES = (*(role.value for role in Role), GRAFANA, BACKUP)
 """As `sql/roles.sql` makes them."""
 ROLES_SQL = Path(__file__).parent.parent / "sql" / "roles.sql"
 

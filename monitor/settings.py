@@ -63,6 +63,12 @@ def _ring(text: str) -> tuple[str, ...]:
     return keys
 
 
+def _secret(text: str) -> str:
+    if len(text) < 16:
+        raise ValueError("at least 16 characters are expected")
+    return text
+
+
 def _tags(text: str) -> tuple[str, ...]:
     tags = tuple(part.strip() for part in text.split(",") if part.strip())
     if not tags:
@@ -129,6 +135,7 @@ class Settings:
     database_doorman_url: str | None = _setting(_POSTGRES, None, "the same as agent_monitor_doorman")
     database_owner_url: str | None = _setting(_POSTGRES, None, "the same as agent_monitor_owner")
     database_grafana_url: str | None = _setting(_POSTGRES, None, "the same as agent_monitor_grafana, for `migrate`")
+    database_backup_url: str | None = _setting(_POSTGRES, None, "the same as agent_monitor_backup, for backups")
     database_admin_url: str | None = _setting(
         _POSTGRES, None, "a superuser: with it `migrate` makes roles, passwords and database"
     )
@@ -191,6 +198,12 @@ class Settings:
     minute_retention: float = _setting(_duration, 90 * 86400.0, "how long minute rollups are kept")
     hour_retention: float = _setting(_duration, 400 * 86400.0, "how long hour rollups are kept")
     day_retention: float = _setting(_duration, 5 * 366 * 86400.0, "how long day rollups are kept")
+    backup_dir: Path | None = _setting(Path, None, "where the alerter keeps scheduled backups; none are taken without")
+    backup_archive: Path | None = _setting(Path, None, "where backups go when they are older than BACKUP_RETENTION")
+    backup_retention: float = _setting(_duration, 30 * 86400.0, "how long a backup stays in BACKUP_DIR")
+    backup_archive_retention: float = _setting(_duration, 90 * 86400.0, "how old a backup in BACKUP_ARCHIVE gets")
+    backup_logical: bool = _setting(_flag, False, "scheduled backups by pg_dump, for a server that refuses replication")
+    backup_key: str | None = _setting(_secret, None, "seals backups; at least 16 characters, and not to be lost")
     line_agent_tags: tuple[str, ...] = _setting(
         _tags, ("agent", "host"), "tags of line protocol that name the agent of a line; the first that it has counts"
     )
@@ -212,6 +225,7 @@ class Settings:
             "agent_monitor_alerter": self.database_alerter_url,
             "agent_monitor_doorman": self.database_doorman_url,
             "agent_monitor_owner": self.database_owner_url,
+            "agent_monitor_backup": self.database_backup_url,
         }.get(role)
         return own or with_user(self.database_url, role)
 

@@ -1,7 +1,9 @@
 """The jobs that keep the tables in shape, beside judging and sending: what every alerter runs."""
 
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from alerts import bounces, gaps, packing, received
 from alerts.history import HistoryWatch
@@ -9,6 +11,11 @@ from alerts.scheduler import Job
 from alerts.system import report_disk, tell_waiting
 from monitor import partitions, sweep
 from monitor.agents import counters
+from monitor.backup.archive import Archive
+from monitor.backup.job import Backups
+from monitor.backup.place import Place
+from monitor.backup.schedule import Keeping
+from monitor.backup.take import source_of
 from monitor.http.deps import Deps
 from monitor.ingest.disk import DiskGuard
 from monitor.runs import news
@@ -30,13 +37,16 @@ ROLLUP_EVERY = timedelta(minutes=1)
 PARTITIONS_EVERY = timedelta(hours=1)
 SWEEP_EVERY = timedelta(hours=1)
 PACKS_EVERY = timedelta(hours=1)
+BACKUP_EVERY = timedelta(minutes=5)
+"""How often is looked whether one is due."""
+CHANGES_EVERY = timedelta(seconds=10)
 
 FAULTS_EVERY = timedelta(seconds=10)
 """How soon a tenant is told of a system alert that goes on when its silence is over."""
 
 
-def jobs_of(deps: Deps) -> list[Job]:
-    """The jobs, over these tables."""
+def jobs_of(deps: Deps, stack: AsyncExitStack) -> list[Job]:
+    """The jobs, over these tables. `stack`: for what they leave open."""
     db, series, settings = deps.db, deps.series, deps.settings
     keep = retention_of(settings)
 
@@ -64,9 +74,34 @@ def jobs_of(deps: Deps) -> list[Job]:
         Job("news", NEWS_EVERY, follow_runs),
         Job("counters", FOLD_EVERY, fold_counters, at_start=False),
     ]
+    if settings.backup_dir is not None:
+        jobs += _backups(deps, settings.backup_dir.expanduser().absolute(), stack)
     if isinstance(series, InfluxSeriesStore):
         watch = HistoryWatch(db, series, registry=deps.registry, public_url=settings.public_url)
         jobs.append(Job("drain", DRAIN_EVERY, watch.run_once))
+    return jobs
+
+
+def _backups(deps: Deps, folder: Path, stack: AsyncExitStack) -> list[Job]:
+    """Scheduled backups, and between them every change, for a chosen second."""
+    settings = deps.settings
+    source = source_of(settings, deps.db)
+    backups = Backups(
+        source,
+        Place(folder),
+        other=Place(settings.backup_archive.expanduser().absolute()) if settings.backup_archive else None,
+        keeping=Keeping(
+            timedelta(seconds=settings.backup_retention), timedelta(seconds=settings.backup_archive_retention)
+        ),
+        logical=settings.backup_logical,
+        clock=deps.clock,
+        registry=deps.registry,
+    )
+    jobs = [Job("backup", BACKUP_EVERY, backups.run_once)]
+    if not settings.backup_logical:
+        changes = Archive(source.backup_url, folder, secret=settings.backup_key)
+        stack.push_async_callback(changes.close)
+        jobs.insert(0, Job("changes", CHANGES_EVERY, changes.run_once))
     return jobs
 
 

@@ -1,4 +1,5 @@
--- The login roles: one owner, three narrow ones that every request and every tick uses, and Grafana's.
+-- The login roles: one owner, three narrow ones that every request and every tick uses, Grafana's
+-- and that of backups.
 -- Run as a superuser (or a role with CREATEROLE); safe to run again. Passwords are set apart from this.
 DO $$
 DECLARE
@@ -9,7 +10,8 @@ BEGIN
         'agent_monitor_app',      -- requests and pages: one tenant at a time, by row-level security
         'agent_monitor_alerter',  -- ticks: all tenants, on the tables that a tick needs
         'agent_monitor_doorman',  -- authentication, before a tenant is known
-        'agent_monitor_grafana'   -- dashboards: the views of the schema `dashboards`, all tenants, reading only
+        'agent_monitor_grafana',  -- dashboards: the views of the schema `dashboards`, all tenants, reading only
+        'agent_monitor_backup'    -- backups: copies the server's files by replication, and reads no table
     ] LOOP
         IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = wanted) THEN
             EXECUTE format('CREATE ROLE %I', wanted);
@@ -18,6 +20,7 @@ BEGIN
             'ALTER ROLE %I LOGIN NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE NOREPLICATION', wanted
         );
     END LOOP;
+    ALTER ROLE agent_monitor_backup REPLICATION;
     -- Whoever edits a panel writes SQL of their own: it may not write, nor run for ever.
     ALTER ROLE agent_monitor_grafana SET default_transaction_read_only = on;
     ALTER ROLE agent_monitor_grafana SET statement_timeout = '30s';

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -168,7 +169,7 @@ async def test_counters_outlive_partitions_and_go_with_their_agent(db: Database)
 
 async def test_every_alerter_folds(db: Database, clock: SettableClock) -> None:
     deps = make_deps(db, clock, Settings())
-    jobs = {job.name: job for job in upkeep.jobs_of(deps)}
+    jobs = {job.name: job for job in upkeep.jobs_of(deps, AsyncExitStack())}
     tenant = await make_tenant(db)
     await put(db, tenant.id, tasks=[task(await make_agent(db, tenant.id))])
     await jobs["counters"].run(clock())

@@ -1,6 +1,7 @@
 """Everything that the documents have is mapped, and everything that the map points at is there."""
 
 from collections import Counter
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -27,10 +28,13 @@ def mapped() -> dict[str, dict[str, Entry]]:
 @pytest.fixture
 async def there(db: Database, tmp_path: Path) -> Targets:
     """What there is, of a migrated database and of the application over it."""
-    deps = make_deps(Settings(data_dir=tmp_path, disk_reserve=0), db)
+    everything = Settings(
+        data_dir=tmp_path, disk_reserve=0, database_url="postgresql://one@two/three", backup_dir=tmp_path
+    )
+    deps = make_deps(everything, db)
     async with db.owner() as owner:
         catalogue = await targets.catalogue_of(owner)
-    return Targets(catalogue, create_app(deps, Ingest(deps)), upkeep.jobs_of(deps))
+    return Targets(catalogue, create_app(deps, Ingest(deps)), upkeep.jobs_of(deps, AsyncExitStack()))
 
 
 @pytest.mark.parametrize("number", sorted(names.known()))

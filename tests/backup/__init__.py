@@ -1,0 +1,1 @@
+"""Backups: taken under load, restored into an empty place, proved equal."""
