@@ -1,6 +1,7 @@
 """Conditions and thresholds in plain words, for messages and pages. What was seen of a leaf is told in seen.py."""
 
 from datetime import timedelta
+from functools import lru_cache
 
 from alerts.core.condition import (
     All,
@@ -29,7 +30,11 @@ from alerts.core.labels import Labels
 from alerts.core.terms import Compared, Direction, ErrorNews, ExecutionStatus, SpendingUnit
 from alerts.core.wording import number
 
+_KEPT = 10_000
+"""Wordings: a storm says the same of one rule thousands of times."""
 
+
+@lru_cache(_KEPT)
 def describe(condition: Condition) -> str:
     """A condition in plain words: `3 consecutive failures`, `p95 of latency_ms over 5m > 2000`."""
     match condition:
@@ -46,6 +51,7 @@ def describe(condition: Condition) -> str:
             return _leaf(condition)
 
 
+@lru_cache(_KEPT)
 def describe_bound(leaf: Leaf, bound: float | None = None) -> str:
     """What a leaf is held against: `> 2000`. `bound` is the number in force where it is not the threshold."""
     match leaf:
@@ -78,6 +84,7 @@ def amount(value: float, unit: SpendingUnit) -> str:
     return f"{number(value)} {'USD' if unit is SpendingUnit.COST_USD else 'tokens'}"
 
 
+@lru_cache(_KEPT)
 def subject_of(leaf: MetricLeaf | RateLeaf | AnomalyLeaf) -> str:
     """What a leaf reads: `p95 of latency_ms over 5m where env=prod`."""
     over = f"over {format_duration(leaf.window)}"
