@@ -8,7 +8,7 @@ from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, UniqueConst
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from monitor.tables import EMPTY_LIST, EMPTY_OBJECT, NOW, Base, Json, TenantMixin, Timestamps
+from monitor.tables import EMPTY_LIST, EMPTY_OBJECT, NOW, Base, HotTenantMixin, Json, TenantMixin, Timestamps
 
 _ZERO = text("0")
 _FALSE = text("false")
@@ -101,7 +101,7 @@ class AlertConfigVersion(TenantMixin, Base):
     __table_args__ = (_to_rule(),)
 
 
-class AlertTarget(TenantMixin, Base):
+class AlertTarget(HotTenantMixin, Base):
     """A rule resolved to one agent, and when it must next be judged; null: as soon as news or the sieve says so."""
 
     __tablename__ = "alert_targets"
@@ -120,7 +120,7 @@ class AlertTarget(TenantMixin, Base):
     )
 
 
-class AlertStateRow(TenantMixin, Base):
+class AlertStateRow(HotTenantMixin, Base):
     """Phase of one rule x agent x label set. Absent means INACTIVE and never seen."""
 
     __tablename__ = "alert_states"
@@ -197,7 +197,7 @@ class Alert(TenantMixin, Timestamps, Base):
     )
 
 
-class AlertEvent(TenantMixin, Base):
+class AlertEvent(HotTenantMixin, Base):
     """A line of an alert's timeline."""
 
     __tablename__ = "alert_events"
@@ -243,7 +243,7 @@ class NotificationGroup(TenantMixin, Base):
     __table_args__ = (Index("notification_groups_alert_ids_idx", "alert_ids", postgresql_using="gin"),)
 
 
-class Notification(TenantMixin, Timestamps, Base):
+class Notification(HotTenantMixin, Timestamps, Base):
     """One message to one channel: the outbox. `payload` is what it says, fixed when it was decided."""
 
     __tablename__ = "notifications"
