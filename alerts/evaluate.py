@@ -11,23 +11,18 @@ from uuid import UUID
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from alerts import leases, outages, rules, store, system, targets
+from alerts import leases, outages, outbox, rules, store, system, targets, timelines
 from alerts.closing import close_targets
 from alerts.core.condition import Leaf
-from alerts.core.due import Touched, kinds_read
-from alerts.directory import Directory, read_directory
-from alerts.episode import StateRow
+from alerts.judging import Judging
 from alerts.meters import Meters
-from alerts.muting import read_muting
-from alerts.outbox import insert_events, queue
 from alerts.paces import due_tenants
 from alerts.rules import LoadedRule, RuleCache, RuleKey
 from alerts.sieve import Sieve, Sifted
 from alerts.sources import Sources
 from alerts.sources.base import Agent, Facts, Fault
 from alerts.targets import DueTarget, News, TargetKey, agent_of, rule_of
-from alerts.transition import Outcome, Plan, judge_target, plan_outcome
-from alerts.turns import in_turns
+from alerts.transition import Outcome, Plan
 from monitor.db import Database
 from monitor.errors import Unavailable
 from monitor.series import spool
@@ -157,7 +152,6 @@ class Evaluator:
 
     async def _save(self, work: _Work, facts: Facts, sifted: Sifted, now: datetime) -> Pass:
         """The second transaction: judge against locked states, and save all that follows, or nothing."""
-        faults: dict[RuleKey, str | None] = {}
         async with self._db.alerter() as connection:
             await leases.fence(connection, LEASE, work.shards, holder=self._holder)
             await self._take_up(connection, work, sifted, now)
@@ -166,9 +160,10 @@ class Evaluator:
             states = await store.lock_states(connection, [one.key for one in due])
             if facts.history_failed or facts.history_read:
                 await outages.note_history(connection, failed=facts.history_failed, read=facts.history_read, now=now)
-            outcomes = await self._judge(work, due, facts, states, faults, now)
-            plan = await self._plan(connection, outcomes, faults, now)
-            queued = await self._write(connection, plan, work.held, now)
+            judging = Judging(connection, work.rules, self._guard, now, self._interval)
+            outcomes = await judging.judge(due, facts, states, news=work.news)
+            plan = await judging.plan(outcomes)
+            queued, faults = await self._write(connection, plan, work.held, now), judging.faults
             await targets.save_due(connection, _next(due, outcomes, faults, now))
             await rules.mark_faults(connection, faults)
             # While points wait for the store, it cannot be said to be well, whatever it answers; nor while another
@@ -200,77 +195,15 @@ class Evaluator:
         work.rules = loaded | work.rules
         work.due += [one for one in found if _rule_of(work, one).leaves == (sifted.found[one.key],)]
 
-    async def _judge(
-        self,
-        work: _Work,
-        due: Sequence[DueTarget],
-        facts: Facts,
-        states: Mapping[TargetKey, list[StateRow]],
-        faults: dict[RuleKey, str | None],
-        now: datetime,
-    ) -> list[Outcome]:
-        outcomes = []
-        async for target in in_turns(due):
-            loaded = _rule_of(work, target)
-            agent = agent_of(target.key)
-            faults.setdefault(loaded.key, None)
-            points = work.news.get(agent, 0) & Touched.METRIC
-            with self._guard(f"rule {loaded.key[1]}") as fault:
-                outcomes.append(
-                    judge_target(
-                        target,
-                        loaded,
-                        facts.of(loaded.leaves, agent),
-                        states.get(target.key, ()),
-                        now=now,
-                        interval=self._interval,
-                        again=bool(loaded.rule and points & kinds_read(loaded.rule.condition)),
-                    )
-                )
-            if fault.error is not None:
-                faults[loaded.key] = str(fault.error)
-        return outcomes
-
-    async def _plan(
-        self,
-        connection: AsyncConnection,
-        outcomes: Sequence[Outcome],
-        faults: dict[RuleKey, str | None],
-        now: datetime,
-    ) -> Plan:
-        """Insert what opens, lock what is open, and decide who is told."""
-        changes = [change for outcome in outcomes for change in outcome.changes]
-        opened = [change.episode for change in changes if change.episode is not None]
-        await store.insert_alerts(connection, opened, now=now)
-        known = {
-            (change.row.key.tenant_id, change.before.alert_id)
-            for change in changes
-            if change.before is not None and change.before.alert_id is not None
-        }
-        episodes = await store.lock_alerts(connection, known)
-        alive = [*opened, *episodes.values()]
-        directory, messages = Directory(), dict[tuple[UUID, UUID], str]()
-        if alive:
-            tenants = [one.tenant_id for one in alive]
-            directory = await read_directory(connection, tenants, now=now, settle=2 * self._interval)
-            agents = {(one.tenant_id, one.agent_id) for one in alive if one.agent_id is not None}
-            messages = dict(await store.last_messages(connection, list(agents)))
-        muting = await read_muting(connection, alive, now=now)
-        plan = Plan()
-        async for outcome in in_turns(outcomes):
-            with self._guard(f"rule {outcome.rule.key[1]}") as fault:
-                plan_outcome(outcome, episodes, messages, directory, plan, now=now, muting=muting)
-            if fault.error is not None:
-                faults[outcome.rule.key] = str(fault.error)
-        return plan
-
     async def _write(self, connection: AsyncConnection, plan: Plan, held: Sequence[UUID], now: datetime) -> int:
+        prepared = await outbox.prepare(connection, plan.tellings, now=now, muted=plan.muted, due_of=held)
+        # A row that is changed in the transaction that made it has all of its references checked once more.
+        await store.insert_alerts(connection, plan.opened, now=now, heard=prepared.heard)
         await store.save_states(connection, plan.states, now=now)
         await store.drop_states(connection, plan.dropped)
         await store.update_alerts(connection, plan.updated)
-        await insert_events(connection, plan.events, now=now)
-        told, url = plan.tellings, self._public_url
-        return await queue(connection, told, now=now, public_url=url, muted=plan.muted, due_of=held)
+        await timelines.insert_events(connection, [*plan.events, *prepared.events], now=now)
+        return await outbox.send(connection, prepared, now=now, public_url=self._public_url, opened=plan.opened)
 
     @contextmanager
     def _guard(self, doing: str) -> Iterator[Fault]:

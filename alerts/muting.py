@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from alerts.core.condition import ConditionError
+from alerts.core.condition import Condition, ConditionError
 from alerts.core.flapping import STEADY, Flaps
 from alerts.core.matchers import Matcher, parse_matchers
 from alerts.core.muting import Inhibition, Mute, Muting, Scope, Subject, labels_of, says_dead
@@ -91,28 +91,21 @@ class MutingNow:
 
         `flaps` are its state's; `unread`: it rests on history that could not be read, or is not there.
         """
-        agent = None if episode.agent_id is None else self.agents.get((episode.tenant_id, episode.agent_id))
-        subject = Subject(
-            tenant_id=episode.tenant_id,
-            alert_id=episode.id,
-            labels=labels_of(
-                episode.labels,
-                agent=agent.external_id if agent else PLATFORM_AGENT,
-                agent_type=agent.agent_type if agent else None,
-                rule=episode.rule,
-                severity=episode.severity,
-            ),
-            severity=episode.severity,
-            since=episode.triggered_at,
-            agent_id=episode.agent_id,
-            dead=dead,
-            resting=agent is not None and agent.resting,
-        )
+        subject = _subject(episode, self.agents, dead=dead)
         return self.muting.of(subject, snooze=episode.snooze, flaps=flaps, unread=unread)
 
 
-async def read_muting(connection: AsyncConnection, episodes: Sequence[Episode], *, now: datetime) -> MutingNow:
-    """What withholds messages of these open alerts at `now`: a few statements, whatever their number."""
+async def read_muting(
+    connection: AsyncConnection,
+    episodes: Sequence[Episode],
+    *,
+    now: datetime,
+    opening: Sequence[tuple[Episode, Condition]] = (),
+) -> MutingNow:
+    """What withholds messages of these open alerts at `now`: a few statements, whatever their number.
+
+    `opening`: those of them that are not stored yet, and what their rules ask for. They withhold as others do.
+    """
     if not episodes:
         return MutingNow(Muting(now))
     tenants = sorted({one.tenant_id for one in episodes})
@@ -129,11 +122,16 @@ async def read_muting(connection: AsyncConnection, episodes: Sequence[Episode], 
         dead = {row.id for row in open_alerts}
         others = await connection.execute(_ALL_OPEN, {"tenants": sorted(inhibitions)})
         open_alerts = [*open_alerts, *(row for row in others if row.id not in dead)]
+    subjects = subjects_of(open_alerts)
+    for episode, condition in opening:
+        says = says_dead(condition)
+        if says or episode.tenant_id in inhibitions:
+            subjects.append(_subject(episode, agents, dead=says))
     muting = Muting(
         now,
         scopes=await read_scopes(connection, tenants, now=now),
         inhibitions=inhibitions,
-        alerts=subjects_of(open_alerts),
+        alerts=subjects,
         blind=await _read_blind(connection),
     )
     return MutingNow(muting, agents)
@@ -203,6 +201,26 @@ def subjects_of(rows: Iterable[Any]) -> list[Subject]:
             )
         )
     return subjects
+
+
+def _subject(episode: Episode, agents: Mapping[tuple[UUID, UUID], Known], *, dead: bool) -> Subject:
+    agent = None if episode.agent_id is None else agents.get((episode.tenant_id, episode.agent_id))
+    return Subject(
+        tenant_id=episode.tenant_id,
+        alert_id=episode.id,
+        labels=labels_of(
+            episode.labels,
+            agent=agent.external_id if agent else PLATFORM_AGENT,
+            agent_type=agent.agent_type if agent else None,
+            rule=episode.rule,
+            severity=episode.severity,
+        ),
+        severity=episode.severity,
+        since=episode.triggered_at,
+        agent_id=episode.agent_id,
+        dead=dead,
+        resting=agent is not None and agent.resting,
+    )
 
 
 async def _read_blind(connection: AsyncConnection) -> Subject | None:

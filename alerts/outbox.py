@@ -1,8 +1,7 @@
-"""The outbox: what a transaction has to tell, paced, grouped and worded, written beside the change that caused it."""
+"""The outbox: what a transaction has to tell, worded and written beside the change that caused it."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -11,20 +10,18 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from alerts.core.grouping import Telling
 from alerts.core.message import AlertLine
-from alerts.core.pace import Held, Outgoing
 from alerts.core.targets import Target
 from alerts.core.vocabulary import Reason
+from alerts.episode import Episode
 from alerts.heard import Told, told_to_json
 from alerts.lines import line_to_json, read_lines
-from alerts.paces import Addressed, Muted, step_paces
+from alerts.outgoings import Outgoings, Queued, prepare
+from alerts.paces import Muted
 from alerts.timelines import TimelineEntry, insert_events
-from alerts.unsent import cancel
 from monitor import arrays
 from monitor.ids import uuid7
 
-__all__ = ["Muted", "Telling", "TimelineEntry", "insert_events", "queue", "queue_copy", "remember"]
-
-_AFTER = timedelta(microseconds=1)
+__all__ = ["Muted", "Telling", "TimelineEntry", "insert_events", "prepare", "queue", "queue_copy", "remember", "send"]
 
 _INSERT_GROUPS = text("""
     INSERT INTO notification_groups (tenant_id, id, channel, target, secret, alert_ids, created_at)
@@ -81,19 +78,6 @@ _REMIND = text("""
 """)
 
 
-@dataclass(frozen=True, slots=True)
-class _Queued:
-    """One message on its way into the table."""
-
-    tenant_id: UUID
-    target: Target
-    message: Outgoing
-    id: UUID
-    at: datetime
-    told: list[UUID]
-    """The alerts that it tells of, each once."""
-
-
 async def queue(
     connection: AsyncConnection,
     tellings: Sequence[Telling],
@@ -103,22 +87,28 @@ async def queue(
     muted: Sequence[Muted] = (),
     due_of: Iterable[UUID] = (),
 ) -> int:
-    """Write one notification for each message that goes out now; returns how many. Commits with the caller.
+    """`prepare` and `send` in one, where all alerts are stored already; returns how many messages go out."""
+    prepared = await prepare(connection, tellings, now=now, muted=muted, due_of=due_of)
+    await insert_events(connection, prepared.events, now=now)
+    return await send(connection, prepared, now=now, public_url=public_url)
 
-    What is to be told goes the way of its target's pace (`alerts.paces`): it goes out, joins what is held back, or
-    is held back itself, which its timeline says; what was held back for tenants in `due_of` is told when its time
-    has come. What a message says is fixed here: all alerts of its group as they stand now. Each alert remembers who
-    was told, and its timeline says so. `muted`: what is withheld now, and so is no longer owed.
+
+async def send(
+    connection: AsyncConnection,
+    prepared: Outgoings,
+    *,
+    now: datetime,
+    public_url: str,
+    opened: Iterable[Episode] = (),
+) -> int:
+    """Write one notification for each message; returns how many. Commits with the caller, who writes the timelines.
+
+    What a message says is fixed here: all alerts of its group as they stand now. Each alert remembers who was told;
+    those in `opened` were stored with that.
     """
-    due = sorted(set(due_of))
-    if not tellings and not due:
-        return 0
-    going, held = await step_paces(connection, tellings, muted, now=now, due_of=due)
-    await insert_events(connection, [_held_back(one) for one in held], now=now)
-    queued = [_queued(one, now) for one in await cancel(connection, going, now=now)]
+    queued, homes = prepared.queued, prepared.homes
     if not queued:
         return 0
-    homes = {one.notice.alert_id: one.home for each in queued for one in each.message.tellings}
     await _insert_groups(connection, [one for one in queued if one.message.new], now)
     members = await _members(connection, queued)
     wanted = {
@@ -129,31 +119,13 @@ async def queue(
     }
     lines = await read_lines(connection, list(wanted), public_url=public_url)
     await _insert_notifications(connection, queued, members, lines, now)
-    await _remember(connection, queued, homes, now)
+    stored = {one.id for one in opened}
+    await _remember(connection, {one: told for one, told in prepared.heard.items() if one not in stored}, homes, now)
     await _remind(connection, queued)
     return len(queued)
 
 
-def _queued(going: Addressed, now: datetime) -> _Queued:
-    after = [one.after + _AFTER for one in going.message.tellings if one.after is not None]
-    at = max([now, *after])
-    told = list(dict.fromkeys(one.notice.alert_id for one in going.message.tellings))
-    return _Queued(going.tenant_id, going.target, going.message, uuid7(at), at, told)
-
-
-def _held_back(held: Held) -> TimelineEntry:
-    notice = held.telling.notice
-    details = {
-        "by": str(held.by),
-        "reason": str(notice.reason),
-        "channel": str(notice.target.kind),
-        "target": notice.target.address,
-        "until": held.until.isoformat(),
-    }
-    return TimelineEntry(held.telling.home, notice.alert_id, "withheld", details)
-
-
-async def _insert_groups(connection: AsyncConnection, queued: Sequence[_Queued], now: datetime) -> None:
+async def _insert_groups(connection: AsyncConnection, queued: Sequence[Queued], now: datetime) -> None:
     if queued:
         await connection.execute(
             _INSERT_GROUPS,
@@ -169,7 +141,7 @@ async def _insert_groups(connection: AsyncConnection, queued: Sequence[_Queued],
         )
 
 
-async def _members(connection: AsyncConnection, queued: Sequence[_Queued]) -> Mapping[UUID, Sequence[UUID]]:
+async def _members(connection: AsyncConnection, queued: Sequence[Queued]) -> Mapping[UUID, Sequence[UUID]]:
     """All alerts of each message's group. What joins an earlier one is added to it."""
     members: dict[UUID, Sequence[UUID]] = {one.message.group_id: one.told for one in queued}
     old = [one for one in queued if not one.message.new]
@@ -185,7 +157,7 @@ async def _members(connection: AsyncConnection, queued: Sequence[_Queued]) -> Ma
 
 async def _insert_notifications(
     connection: AsyncConnection,
-    queued: Sequence[_Queued],
+    queued: Sequence[Queued],
     members: Mapping[UUID, Sequence[UUID]],
     lines: Mapping[UUID, AlertLine],
     now: datetime,
@@ -212,30 +184,24 @@ async def _insert_notifications(
 
 
 async def _remember(
-    connection: AsyncConnection, queued: Sequence[_Queued], homes: Mapping[UUID, UUID], now: datetime
+    connection: AsyncConnection,
+    heard: Mapping[UUID, Sequence[Mapping[str, Any]]],
+    homes: Mapping[UUID, UUID],
+    now: datetime,
 ) -> None:
-    told: dict[UUID, list[dict[str, Any]]] = {}
-    events = []
-    for one in queued:
-        said = {"channel": one.target.kind, "target": one.target.address, "notification_id": one.id}
-        for notice in (telling.notice for telling in one.message.tellings):
-            record = Told(one.tenant_id, one.target, one.at, notice.reason, one.message.group_id)
-            told.setdefault(notice.alert_id, []).append(told_to_json(record))
-            details = {**said, "reason": notice.reason}
-            events.append(TimelineEntry(homes[notice.alert_id], notice.alert_id, "notified", details))
-    await connection.execute(
-        _REMEMBER,
-        {
-            "now": now,
-            "tenants": arrays.uuids([homes[alert_id] for alert_id in told]),
-            "ids": arrays.uuids(list(told)),
-            "entries": arrays.jsons(told.values()),
-        },
-    )
-    await insert_events(connection, events, now=now)
+    if heard:
+        await connection.execute(
+            _REMEMBER,
+            {
+                "now": now,
+                "tenants": arrays.uuids([homes[alert_id] for alert_id in heard]),
+                "ids": arrays.uuids(list(heard)),
+                "entries": arrays.jsons(heard.values()),
+            },
+        )
 
 
-async def _remind(connection: AsyncConnection, queued: Sequence[_Queued]) -> None:
+async def _remind(connection: AsyncConnection, queued: Sequence[Queued]) -> None:
     """The other open alerts of a group stand in its message: they count as told again, and repeat together."""
     also = [(one, alert_id) for one in queued for alert_id in sorted(one.message.also)]
     if also:
@@ -275,13 +241,7 @@ async def queue_copy(
 
 async def remember(connection: AsyncConnection, told: Sequence[tuple[UUID, UUID, Told]], *, now: datetime) -> None:
     """Record on alerts, as (tenant, alert, record), that a target was told of them."""
-    if told:
-        await connection.execute(
-            _REMEMBER,
-            {
-                "now": now,
-                "tenants": [tenant for tenant, _, _ in told],
-                "ids": [alert for _, alert, _ in told],
-                "entries": arrays.jsons([told_to_json(record)] for _, _, record in told),
-            },
-        )
+    heard: dict[UUID, list[dict[str, Any]]] = {}
+    for _, alert, record in told:
+        heard.setdefault(alert, []).append(told_to_json(record))
+    await _remember(connection, heard, {alert: tenant for tenant, alert, _ in told}, now)

@@ -57,16 +57,25 @@ _READ_ALERTS = text("""
 """)
 _INSERT_ALERTS = text("""
     INSERT INTO alerts (tenant_id, id, config_id, config_version, agent_id, rule, fingerprint, labels, severity, value,
-                        triggered_at, created_at, details)
-    SELECT t, i, c, v, a, r, f, l::jsonb, s, n, :now, :now, d::jsonb
+                        triggered_at, created_at, details, heard, last_notified_at)
+    SELECT t, i, c, v, a, r, f, l::jsonb, s, n, :now, :now, d::jsonb, h::jsonb, CASE WHEN h <> '[]' THEN :now END
     FROM unnest(CAST(:tenants AS uuid[]), CAST(:ids AS uuid[]), CAST(:rules AS uuid[]), CAST(:versions AS bigint[]),
                 CAST(:agents AS uuid[]), CAST(:names AS text[]), CAST(:fingerprints AS text[]),
                 CAST(:labels AS text[]), CAST(:severities AS text[]), CAST(:values AS float8[]),
-                CAST(:details AS text[])) AS r (t, i, c, v, a, r, f, l, s, n, d)
+                CAST(:details AS text[]), CAST(:heard AS text[])) AS r (t, i, c, v, a, r, f, l, s, n, d, h)
     ON CONFLICT (tenant_id, (coalesce(config_id::text, rule)), (coalesce(agent_id::text, '')), fingerprint)
         WHERE resolved_at IS NULL DO UPDATE SET
             value = EXCLUDED.value, severity = EXCLUDED.severity, details = EXCLUDED.details
     RETURNING tenant_id, config_id, agent_id, fingerprint, id
+""")
+_OPEN_ALREADY = text("""
+    SELECT a.tenant_id, a.config_id, a.agent_id, a.fingerprint
+    FROM unnest(CAST(:tenants AS uuid[]), CAST(:rules AS uuid[]), CAST(:names AS text[]), CAST(:agents AS uuid[]),
+                CAST(:fingerprints AS text[])) AS wanted (tenant_id, rule, name, agent, fingerprint)
+    JOIN alerts a ON a.tenant_id = wanted.tenant_id AND a.resolved_at IS NULL
+        AND coalesce(a.config_id::text, a.rule) = coalesce(wanted.rule::text, wanted.name)
+        AND coalesce(a.agent_id::text, '') = coalesce(wanted.agent::text, '')
+        AND a.fingerprint = wanted.fingerprint
 """)
 _UPDATE_ALERTS = text("""
     UPDATE alerts a
@@ -138,26 +147,50 @@ async def lock_alerts(connection: AsyncConnection, keys: Iterable[tuple[UUID, UU
     return {row.id: episode_of(row) for row in rows}
 
 
-async def insert_alerts(connection: AsyncConnection, alerts: Sequence[Episode], *, now: datetime) -> None:
-    """Open episodes. Where one is open already for the same rule, agent and label set, its id is taken over."""
+async def insert_alerts(
+    connection: AsyncConnection,
+    alerts: Sequence[Episode],
+    *,
+    now: datetime,
+    heard: Mapping[UUID, Sequence[Mapping[str, Any]]] | None = None,
+) -> None:
+    """Open episodes. Where one is open already for the same rule, agent and label set, its id is taken over.
+
+    `heard`: who is told of them in the same transaction, by the alert's id (`alerts.heard`).
+    """
     if not alerts:
         return
+    told = heard or {}
     rows = await connection.execute(
         _INSERT_ALERTS,
         _columns(alerts)
+        | _keys(alerts)
         | {
             "now": now,
-            "rules": arrays.uuids_or_null([alert.config_id for alert in alerts]),
             "versions": arrays.int8s_or_null([alert.config_version for alert in alerts]),
-            "agents": arrays.uuids_or_null([alert.agent_id for alert in alerts]),
-            "names": arrays.texts([alert.rule for alert in alerts]),
-            "fingerprints": arrays.texts([alert.fingerprint for alert in alerts]),
             "labels": arrays.jsons(alert.labels for alert in alerts),
+            "heard": arrays.jsons(told.get(alert.id, ()) for alert in alerts),
         },
     )
-    ids = {tuple(row[:4]): row.id for row in rows}
-    for alert in alerts:
-        alert.id = ids[alert.tenant_id, alert.config_id, alert.agent_id, alert.fingerprint]
+    asked = {alert.id for alert in alerts}
+    others = {tuple(row[:4]): row.id for row in rows if row.id not in asked}
+    for alert in alerts if others else ():
+        alert.id = others.get((alert.tenant_id, alert.config_id, alert.agent_id, alert.fingerprint), alert.id)
+
+
+async def take_over(connection: AsyncConnection, alerts: Sequence[Episode], *, now: datetime) -> set[UUID]:
+    """Find what is open already of episodes that are to be opened: they get its id, which is returned."""
+    if not alerts:
+        return set()
+    given = _keys(alerts) | {"tenants": arrays.uuids([alert.tenant_id for alert in alerts])}
+    known = {tuple(row) for row in await connection.execute(_OPEN_ALREADY, given)}
+    taken = (
+        [one for one in alerts if (one.tenant_id, one.config_id, one.agent_id, one.fingerprint) in known]
+        if known
+        else []
+    )
+    await insert_alerts(connection, taken, now=now)
+    return {alert.id for alert in taken}
 
 
 async def update_alerts(connection: AsyncConnection, alerts: Sequence[Episode]) -> None:
@@ -183,6 +216,16 @@ def _columns(alerts: Sequence[Episode]) -> dict[str, Any]:
         "values": arrays.float8s_or_null([alert.value for alert in alerts]),
         "severities": arrays.texts([alert.severity for alert in alerts]),
         "details": arrays.jsons(alert.details for alert in alerts),
+    }
+
+
+def _keys(alerts: Sequence[Episode]) -> dict[str, Any]:
+    """What one open episode there can be of, beside the tenant."""
+    return {
+        "rules": arrays.uuids_or_null([alert.config_id for alert in alerts]),
+        "names": arrays.texts([alert.rule for alert in alerts]),
+        "agents": arrays.uuids_or_null([alert.agent_id for alert in alerts]),
+        "fingerprints": arrays.texts([alert.fingerprint for alert in alerts]),
     }
 
 

@@ -50,6 +50,7 @@ class Outcome:
 class Plan:
     """What a pass saves, from all of its outcomes."""
 
+    opened: list[Episode] = field(default_factory=list)
     updated: list[Episode] = field(default_factory=list)
     states: list[StateRow] = field(default_factory=list)
     dropped: list[StateRow] = field(default_factory=list)
@@ -58,6 +59,18 @@ class Plan:
     muted: list[Muted] = field(default_factory=list)
     fired: int = 0
     resolved: int = 0
+
+    def add(self, other: "Plan") -> None:
+        """Take in all that another has."""
+        self.opened += other.opened
+        self.updated += other.updated
+        self.states += other.states
+        self.dropped += other.dropped
+        self.events += other.events
+        self.tellings += other.tellings
+        self.muted += other.muted
+        self.fired += other.fired
+        self.resolved += other.resolved
 
 
 def judge_target(
@@ -89,14 +102,14 @@ def judge_target(
         before = known.get(labels)
         state, event = step(before.state if before else AlertState(), evaluation, rule.timing)
         states.append(state)
-        alert_id = before.alert_id if before and event is not Event.RESOLVED else None
+        alert_id = _alert_id(before, event, now)
         row = StateRow(target.key, labels, state, evaluation.verdict, evaluation.value, evaluation.detail, alert_id)
         if before is not None and _vanished(row, evaluation):
             outcome.dropped.append(before)
         elif not _vanished(row, evaluation):
             change = Change(row, evaluation, before, opened=event is Event.FIRED)
-            if event is Event.FIRED:
-                change.episode = _open(target, loaded, rule, change, now)
+            if change.opened and alert_id is not None:
+                change.episode = _open(alert_id, target, loaded, rule, change, now)
             outcome.changes.append(change)
     due_at = next_due(rule.condition, states, readings, now=now, interval=interval, since=target.since)
     outcome.due_at = min(due_at or now + interval, now + interval) if again else due_at
@@ -117,7 +130,7 @@ def plan_outcome(
     now: datetime,
     muting: MutingNow | None = None,
 ) -> None:
-    """Add to the pass's plan what one target's outcome saves and tells. What it opens is inserted already.
+    """Add to the pass's plan what one target's outcome saves and tells.
 
     `muting`: what withholds messages at `now`; None: nothing does.
     """
@@ -127,19 +140,13 @@ def plan_outcome(
         if change.episode is None and change.before is not None and change.before.alert_id is not None:
             change.episode = episodes.get(change.before.alert_id)
         if change.episode is not None:
-            if change.opened:
+            if change.row.alert_id != change.episode.id and change.opened:  # another one was open already
                 change.row = replace(change.row, alert_id=change.episode.id)
             _follow(change, change.episode, rule, messages, directory, muting, made, now)
         if _worth_saving(change):
             made.states.append(change.row)
-    plan.updated += made.updated
-    plan.states += made.states
-    plan.dropped += outcome.dropped
-    plan.events += made.events
-    plan.tellings += made.tellings
-    plan.muted += made.muted
-    plan.fired += made.fired
-    plan.resolved += made.resolved
+    made.dropped += outcome.dropped
+    plan.add(made)
 
 
 def _follow(
@@ -176,6 +183,7 @@ def _follow(
         episode.details["last_message"] = messages.get((key.tenant_id, key.agent_id))
     if change.opened:
         plan.fired += 1
+        plan.opened.append(episode)
         plan.events.append(_fired(episode, change))
     if (details, severity, status) != (episode.details, episode.severity, episode.status):
         plan.updated.append(episode)
@@ -210,11 +218,17 @@ def _end(change: Change, episode: Episode, plan: Plan, now: datetime) -> None:
     plan.resolved += 1
 
 
-def _open(target: DueTarget, loaded: LoadedRule, rule: Rule, change: Change, now: datetime) -> Episode:
+def _alert_id(before: StateRow | None, event: Event | None, now: datetime) -> UUID | None:
+    if event is Event.FIRED:
+        return uuid7(now)
+    return before.alert_id if before and event is not Event.RESOLVED else None
+
+
+def _open(alert_id: UUID, target: DueTarget, loaded: LoadedRule, rule: Rule, change: Change, now: datetime) -> Episode:
     row = change.row
     return Episode(
         tenant_id=target.key.tenant_id,
-        id=uuid7(now),
+        id=alert_id,
         config_id=target.key.config_id,
         agent_id=target.key.agent_id,
         severity=rule.severity,
