@@ -3055,9 +3055,6 @@ ALTER TABLE ONLY public.alert_configs
 ALTER TABLE ONLY public.alert_events
     ADD CONSTRAINT alert_events_tenant_id_alert_id_fkey FOREIGN KEY (tenant_id, alert_id) REFERENCES public.alerts(tenant_id, id) ON DELETE CASCADE;
 
-ALTER TABLE ONLY public.alert_events
-    ADD CONSTRAINT alert_events_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
-
 ALTER TABLE ONLY public.alert_settings
     ADD CONSTRAINT alert_settings_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
 
@@ -3067,17 +3064,11 @@ ALTER TABLE ONLY public.alert_states
 ALTER TABLE ONLY public.alert_states
     ADD CONSTRAINT alert_states_tenant_id_config_id_fkey FOREIGN KEY (tenant_id, config_id) REFERENCES public.alert_configs(tenant_id, id) ON DELETE CASCADE;
 
-ALTER TABLE ONLY public.alert_states
-    ADD CONSTRAINT alert_states_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
-
 ALTER TABLE ONLY public.alert_targets
     ADD CONSTRAINT alert_targets_tenant_id_agent_id_fkey FOREIGN KEY (tenant_id, agent_id) REFERENCES public.agents(tenant_id, id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.alert_targets
     ADD CONSTRAINT alert_targets_tenant_id_config_id_fkey FOREIGN KEY (tenant_id, config_id) REFERENCES public.alert_configs(tenant_id, id) ON DELETE CASCADE;
-
-ALTER TABLE ONLY public.alert_targets
-    ADD CONSTRAINT alert_targets_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.alerts
     ADD CONSTRAINT alerts_tenant_id_agent_id_fkey FOREIGN KEY (tenant_id, agent_id) REFERENCES public.agents(tenant_id, id) ON DELETE CASCADE;
@@ -3171,9 +3162,6 @@ ALTER TABLE ONLY public.model_prices
 
 ALTER TABLE ONLY public.notification_groups
     ADD CONSTRAINT notification_groups_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
-
-ALTER TABLE ONLY public.notifications
-    ADD CONSTRAINT notifications_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.notifications
     ADD CONSTRAINT notifications_tenant_id_group_id_fkey FOREIGN KEY (tenant_id, group_id) REFERENCES public.notification_groups(tenant_id, id) ON DELETE CASCADE;

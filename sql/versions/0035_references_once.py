@@ -3,8 +3,8 @@ every row that an alerter writes in a storm, and says nothing that the other doe
 
 from alembic import op
 
-revision = "0034"
-down_revision = "0033"
+revision = "0035"
+down_revision = "0034"
 
 TABLES = ("alert_targets", "alert_states", "alert_events", "notifications")
 
