@@ -16,6 +16,10 @@ The way of the data::
                ├─→ tasks, workflow_executions, tool_executions, agent_interactions   (monitor.runs.store)
                └─→ model_calls, and the task's end in agent_logs, by the way of logs (monitor.usage)
 
+    agent ── POST /api/v1/messages
+               │  monitor.ingest.conversations    names → conversations held → places given, in one transaction
+               └─→ conversations, messages            (monitor.conversations)
+
     tick ── alerts.evaluate        take what was touched or is due → read set-based → judge → step → decide
                │                   (plain metric rules: alerts.sieve, in columns; one by one only what breaches)
                └─→ alert_states, alerts, notifications     one transaction
@@ -31,7 +35,7 @@ Import order, top imports down, never up (enforced by import-linter, see pyproje
     monitor.app, alerts.scheduler, dashboards
     monitor.ingest, monitor.imports, monitor.schedules, monitor.console, alerts.routes, alerts.evaluate, alerts.deliver
     alerts.store, alerts.sources, alerts.channels
-    monitor.runs                                               what agents did, made of the slices below
+    monitor.runs, monitor.conversations                        what agents did and said, made of the slices below
     monitor.identity, monitor.agents, monitor.audit,
     monitor.usage, monitor.calendar, monitor.regions           slices, independent of each other
     monitor.http

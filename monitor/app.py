@@ -16,6 +16,8 @@ from monitor.agents import routes as agents
 from monitor.audit import routes as audit
 from monitor.calendar import routes as calendar
 from monitor.console import routes as console
+from monitor.conversations import message_routes, state_routes
+from monitor.conversations import routes as conversations
 from monitor.errors import ConfigError
 from monitor.http import health, problems
 from monitor.http.deps import Deps
@@ -39,6 +41,7 @@ TAGS: list[dict[str, Any]] = [
     {"name": "ingest", "description": "What agents send: logs, metrics, heartbeats, pings."},
     {"name": "agents", "description": "The fleet: agents, their logs and state."},
     {"name": "runs", "description": "What agents did: workflows, tasks, tools, traces, errors, scores, versions."},
+    {"name": "conversations", "description": "Who said what, in which order."},
     {"name": "series", "description": "History of metrics."},
     {"name": "usage", "description": "What models cost, what calls of them came to, and budgets."},
     {"name": "regions", "description": "Where data may be."},
@@ -56,6 +59,7 @@ _SLICES: tuple[tuple[APIRouter, ...], ...] = (
     (series.router,),
     (runs.router, workflow_routes.router, trace_routes.router, errors_routes.router, scores_routes.router),
     (unmapped_routes.router, deployment_routes.router),
+    (conversations.router, message_routes.router, state_routes.router),
     (usage.router, budget_routes.router, verdict_routes.router),
     (quota_routes.router, statement_routes.router),
     (regions.router,),

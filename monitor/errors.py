@@ -11,6 +11,7 @@
       NotFound 404
       Conflict 409
       Gone 410                it was there, and has expired or was used
+      PreconditionFailed 412  somebody changed it since the caller read it
       TooLarge 413
       UnsupportedMedia 415
       Misdirected 421         another place takes it, and `endpoint` is where that is
@@ -107,6 +108,13 @@ class Gone(MonitorError):
 
     code = "gone"
     status = 410
+
+
+class PreconditionFailed(MonitorError):
+    """Somebody changed it since the caller read it: If-Match names a state that is past."""
+
+    code = "precondition_failed"
+    status = 412
 
 
 class TooLarge(MonitorError):

@@ -76,6 +76,7 @@ LAYOUTS = (
     Layout("error_occurrences", Span.DAY, Key.UUID7, timedelta(days=31)),
     Layout("scores", Span.DAY, Key.UUID7, timedelta(days=31)),
     Layout("usage_metrics", Span.MONTH, Key.UUID7, timedelta(days=396)),
+    Layout("messages", Span.MONTH, Key.UUID7, timedelta(days=31)),
 )
 # Any fixed number: whoever changes partitions holds this lock, so that two planners do not make the same one.
 _LOCK = text("SELECT pg_advisory_xact_lock(7305311829014114)")

@@ -9,6 +9,7 @@ import alerts.tables
 import monitor.agents.tables
 import monitor.audit.tables
 import monitor.calendar.tables
+import monitor.conversations.tables
 import monitor.identity.tables
 import monitor.imports.tables
 import monitor.ingest.tables
@@ -36,6 +37,7 @@ MODULES = (
     monitor.regions.tables,
     monitor.runs.trace_tables,
     monitor.runs.insight_tables,
+    monitor.conversations.tables,
     monitor.audit.tables,
     monitor.calendar.tables,
     monitor.imports.tables,

@@ -579,9 +579,27 @@ CREATE TABLE public.agents (
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     timezone text DEFAULT 'UTC'::text NOT NULL,
     patience double precision,
+    role text,
+    backstory text,
+    emoji text,
+    model_provider text,
+    model text,
+    temperature double precision,
+    max_tokens bigint,
+    system_prompt text,
+    tools text[] DEFAULT '{}'::text[] NOT NULL,
+    timeout_seconds double precision,
+    max_iterations bigint,
+    memory_enabled boolean DEFAULT false NOT NULL,
+    settings_version bigint DEFAULT 1 NOT NULL,
     CONSTRAINT agents_external_id_check CHECK (((length(external_id) >= 1) AND (length(external_id) <= 200))),
+    CONSTRAINT agents_max_iterations_check CHECK ((max_iterations > 0)),
+    CONSTRAINT agents_max_tokens_check CHECK ((max_tokens > 0)),
     CONSTRAINT agents_patience_check CHECK ((patience > (0)::double precision)),
-    CONSTRAINT agents_status_check CHECK ((status = ANY (ARRAY['active'::text, 'inactive'::text, 'maintenance'::text, 'archived'::text])))
+    CONSTRAINT agents_settings_version_check CHECK ((settings_version > 0)),
+    CONSTRAINT agents_status_check CHECK ((status = ANY (ARRAY['active'::text, 'inactive'::text, 'maintenance'::text, 'archived'::text]))),
+    CONSTRAINT agents_temperature_check CHECK (((temperature >= (0)::double precision) AND (temperature <= (2)::double precision))),
+    CONSTRAINT agents_timeout_seconds_check CHECK ((timeout_seconds > (0)::double precision))
 );
 
 ALTER TABLE ONLY public.agents FORCE ROW LEVEL SECURITY;
@@ -979,6 +997,21 @@ CREATE VIEW dashboards.tenants AS
 
 ALTER VIEW dashboards.tenants OWNER TO agent_monitor_owner;
 
+CREATE TABLE public.agent_configurations (
+    tenant_id uuid NOT NULL,
+    agent_id uuid NOT NULL,
+    key text NOT NULL,
+    value text NOT NULL,
+    active boolean DEFAULT true NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT agent_configurations_key_check CHECK (((length(key) >= 1) AND (length(key) <= 200)))
+);
+
+ALTER TABLE ONLY public.agent_configurations FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.agent_configurations OWNER TO agent_monitor_owner;
+
 CREATE TABLE public.agent_counts (
     tenant_id uuid NOT NULL,
     id bigint NOT NULL,
@@ -1050,6 +1083,23 @@ ALTER TABLE ONLY public.agent_schedules FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.agent_schedules OWNER TO agent_monitor_owner;
 
+CREATE TABLE public.agent_states (
+    tenant_id uuid NOT NULL,
+    id uuid NOT NULL,
+    conversation text NOT NULL,
+    agent_type text NOT NULL,
+    agent_id uuid,
+    state jsonb DEFAULT '{}'::jsonb NOT NULL,
+    version bigint DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT agent_states_version_check CHECK ((version > 0))
+);
+
+ALTER TABLE ONLY public.agent_states FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.agent_states OWNER TO agent_monitor_owner;
+
 CREATE TABLE public.agent_totals (
     tenant_id uuid NOT NULL,
     agent_id uuid NOT NULL,
@@ -1081,6 +1131,20 @@ CREATE TABLE public.agent_types (
 ALTER TABLE ONLY public.agent_types FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.agent_types OWNER TO agent_monitor_owner;
+
+CREATE TABLE public.agent_versions (
+    tenant_id uuid NOT NULL,
+    agent_id uuid NOT NULL,
+    version bigint NOT NULL,
+    settings jsonb NOT NULL,
+    changed_by text NOT NULL,
+    changed_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT agent_versions_version_check CHECK ((version > 0))
+);
+
+ALTER TABLE ONLY public.agent_versions FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.agent_versions OWNER TO agent_monitor_owner;
 
 CREATE TABLE public.alert_config_versions (
     tenant_id uuid NOT NULL,
@@ -1411,6 +1475,38 @@ ALTER TABLE ONLY public.contact_methods FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.contact_methods OWNER TO agent_monitor_owner;
 
+CREATE TABLE public.conversations (
+    tenant_id uuid NOT NULL,
+    id uuid NOT NULL,
+    external_id text NOT NULL,
+    conversation_type text DEFAULT 'individual'::text NOT NULL,
+    title text DEFAULT ''::text NOT NULL,
+    summary text DEFAULT ''::text NOT NULL,
+    status text DEFAULT 'active'::text NOT NULL,
+    agent_id uuid,
+    user_id uuid,
+    user_ref text,
+    participants text[] DEFAULT '{}'::text[] NOT NULL,
+    context jsonb DEFAULT '{}'::jsonb NOT NULL,
+    settings jsonb DEFAULT '{}'::jsonb NOT NULL,
+    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
+    last_sequence bigint DEFAULT 0 NOT NULL,
+    started_at timestamp with time zone DEFAULT now() NOT NULL,
+    last_activity_at timestamp with time zone DEFAULT now() NOT NULL,
+    completed_at timestamp with time zone,
+    deleted_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT conversations_external_id_check CHECK (((length(external_id) >= 1) AND (length(external_id) <= 200))),
+    CONSTRAINT conversations_last_sequence_check CHECK ((last_sequence >= 0)),
+    CONSTRAINT conversations_order_check CHECK ((completed_at >= started_at)),
+    CONSTRAINT conversations_status_check CHECK ((status = ANY (ARRAY['active'::text, 'completed'::text, 'failed'::text, 'cancelled'::text])))
+);
+
+ALTER TABLE ONLY public.conversations FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.conversations OWNER TO agent_monitor_owner;
+
 CREATE TABLE public.cross_region_sync_logs (
     tenant_id uuid NOT NULL,
     id uuid NOT NULL,
@@ -1668,6 +1764,62 @@ CREATE TABLE public.memberships (
 ALTER TABLE ONLY public.memberships FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.memberships OWNER TO agent_monitor_owner;
+
+CREATE TABLE public.message_edits (
+    tenant_id uuid NOT NULL,
+    message_id uuid NOT NULL,
+    version bigint NOT NULL,
+    conversation_id uuid NOT NULL,
+    content text NOT NULL,
+    edited_by text NOT NULL,
+    edited_at timestamp with time zone NOT NULL,
+    CONSTRAINT message_edits_version_check CHECK ((version > 0))
+);
+
+ALTER TABLE ONLY public.message_edits FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.message_edits OWNER TO agent_monitor_owner;
+
+CREATE TABLE public.message_names (
+    tenant_id uuid NOT NULL,
+    conversation_id uuid NOT NULL,
+    external_id text NOT NULL,
+    message_id uuid NOT NULL
+);
+
+ALTER TABLE ONLY public.message_names FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.message_names OWNER TO agent_monitor_owner;
+
+CREATE TABLE public.messages (
+    tenant_id uuid NOT NULL,
+    id uuid NOT NULL,
+    conversation_id uuid NOT NULL,
+    sequence_number bigint NOT NULL,
+    external_id text,
+    role text NOT NULL,
+    content text NOT NULL,
+    agent_id uuid,
+    agent_type text,
+    user_ref text,
+    model text,
+    token_count bigint,
+    latency_ms bigint,
+    tool_calls jsonb,
+    tool_results jsonb,
+    attachments jsonb DEFAULT '[]'::jsonb NOT NULL,
+    reply_to_id uuid,
+    edited_at timestamp with time zone,
+    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT messages_amounts_check CHECK (((sequence_number > 0) AND (token_count >= 0) AND (latency_ms >= 0))),
+    CONSTRAINT messages_role_check CHECK ((role = ANY (ARRAY['user'::text, 'assistant'::text, 'system'::text, 'tool'::text])))
+)
+PARTITION BY RANGE (id);
+
+ALTER TABLE ONLY public.messages FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.messages OWNER TO agent_monitor_owner;
 
 CREATE TABLE public.model_calls (
     tenant_id uuid NOT NULL,
@@ -2414,6 +2566,9 @@ ALTER TABLE ONLY public.workflows FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.workflows OWNER TO agent_monitor_owner;
 
+ALTER TABLE ONLY public.agent_configurations
+    ADD CONSTRAINT agent_configurations_pkey PRIMARY KEY (tenant_id, agent_id, key);
+
 ALTER TABLE ONLY public.agent_counts
     ADD CONSTRAINT agent_counts_pkey PRIMARY KEY (tenant_id, id);
 
@@ -2432,6 +2587,12 @@ ALTER TABLE ONLY public.agent_logs
 ALTER TABLE ONLY public.agent_schedules
     ADD CONSTRAINT agent_schedules_pkey PRIMARY KEY (tenant_id, agent_id);
 
+ALTER TABLE ONLY public.agent_states
+    ADD CONSTRAINT agent_states_pkey PRIMARY KEY (tenant_id, id);
+
+ALTER TABLE ONLY public.agent_states
+    ADD CONSTRAINT agent_states_tenant_id_conversation_agent_type_key UNIQUE (tenant_id, conversation, agent_type);
+
 ALTER TABLE ONLY public.agent_totals
     ADD CONSTRAINT agent_totals_pkey PRIMARY KEY (tenant_id, agent_id);
 
@@ -2440,6 +2601,9 @@ ALTER TABLE ONLY public.agent_types
 
 ALTER TABLE ONLY public.agent_types
     ADD CONSTRAINT agent_types_tenant_id_slug_key UNIQUE (tenant_id, slug);
+
+ALTER TABLE ONLY public.agent_versions
+    ADD CONSTRAINT agent_versions_pkey PRIMARY KEY (tenant_id, agent_id, version);
 
 ALTER TABLE ONLY public.agents
     ADD CONSTRAINT agents_pkey PRIMARY KEY (tenant_id, id);
@@ -2510,6 +2674,12 @@ ALTER TABLE ONLY public.channels
 ALTER TABLE ONLY public.contact_methods
     ADD CONSTRAINT contact_methods_pkey PRIMARY KEY (tenant_id, user_id, "position");
 
+ALTER TABLE ONLY public.conversations
+    ADD CONSTRAINT conversations_pkey PRIMARY KEY (tenant_id, id);
+
+ALTER TABLE ONLY public.conversations
+    ADD CONSTRAINT conversations_tenant_id_external_id_key UNIQUE (tenant_id, external_id);
+
 ALTER TABLE ONLY public.cross_region_sync_logs
     ADD CONSTRAINT cross_region_sync_logs_pkey PRIMARY KEY (tenant_id, id);
 
@@ -2551,6 +2721,15 @@ ALTER TABLE ONLY public.leases
 
 ALTER TABLE ONLY public.memberships
     ADD CONSTRAINT memberships_pkey PRIMARY KEY (tenant_id, user_id);
+
+ALTER TABLE ONLY public.message_edits
+    ADD CONSTRAINT message_edits_pkey PRIMARY KEY (tenant_id, message_id, version);
+
+ALTER TABLE ONLY public.message_names
+    ADD CONSTRAINT message_names_pkey PRIMARY KEY (tenant_id, conversation_id, external_id);
+
+ALTER TABLE ONLY public.messages
+    ADD CONSTRAINT messages_pkey PRIMARY KEY (tenant_id, id);
 
 ALTER TABLE ONLY public.model_calls
     ADD CONSTRAINT model_calls_pkey PRIMARY KEY (tenant_id, id);
@@ -2725,6 +2904,12 @@ CREATE INDEX agent_log_ids_log_id_idx ON public.agent_log_ids USING btree (log_i
 
 CREATE INDEX agent_schedules_next_run_at_idx ON public.agent_schedules USING btree (next_run_at) WHERE (next_run_at IS NOT NULL);
 
+CREATE INDEX agent_states_tenant_id_agent_id_idx ON public.agent_states USING btree (tenant_id, agent_id) WHERE (agent_id IS NOT NULL);
+
+CREATE INDEX agent_states_tenant_id_agent_type_idx ON public.agent_states USING btree (tenant_id, agent_type);
+
+CREATE INDEX agent_states_updated_at_idx ON public.agent_states USING btree (updated_at);
+
 CREATE INDEX agents_created_by_idx ON public.agents USING btree (created_by);
 
 CREATE INDEX agents_ping_token_idx ON public.agents USING btree (ping_token);
@@ -2781,6 +2966,20 @@ CREATE INDEX calendar_events_tenant_id_start_time_end_time_idx ON public.calenda
 
 CREATE INDEX calendar_events_title_idx ON public.calendar_events USING gin (to_tsvector('english'::regconfig, title));
 
+CREATE INDEX conversations_participants_idx ON public.conversations USING gin (participants);
+
+CREATE INDEX conversations_tenant_id_agent_id_started_at_idx ON public.conversations USING btree (tenant_id, agent_id, started_at);
+
+CREATE INDEX conversations_tenant_id_last_activity_at_id_idx ON public.conversations USING btree (tenant_id, last_activity_at, id);
+
+CREATE INDEX conversations_tenant_id_started_at_id_idx ON public.conversations USING btree (tenant_id, started_at, id);
+
+CREATE INDEX conversations_tenant_id_status_last_activity_at_idx ON public.conversations USING btree (tenant_id, status, last_activity_at);
+
+CREATE INDEX conversations_tenant_id_user_ref_started_at_idx ON public.conversations USING btree (tenant_id, user_ref, started_at) WHERE (user_ref IS NOT NULL);
+
+CREATE INDEX conversations_user_id_idx ON public.conversations USING btree (user_id) WHERE (user_id IS NOT NULL);
+
 CREATE UNIQUE INDEX cross_region_sync_logs_running_key ON public.cross_region_sync_logs USING btree (tenant_id, application_name) WHERE (completed_at IS NULL);
 
 CREATE INDEX cross_region_sync_logs_tenant_id_source_region_id_idx ON public.cross_region_sync_logs USING btree (tenant_id, source_region_id);
@@ -2804,6 +3003,16 @@ CREATE INDEX exemplars_tenant_id_metric_id_idx ON ONLY public.exemplars USING bt
 CREATE INDEX idempotency_keys_created_at_idx ON public.idempotency_keys USING btree (created_at);
 
 CREATE INDEX memberships_user_id_idx ON public.memberships USING btree (user_id);
+
+CREATE INDEX message_edits_tenant_id_conversation_id_idx ON public.message_edits USING btree (tenant_id, conversation_id);
+
+CREATE INDEX message_names_message_id_idx ON public.message_names USING btree (message_id);
+
+CREATE INDEX messages_tenant_id_agent_id_id_idx ON ONLY public.messages USING btree (tenant_id, agent_id, id) WHERE (agent_id IS NOT NULL);
+
+CREATE INDEX messages_tenant_id_conversation_id_agent_type_idx ON ONLY public.messages USING btree (tenant_id, conversation_id, agent_type, sequence_number) WHERE (agent_type IS NOT NULL);
+
+CREATE INDEX messages_tenant_id_conversation_id_sequence_number_idx ON ONLY public.messages USING btree (tenant_id, conversation_id, sequence_number);
 
 CREATE INDEX model_calls_tenant_id_execution_id_idx ON ONLY public.model_calls USING btree (tenant_id, execution_id) WHERE (execution_id IS NOT NULL);
 
@@ -2933,6 +3142,10 @@ CREATE TRIGGER count_tasks_on_update AFTER UPDATE ON public.tasks REFERENCING OL
 
 CREATE TRIGGER leave_rotations AFTER DELETE ON public.memberships FOR EACH ROW EXECUTE FUNCTION public.leave_rotations();
 
+CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.agent_configurations FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
+
+CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.agent_states FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
+
 CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.agent_types FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
 
 CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.agents FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
@@ -2952,6 +3165,8 @@ CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.budgets FOR EACH ROW WHEN 
 CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.calendar_events FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
 
 CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.channels FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
+
+CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.conversations FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
 
 CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.deployments FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
 
@@ -3001,6 +3216,12 @@ CREATE TRIGGER tell_tool_executions_on_insert AFTER INSERT ON public.tool_execut
 
 CREATE TRIGGER tell_tool_executions_on_update AFTER UPDATE ON public.tool_executions REFERENCING OLD TABLE AS gone NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION public.tell_tool_executions_on_update();
 
+ALTER TABLE ONLY public.agent_configurations
+    ADD CONSTRAINT agent_configurations_tenant_id_agent_id_fkey FOREIGN KEY (tenant_id, agent_id) REFERENCES public.agents(tenant_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.agent_configurations
+    ADD CONSTRAINT agent_configurations_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.agent_interactions
     ADD CONSTRAINT agent_interactions_tenant_id_execution_id_fkey FOREIGN KEY (tenant_id, execution_id) REFERENCES public.workflow_executions(tenant_id, id) ON DELETE SET NULL (execution_id);
 
@@ -3025,6 +3246,12 @@ ALTER TABLE ONLY public.agent_schedules
 ALTER TABLE ONLY public.agent_schedules
     ADD CONSTRAINT agent_schedules_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.agent_states
+    ADD CONSTRAINT agent_states_tenant_id_agent_id_fkey FOREIGN KEY (tenant_id, agent_id) REFERENCES public.agents(tenant_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.agent_states
+    ADD CONSTRAINT agent_states_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.agent_totals
     ADD CONSTRAINT agent_totals_tenant_id_agent_id_fkey FOREIGN KEY (tenant_id, agent_id) REFERENCES public.agents(tenant_id, id) ON DELETE CASCADE;
 
@@ -3033,6 +3260,12 @@ ALTER TABLE ONLY public.agent_totals
 
 ALTER TABLE ONLY public.agent_types
     ADD CONSTRAINT agent_types_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.agent_versions
+    ADD CONSTRAINT agent_versions_tenant_id_agent_id_fkey FOREIGN KEY (tenant_id, agent_id) REFERENCES public.agents(tenant_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.agent_versions
+    ADD CONSTRAINT agent_versions_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.agents
     ADD CONSTRAINT agents_created_by_fkey FOREIGN KEY (created_by) REFERENCES public.users(id) ON DELETE SET NULL;
@@ -3118,6 +3351,15 @@ ALTER TABLE ONLY public.contact_methods
 ALTER TABLE ONLY public.contact_methods
     ADD CONSTRAINT contact_methods_tenant_id_user_id_fkey FOREIGN KEY (tenant_id, user_id) REFERENCES public.memberships(tenant_id, user_id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.conversations
+    ADD CONSTRAINT conversations_tenant_id_agent_id_fkey FOREIGN KEY (tenant_id, agent_id) REFERENCES public.agents(tenant_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.conversations
+    ADD CONSTRAINT conversations_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.conversations
+    ADD CONSTRAINT conversations_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE SET NULL;
+
 ALTER TABLE ONLY public.cross_region_sync_logs
     ADD CONSTRAINT cross_region_sync_logs_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
 
@@ -3153,6 +3395,18 @@ ALTER TABLE ONLY public.memberships
 
 ALTER TABLE ONLY public.memberships
     ADD CONSTRAINT memberships_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.message_edits
+    ADD CONSTRAINT message_edits_tenant_id_conversation_id_fkey FOREIGN KEY (tenant_id, conversation_id) REFERENCES public.conversations(tenant_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.message_edits
+    ADD CONSTRAINT message_edits_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.message_names
+    ADD CONSTRAINT message_names_tenant_id_conversation_id_fkey FOREIGN KEY (tenant_id, conversation_id) REFERENCES public.conversations(tenant_id, id) ON DELETE CASCADE;
+
+ALTER TABLE public.messages
+    ADD CONSTRAINT messages_tenant_id_conversation_id_fkey FOREIGN KEY (tenant_id, conversation_id) REFERENCES public.conversations(tenant_id, id) ON DELETE CASCADE;
 
 ALTER TABLE public.model_calls
     ADD CONSTRAINT model_calls_tenant_id_agent_id_fkey FOREIGN KEY (tenant_id, agent_id) REFERENCES public.agents(tenant_id, id) ON DELETE CASCADE;
@@ -3247,6 +3501,8 @@ ALTER TABLE ONLY public.workflow_executions
 ALTER TABLE ONLY public.workflows
     ADD CONSTRAINT workflows_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
 
+ALTER TABLE public.agent_configurations ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.agent_counts ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.agent_interactions ENABLE ROW LEVEL SECURITY;
@@ -3259,9 +3515,13 @@ ALTER TABLE public.agent_logs ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.agent_schedules ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.agent_states ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.agent_totals ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.agent_types ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.agent_versions ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.agents ENABLE ROW LEVEL SECURITY;
 
@@ -3439,6 +3699,8 @@ ALTER TABLE public.channels ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.contact_methods ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.conversations ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.cross_region_sync_logs ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.deployments ENABLE ROW LEVEL SECURITY;
@@ -3469,6 +3731,12 @@ ALTER TABLE public.inhibitions ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.memberships ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.message_edits ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.message_names ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.messages ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.model_calls ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.model_prices ENABLE ROW LEVEL SECURITY;
@@ -3478,6 +3746,8 @@ ALTER TABLE public.notification_groups ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.notifications ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.outages ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY owner ON public.agent_configurations TO agent_monitor_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner ON public.agent_counts TO agent_monitor_owner USING (true) WITH CHECK (true);
 
@@ -3491,9 +3761,13 @@ CREATE POLICY owner ON public.agent_logs TO agent_monitor_owner USING (true) WIT
 
 CREATE POLICY owner ON public.agent_schedules TO agent_monitor_owner USING (true) WITH CHECK (true);
 
+CREATE POLICY owner ON public.agent_states TO agent_monitor_owner USING (true) WITH CHECK (true);
+
 CREATE POLICY owner ON public.agent_totals TO agent_monitor_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner ON public.agent_types TO agent_monitor_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY owner ON public.agent_versions TO agent_monitor_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner ON public.agents TO agent_monitor_owner USING (true) WITH CHECK (true);
 
@@ -3531,6 +3805,8 @@ CREATE POLICY owner ON public.channels TO agent_monitor_owner USING (true) WITH 
 
 CREATE POLICY owner ON public.contact_methods TO agent_monitor_owner USING (true) WITH CHECK (true);
 
+CREATE POLICY owner ON public.conversations TO agent_monitor_owner USING (true) WITH CHECK (true);
+
 CREATE POLICY owner ON public.cross_region_sync_logs TO agent_monitor_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner ON public.deployments TO agent_monitor_owner USING (true) WITH CHECK (true);
@@ -3552,6 +3828,12 @@ CREATE POLICY owner ON public.imports TO agent_monitor_owner USING (true) WITH C
 CREATE POLICY owner ON public.inhibitions TO agent_monitor_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner ON public.memberships TO agent_monitor_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY owner ON public.message_edits TO agent_monitor_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY owner ON public.message_names TO agent_monitor_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY owner ON public.messages TO agent_monitor_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner ON public.model_calls TO agent_monitor_owner USING (true) WITH CHECK (true);
 
@@ -3697,6 +3979,8 @@ ALTER TABLE public.subscription_plans ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.tasks ENABLE ROW LEVEL SECURITY;
 
+CREATE POLICY tenant ON public.agent_configurations TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
+
 CREATE POLICY tenant ON public.agent_counts TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
 CREATE POLICY tenant ON public.agent_interactions TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
@@ -3709,9 +3993,13 @@ CREATE POLICY tenant ON public.agent_logs TO agent_monitor_app USING ((tenant_id
 
 CREATE POLICY tenant ON public.agent_schedules TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
+CREATE POLICY tenant ON public.agent_states TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
+
 CREATE POLICY tenant ON public.agent_totals TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
 CREATE POLICY tenant ON public.agent_types TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
+
+CREATE POLICY tenant ON public.agent_versions TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
 CREATE POLICY tenant ON public.agents TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
@@ -3749,6 +4037,8 @@ CREATE POLICY tenant ON public.channels TO agent_monitor_app USING ((tenant_id =
 
 CREATE POLICY tenant ON public.contact_methods TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
+CREATE POLICY tenant ON public.conversations TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
+
 CREATE POLICY tenant ON public.cross_region_sync_logs TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
 CREATE POLICY tenant ON public.deployments TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
@@ -3770,6 +4060,12 @@ CREATE POLICY tenant ON public.imports TO agent_monitor_app USING ((tenant_id = 
 CREATE POLICY tenant ON public.inhibitions TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
 CREATE POLICY tenant ON public.memberships TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
+
+CREATE POLICY tenant ON public.message_edits TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
+
+CREATE POLICY tenant ON public.message_names TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
+
+CREATE POLICY tenant ON public.messages TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
 CREATE POLICY tenant ON public.model_calls TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
@@ -3967,6 +4263,8 @@ GRANT SELECT(status) ON TABLE public.tenants TO agent_monitor_doorman;
 
 GRANT SELECT ON TABLE dashboards.tenants TO agent_monitor_grafana;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.agent_configurations TO agent_monitor_app;
+
 GRANT SELECT,INSERT ON TABLE public.agent_counts TO agent_monitor_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.agent_counts TO agent_monitor_alerter;
 
@@ -3979,10 +4277,14 @@ GRANT SELECT ON TABLE public.agent_log_ids TO agent_monitor_alerter;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.agent_schedules TO agent_monitor_app;
 GRANT SELECT,UPDATE ON TABLE public.agent_schedules TO agent_monitor_alerter;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.agent_states TO agent_monitor_app;
+
 GRANT SELECT ON TABLE public.agent_totals TO agent_monitor_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.agent_totals TO agent_monitor_alerter;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.agent_types TO agent_monitor_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.agent_versions TO agent_monitor_app;
 
 GRANT SELECT,INSERT ON TABLE public.alert_config_versions TO agent_monitor_app;
 GRANT SELECT ON TABLE public.alert_config_versions TO agent_monitor_alerter;
@@ -4046,6 +4348,8 @@ GRANT SELECT ON TABLE public.channels TO agent_monitor_alerter;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.contact_methods TO agent_monitor_app;
 GRANT SELECT ON TABLE public.contact_methods TO agent_monitor_alerter;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.conversations TO agent_monitor_app;
+
 GRANT SELECT ON TABLE public.cross_region_sync_logs TO agent_monitor_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.cross_region_sync_logs TO agent_monitor_alerter;
 
@@ -4098,6 +4402,12 @@ GRANT SELECT(status) ON TABLE public.memberships TO agent_monitor_alerter;
 GRANT SELECT(status) ON TABLE public.memberships TO agent_monitor_doorman;
 
 GRANT SELECT(quiet_hours) ON TABLE public.memberships TO agent_monitor_alerter;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.message_edits TO agent_monitor_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.message_names TO agent_monitor_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.messages TO agent_monitor_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.model_calls TO agent_monitor_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.model_calls TO agent_monitor_alerter;

@@ -8,32 +8,26 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
 from alerts.core.duration import parse_duration
+from monitor.agents.setting_bodies import LongSettings, Settings, Text, no_nul
 from monitor.agents.status import LONGEST_PATIENCE, State
 
 MAX_TAGS = 32
 SetStatus = Literal["active", "inactive", "maintenance", "archived"]
 
 
-def _no_nul(text: str) -> str:
-    if "\x00" in text:
-        raise ValueError("the character NUL cannot be stored")
-    return text
-
-
 def _check_tags(tags: dict[str, str]) -> dict[str, str]:
     if len(tags) > MAX_TAGS:
         raise ValueError(f"at most {MAX_TAGS} tags")
     for name, value in tags.items():
-        _no_nul(name + value)
+        no_nul(name + value)
     return {name: value for name, value in tags.items() if value}
 
 
 # Decimal text: exact, without zeros at its end.
 Money = Annotated[Decimal, PlainSerializer(lambda amount: f"{amount.normalize():f}", return_type=str)]
-Text = Annotated[str, AfterValidator(_no_nul)]
 Tags = Annotated[dict[str, str], AfterValidator(_check_tags)]
-ExternalId = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_no_nul)]
-Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_no_nul)]
+ExternalId = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(no_nul)]
+Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(no_nul)]
 Slug = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[\w.-]+$")]
 
 
@@ -50,15 +44,15 @@ def _seconds(given: Any) -> Any:
 Seconds = Annotated[float, BeforeValidator(_seconds, json_schema_input_type=float | str)]
 
 
-class _Settable(BaseModel):
+class _Settable(Settings, LongSettings):
     model_config = ConfigDict(extra="forbid")
 
     description: Text | None = None
     version: Text | None = None
     ephemeral: bool = False
     capabilities: list[Text] = Field(default=[], max_length=100)
-    config: dict[str, Any] = {}
-    metadata: dict[str, Any] = {}
+    config: dict[str, Any] = Field(default={})
+    metadata: dict[str, Any] = Field(default={})
     webhook_url: Annotated[str, Field(max_length=2000)] | None = None
     schedule: Annotated[str, Field(max_length=200, description="five cron fields")] | None = None
     timezone: Annotated[str, Field(max_length=64, description="IANA name")] = "UTC"
@@ -72,7 +66,7 @@ class NewAgentBody(_Settable):
     name: Name | None = None
     agent_type: Slug = "custom"
     status: SetStatus = "active"
-    tags: Tags = {}
+    tags: Tags = Field(default={})
 
 
 class AgentChanges(_Settable):
@@ -81,10 +75,10 @@ class AgentChanges(_Settable):
     name: Name = ""
     agent_type: Slug = "custom"
     status: SetStatus = "active"
-    tags: Tags = {}
+    tags: Tags = Field(default={})
 
 
-class AgentBody(BaseModel):
+class AgentBody(Settings):
     """An agent and what is known of it now. Durations are milliseconds, the heartbeat's interval and patience seconds.
 
     `why` says what `state` is concluded from.
@@ -110,6 +104,7 @@ class AgentBody(BaseModel):
     timezone: str
     next_run_at: datetime | None
     patience: float | None
+    settings_version: int
     ping_url: str
     retired_at: datetime | None
     created_at: datetime
@@ -130,6 +125,10 @@ class AgentBody(BaseModel):
     total_cost_usd: Money
     average_latency_ms: float | None
     success_rate: float | None
+
+
+class AgentDetail(AgentBody, LongSettings):
+    """An agent alone, with the settings that lists leave out."""
 
 
 class CallBody(BaseModel):

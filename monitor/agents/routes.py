@@ -3,18 +3,16 @@
 import asyncio
 import secrets
 from dataclasses import asdict
-from datetime import datetime
-from typing import Annotated, Any
-from uuid import UUID
+from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 from pydantic import AwareDatetime
-from sqlalchemy.ext.asyncio import AsyncConnection
 
-from monitor.agents import mirror, patience_routes, planning, store
+from monitor.agents import changing, mirror, patience_routes, planning, setting_routes, store
 from monitor.agents.bodies import (
     AgentBody,
     AgentChanges,
+    AgentDetail,
     AgentTypeBody,
     EvidenceBody,
     LastValueBody,
@@ -22,51 +20,21 @@ from monitor.agents.bodies import (
     NewAgentBody,
     StatusBody,
 )
-from monitor.agents.counters import NONE, Counters, read_counters
+from monitor.agents.counters import NONE, read_counters
 from monitor.agents.mirror import Reading
 from monitor.agents.presence import LiveRow, get_live
 from monitor.agents.status import assess
-from monitor.errors import Unreadable
+from monitor.errors import Conflict, NotFound, Unreadable
 from monitor.http.deps import Deps, Given, Reader, Writer
-from monitor.http.outbound import Allowed
+from monitor.http.etags import Match
 from monitor.http.paging import Cursor, Limit, Page, decode, page
 from monitor.http.problems import uuid_of
 from monitor.ids import uuid7
-from monitor.principal import Principal
+from monitor.principal import Principal, Scope
 
 router = APIRouter(prefix="/api/v1", tags=["agents"])
 router.include_router(patience_routes.router)
-
-
-def _shown(deps: Deps, row: store.AgentRow, counters: Counters) -> AgentBody:
-    values = asdict(row) | asdict(counters)
-    token = values.pop("ping_token")
-    return AgentBody(**values, ping_url=f"{deps.settings.public_url.rstrip('/')}/ping/{token}")
-
-
-async def _show(deps: Deps, connection: AsyncConnection, principal: Principal, row: store.AgentRow) -> AgentBody:
-    counted = await read_counters(connection, principal.tenant_id, [row.id])
-    return _shown(deps, row, counted.get(row.id, NONE))
-
-
-def _check(deps: Deps, values: dict[str, Any]) -> None:
-    """Raise InvalidInput for a schedule or a webhook that cannot be."""
-    planning.check_schedule(values, now=deps.clock())
-    if values.get("webhook_url") is not None:
-        planning.check_webhook(values["webhook_url"], Allowed.of(deps.settings.webhook_allow))
-
-
-async def _complete(connection: AsyncConnection, tenant_id: UUID, row: store.AgentRow, values: dict[str, Any]) -> None:
-    """Lay the type's defaults under the configuration, where one of the two is changed."""
-    if "agent_type" in values or "config" in values:
-        own = values.get("config", row.config)
-        values["config"] = await planning.config_of(
-            connection, tenant_id, values.get("agent_type", row.agent_type), own
-        )
-
-
-async def _find(deps: Deps, connection: AsyncConnection, principal: Principal, agent: str) -> store.AgentRow:
-    return await store.get_agent(connection, principal.tenant_id, uuid_of(agent) or agent, deps.clock())
+router.include_router(setting_routes.router)
 
 
 @router.get("/agents")
@@ -78,8 +46,11 @@ async def list_agents(
     status: str | None = None,
     agent_type: str | None = None,
     q: Annotated[str | None, Query(max_length=200, description="part of the external id or the name")] = None,
+    deleted: Annotated[bool, Query(description="what was deleted instead; takes the scope write")] = False,
 ) -> Page[AgentBody]:
     """Agents by external id."""
+    if deleted:
+        principal.require(Scope.WRITE)
     key = decode(cursor, parts=1)
     async with deps.db.tenant(principal.tenant_id) as connection:
         rows = await store.list_agents(
@@ -91,87 +62,88 @@ async def list_agents(
             status=status,
             agent_type=agent_type,
             search=q,
+            deleted=deleted,
         )
         found = page(rows, limit, lambda row: [row.external_id])
         counted = await read_counters(connection, principal.tenant_id, [row.id for row in found["items"]])
-    items = [_shown(deps, row, counted.get(row.id, NONE)) for row in found["items"]]
+    items = [changing.shown(deps, row, counted.get(row.id, NONE)) for row in found["items"]]
     return Page[AgentBody](items=items, next=found["next"])
 
 
 @router.post("/agents", status_code=201)
-async def create_agent(deps: Given, principal: Writer, body: NewAgentBody) -> AgentBody:
+async def create_agent(deps: Given, principal: Writer, body: NewAgentBody, response: Response) -> AgentDetail:
     """Make an agent before its first message. 409 when the external id is taken."""
     now = deps.clock()
     agent_id = uuid7(now)
-    _check(deps, body.model_dump())
+    changing.check(deps, body.model_dump())
     values = body.model_dump(exclude={"metadata"}) | {
         "meta": body.metadata,
         "name": body.name or body.external_id,
         "ping_token": secrets.token_urlsafe(16),
         "created_by": principal.user_id,
     }
+    try:
+        async with deps.db.tenant(principal.tenant_id) as connection:
+            config = await planning.config_of(connection, principal.tenant_id, body.agent_type, body.config)
+            await store.insert_agent(connection, principal.tenant_id, agent_id, values | {"config": config})
+            await planning.plan(connection, principal.tenant_id, agent_id, values, now=now)
+            await deps.audit(
+                connection, principal, "agent.created", resource=("agent", str(agent_id)), new=body.model_dump()
+            )
+            row = await store.get_agent(connection, principal.tenant_id, agent_id, deps.clock())
+            return await changing.show(deps, connection, principal, row, response)
+    except Conflict:
+        raise await _taken(deps, principal, body.external_id) from None
+
+
+async def _taken(deps: Deps, principal: Principal, external_id: str) -> Conflict:
+    """Why an external id is taken: one that was deleted keeps its own."""
     async with deps.db.tenant(principal.tenant_id) as connection:
-        config = await planning.config_of(connection, principal.tenant_id, body.agent_type, body.config)
-        await store.insert_agent(connection, principal.tenant_id, agent_id, values | {"config": config})
-        await planning.plan(connection, principal.tenant_id, agent_id, values, now=now)
-        await deps.audit(
-            connection, principal, "agent.created", resource=("agent", str(agent_id)), new=body.model_dump()
-        )
-        row = await store.get_agent(connection, principal.tenant_id, agent_id, deps.clock())
-        return await _show(deps, connection, principal, row)
+        try:
+            gone = await changing.find_deleted(connection, principal, external_id)
+        except NotFound:
+            return Conflict("an agent with this external_id exists already")
+    return Conflict(f"a deleted agent has this external_id: it comes back by POST /agents/{gone['id']}/restore")
 
 
 @router.get("/agents/{agent}")
-async def get_agent(deps: Given, principal: Reader, agent: str) -> AgentBody:
-    """One agent, by UUID or external id."""
+async def get_agent(deps: Given, principal: Reader, agent: str, response: Response) -> AgentDetail:
+    """One agent, by UUID or external id. The ETag is of what people set, not of what it does."""
     async with deps.db.tenant(principal.tenant_id) as connection:
-        return await _show(deps, connection, principal, await _find(deps, connection, principal, agent))
-
-
-async def _change(deps: Deps, principal: Principal, agent: str, action: str, values: dict[str, Any]) -> AgentBody:
-    async with deps.db.tenant(principal.tenant_id) as connection:
-        row = await _find(deps, connection, principal, agent)
-        await _complete(connection, principal.tenant_id, row, values)
-        old = {name: asdict(row).get("metadata" if name == "meta" else name) for name in values}
-        if values:
-            await store.update_agent(connection, principal.tenant_id, row.id, values)
-            if any(name in values and values[name] != getattr(row, name, None) for name in _PLANNED):
-                planned = asdict(row) | values
-                await planning.plan(connection, principal.tenant_id, row.id, planned, now=deps.clock())
-            await deps.audit(
-                connection, principal, action, resource=("agent", str(row.id)), old=_plain(old), new=_plain(values)
-            )
-        if not values.get("deleted_at"):
-            row = await store.get_agent(connection, principal.tenant_id, row.id, deps.clock())
-        shown = await _show(deps, connection, principal, row)
-    mirror.forget(deps.live, principal.tenant_id, row)
-    return shown
+        row = await changing.find(deps, connection, principal, agent)
+        return await changing.show(deps, connection, principal, row, response)
 
 
 @router.patch("/agents/{agent}")
-async def update_agent(deps: Given, principal: Writer, agent: str, body: AgentChanges) -> AgentBody:
+async def update_agent(
+    deps: Given, principal: Writer, agent: str, body: AgentChanges, response: Response, match: Match = None
+) -> AgentDetail:
     """Change what people set. Archiving an agent ends what is expected of it, as `retire` does."""
     values = body.model_dump(exclude_unset=True)
-    _check(deps, values)
+    changing.check(deps, values)
     if "metadata" in values:
         values["meta"] = values.pop("metadata")
     if "status" in values:
         values["retired_at"] = deps.clock() if values["status"] == "archived" else None
-    return await _change(deps, principal, agent, "agent.updated", values)
+    return await changing.change(deps, principal, agent, "agent.updated", values, response, match=match)
 
 
 @router.post("/agents/{agent}/retire")
-async def retire_agent(deps: Given, principal: Writer, agent: str) -> AgentBody:
+async def retire_agent(
+    deps: Given, principal: Writer, agent: str, response: Response, match: Match = None
+) -> AgentDetail:
     """End what is expected of an agent: its alerts close with that reason and it is not missed any more."""
-    return await _change(deps, principal, agent, "agent.retired", {"status": "archived", "retired_at": deps.clock()})
+    values = {"status": "archived", "retired_at": deps.clock()}
+    return await changing.change(deps, principal, agent, "agent.retired", values, response, match=match)
 
 
 @router.delete("/agents/{agent}")
-async def delete_agent(deps: Given, principal: Writer, agent: str) -> AgentBody:
-    """Hide an agent. Its logs and history stay until their retention ends."""
-    return await _change(
-        deps, principal, agent, "agent.deleted", {"deleted_at": deps.clock(), "retired_at": deps.clock()}
-    )
+async def delete_agent(
+    deps: Given, principal: Writer, agent: str, response: Response, match: Match = None
+) -> AgentDetail:
+    """Hide an agent. Its logs and history stay until their retention ends; `restore` brings it back."""
+    values = {"deleted_at": deps.clock(), "retired_at": deps.clock()}
+    return await changing.change(deps, principal, agent, "agent.deleted", values, response, match=match)
 
 
 @router.get("/agents/{agent}/status")
@@ -214,7 +186,7 @@ async def list_logs(
     if key is not None and before is None:
         raise Unreadable("cursor is not one that was given out")
     async with deps.db.tenant(principal.tenant_id) as connection:
-        row = await _find(deps, connection, principal, agent)
+        row = await changing.find(deps, connection, principal, agent)
         rows = await store.list_logs(
             connection,
             principal.tenant_id,
@@ -236,7 +208,7 @@ async def list_logs(
 async def list_last_values(deps: Given, principal: Reader, agent: str) -> dict[str, list[LastValueBody]]:
     """The newest value of every series of one agent."""
     async with deps.db.tenant(principal.tenant_id) as connection:
-        row = await _find(deps, connection, principal, agent)
+        row = await changing.find(deps, connection, principal, agent)
     values = await deps.series.last_values(principal.tenant_id, row.id)
     return {
         "items": [
@@ -254,13 +226,5 @@ async def list_types(deps: Given, principal: Reader) -> dict[str, list[AgentType
     return {"items": [AgentTypeBody(**row) for row in rows]}
 
 
-_PLANNED = ("schedule", "timezone", "status", "retired_at", "deleted_at")
 _LIVE = ("status", "last_message", "last_duration", "last_execution_at", "consecutive_failures")
 _SEEN = ("last_seen_at", "last_heartbeat_at", "last_status")
-
-
-def _plain(values: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: value.isoformat() if isinstance(value, datetime) else str(value) if isinstance(value, UUID) else value
-        for name, value in values.items()
-    }

@@ -52,6 +52,17 @@ class AgentRow:
     last_duration: int | None
     last_execution_at: datetime | None
     consecutive_failures: int
+    role: str | None
+    emoji: str | None
+    model_provider: str | None
+    model: str | None
+    temperature: float | None
+    max_tokens: int | None
+    tools: list[str]
+    timeout_seconds: float | None
+    max_iterations: int | None
+    memory_enabled: bool
+    settings_version: int
     state: State
     why: str
 
@@ -106,7 +117,9 @@ _AGENT = (
     Agent.capabilities, Agent.config, Agent.meta.label("metadata"), Agent.version, Agent.ping_token,
     Agent.created_at, Agent.updated_at, AgentLive.last_message, AgentLive.last_duration, AgentLive.last_execution_id,
     func.coalesce(AgentLive.consecutive_failures, 0).label("consecutive_failures"),
-    Agent.webhook_url, Agent.schedule, Agent.timezone, _NEXT_RUN,
+    Agent.webhook_url, Agent.schedule, Agent.timezone, _NEXT_RUN, Agent.role, Agent.emoji, Agent.model_provider,
+    Agent.model, Agent.temperature, Agent.max_tokens, Agent.tools, Agent.timeout_seconds, Agent.max_iterations,
+    Agent.memory_enabled, Agent.settings_version,
 )  # fmt: skip
 _LOG = (
     AgentLog.id, AgentLog.agent_id, AgentLog.received_at, AgentLog.started_at, AgentLog.completed_at,
@@ -115,10 +128,11 @@ _LOG = (
 )  # fmt: skip
 
 
-def agents_of(tenant_id: UUID, columns: Sequence[Any] = _AGENT) -> Select[*tuple[Any, ...]]:
-    """A query for these columns of the tenant's agents and their live rows, without the deleted ones."""
+def agents_of(tenant_id: UUID, columns: Sequence[Any] = _AGENT, *, deleted: bool = False) -> Select[*tuple[Any, ...]]:
+    """A query for these columns of the tenant's agents and their live rows: those that are there, or were deleted."""
     joined = and_(AgentLive.tenant_id == Agent.tenant_id, AgentLive.agent_id == Agent.id)
-    return select(*columns).outerjoin(AgentLive, joined).where(Agent.tenant_id == tenant_id, Agent.deleted_at.is_(None))
+    there = Agent.deleted_at.is_not(None) if deleted else Agent.deleted_at.is_(None)
+    return select(*columns).outerjoin(AgentLive, joined).where(Agent.tenant_id == tenant_id, there)
 
 
 def _agent(row: Mapping[str, Any], work: Work, now: datetime) -> AgentRow:
@@ -141,8 +155,7 @@ async def find_one(connection: AsyncConnection, agents: Select[*tuple[Any, ...]]
     """The agent among these with this UUID or external id. Raises NotFound."""
     column = Agent.id if isinstance(key, UUID) else Agent.external_id
     row = (await connection.execute(agents.where(column == key))).mappings().one_or_none()
-    if row is None and isinstance(key, UUID):
-        # An external id may look like a UUID.
+    if row is None and isinstance(key, UUID):  # an external id may look like one
         row = (await connection.execute(agents.where(Agent.external_id == str(key)))).mappings().one_or_none()
     if row is None:
         raise NotFound("there is no such agent")
@@ -166,9 +179,10 @@ async def list_agents(
     status: str | None = None,
     agent_type: str | None = None,
     search: str | None = None,
+    deleted: bool = False,
 ) -> list[AgentRow]:
     """`limit + 1` agents by external id, those after `after`."""
-    query = agents_of(tenant_id).order_by(Agent.external_id).limit(limit + 1)
+    query = agents_of(tenant_id, deleted=deleted).order_by(Agent.external_id).limit(limit + 1)
     if after is not None:
         query = query.where(Agent.external_id > after)
     if status is not None:

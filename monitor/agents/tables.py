@@ -1,4 +1,4 @@
-"""Tables of the fleet: types, agents, schedules, live state, patience with tools, logs, their ids, news, counters."""
+"""Tables of the fleet: types, agents and their settings, schedules, live state, patience, logs, news, counters."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -51,6 +51,19 @@ class Agent(TenantMixin, Timestamps, Base):
     schedule: Mapped[str | None]
     timezone: Mapped[str] = mapped_column(server_default="UTC")
     version: Mapped[str | None]
+    role: Mapped[str | None]
+    backstory: Mapped[str | None]
+    emoji: Mapped[str | None]
+    model_provider: Mapped[str | None]
+    model: Mapped[str | None]
+    temperature: Mapped[float | None]
+    max_tokens: Mapped[int | None]
+    system_prompt: Mapped[str | None]
+    tools: Mapped[list[str]] = mapped_column(server_default=text("'{}'::text[]"))
+    timeout_seconds: Mapped[float | None]
+    max_iterations: Mapped[int | None]
+    memory_enabled: Mapped[bool] = mapped_column(server_default=text("false"))
+    settings_version: Mapped[int] = mapped_column(server_default=text("1"))
     ephemeral: Mapped[bool] = mapped_column(server_default=text("false"))
     patience: Mapped[float | None]
     ping_token: Mapped[str]
@@ -63,9 +76,66 @@ class Agent(TenantMixin, Timestamps, Base):
         CheckConstraint("status IN ('active', 'inactive', 'maintenance', 'archived')", name="status"),
         CheckConstraint("length(external_id) BETWEEN 1 AND 200", name="external_id"),
         CheckConstraint("patience > 0", name="patience"),
+        CheckConstraint("temperature >= 0 AND temperature <= 2", name="temperature"),
+        CheckConstraint("max_tokens > 0", name="max_tokens"),
+        CheckConstraint("timeout_seconds > 0", name="timeout_seconds"),
+        CheckConstraint("max_iterations > 0", name="max_iterations"),
+        CheckConstraint("settings_version > 0", name="settings_version"),
         Index("agents_tenant_id_status_idx", "tenant_id", "status", postgresql_where=text("deleted_at IS NULL")),
         Index(None, "ping_token"),
         Index(None, "created_by"),
+    )
+
+
+class AgentVersion(TenantMixin, Base):
+    """An agent's settings since a change of them. The version that it has now is in `agents.settings_version`."""
+
+    __tablename__ = "agent_versions"
+    agent_id: Mapped[UUID] = mapped_column(primary_key=True)
+    version: Mapped[int] = mapped_column(primary_key=True)
+    settings: Mapped[Json]
+    changed_by: Mapped[str]
+    changed_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id", "agent_id"], ["agents.tenant_id", "agents.id"], ondelete="CASCADE"),
+        CheckConstraint("version > 0", name="version"),
+    )
+
+
+class AgentConfiguration(TenantMixin, Timestamps, Base):
+    """One value that an agent is configured with, by its key; switched off where it is not `active`."""
+
+    __tablename__ = "agent_configurations"
+    agent_id: Mapped[UUID] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(primary_key=True)
+    value: Mapped[str]
+    active: Mapped[bool] = mapped_column(server_default=text("true"))
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id", "agent_id"], ["agents.tenant_id", "agents.id"], ondelete="CASCADE"),
+        CheckConstraint("length(key) BETWEEN 1 AND 200", name="key"),
+    )
+
+
+class AgentState(TenantMixin, Timestamps, Base):
+    """What an agent of a type keeps in mind of a conversation, which is a name: a state may come before it is told of.
+
+    `version` counts its changes.
+    """
+
+    __tablename__ = "agent_states"
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    conversation: Mapped[str]
+    agent_type: Mapped[str]
+    agent_id: Mapped[UUID | None]
+    state: Mapped[Json] = mapped_column(server_default=EMPTY_OBJECT)
+    version: Mapped[int] = mapped_column(server_default=text("1"))
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "conversation", "agent_type"),
+        ForeignKeyConstraint(["tenant_id", "agent_id"], ["agents.tenant_id", "agents.id"], ondelete="CASCADE"),
+        CheckConstraint("version > 0", name="version"),
+        Index(None, "tenant_id", "agent_type"),
+        Index(None, "tenant_id", "agent_id", postgresql_where=text("agent_id IS NOT NULL")),
+        Index(None, "updated_at"),
     )
 
 

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from monitor.errors import MonitorError
+from monitor.errors import MonitorError, UnsupportedMedia
 from monitor.http import problems
 from monitor.ingest import body
 from monitor.principal import Principal
@@ -20,6 +20,10 @@ from monitor.principal import Scope as KeyScope
 
 if TYPE_CHECKING:
     from monitor.ingest.service import Ingest
+
+_JSON = "application/json"
+_LINES = {"application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines"}
+_OPEN = {"", "text/plain"}
 
 
 class BareRoute(APIRoute):
@@ -92,3 +96,15 @@ async def entered(ingest: "Ingest", request: Request, *, key: str | None = None)
             length=headers.get("content-length"),
         )
         yield Entered(principal, raw)
+
+
+def media(content_type: str) -> tuple[bool, bool]:
+    """Whether a body is one object a line, and whether that is to be found out. Raises UnsupportedMedia."""
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind == _JSON:
+        return False, False
+    if kind in _LINES:
+        return True, False
+    if kind in _OPEN:
+        return True, True
+    raise UnsupportedMedia(f"the content type {kind[:60]!r} is none of application/json, application/x-ndjson")

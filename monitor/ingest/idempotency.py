@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -11,6 +11,8 @@ from uuid import UUID
 
 import msgspec
 from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor import arrays
 from monitor.db import Database
@@ -90,6 +92,24 @@ async def store(pipeline: Pipeline, tenant_id: UUID, stamps: Sequence[Stamp]) ->
         raise Repeated
 
 
+async def keep(connection: AsyncConnection, tenant_id: UUID, stamp: Stamp) -> None:
+    """As `store`, for one request that has a transaction of its own."""
+    made = upsert(IdempotencyKey).values(
+        tenant_id=tenant_id, key=stamp.key, body_hash=stamp.digest, created_at=stamp.at,
+        answer={"status": stamp.status, "body": stamp.body},
+    )  # fmt: skip
+    new = made.excluded
+    written = await connection.execute(
+        made.on_conflict_do_update(
+            index_elements=["tenant_id", "key"],
+            set_={"body_hash": new.body_hash, "answer": new.answer, "created_at": new.created_at},
+            where=IdempotencyKey.created_at <= new.created_at - KEPT,
+        )
+    )
+    if not written.rowcount:
+        raise Repeated
+
+
 class _Turn:
     __slots__ = ("holders", "lock")
 
@@ -105,8 +125,27 @@ class Idempotency:
         self._db = db
         self._running: dict[tuple[UUID, str], _Turn] = {}
 
+    async def once(
+        self, tenant_id: UUID, key: str, digest: bytes, *, now: datetime, work: Callable[[], Awaitable[Answered]]
+    ) -> Answered:
+        """What `work` answers, or what the key was answered before. `work` raises Repeated where it finds the key
+        committed meanwhile. Raises InvalidInput for the key, Conflict where it was used for another request."""
+        checked_key(key)
+        async with self._turn(tenant_id, key):
+            before = await self._find(tenant_id, key, now=now)
+            if before is not None:
+                return before.again(digest)
+            try:
+                return await work()
+            except Repeated:
+                # Another collector was faster; its answer is there now, since our key ran into it.
+                before = await self._find(tenant_id, key, now=now)
+                if before is None:
+                    raise
+                return before.again(digest)
+
     @contextlib.asynccontextmanager
-    async def turn(self, tenant_id: UUID, key: str) -> AsyncIterator[None]:
+    async def _turn(self, tenant_id: UUID, key: str) -> AsyncIterator[None]:
         """Wait until no other request of this process works with the key."""
         turn = self._running.setdefault((tenant_id, key), _Turn())
         turn.holders += 1
@@ -118,7 +157,7 @@ class Idempotency:
             if not turn.holders:
                 del self._running[tenant_id, key]
 
-    async def find(self, tenant_id: UUID, key: str, *, now: datetime) -> Answered | None:
+    async def _find(self, tenant_id: UUID, key: str, *, now: datetime) -> Answered | None:
         """What the key was answered within the last 24 hours."""
         query = select(IdempotencyKey.body_hash, IdempotencyKey.answer).where(
             IdempotencyKey.tenant_id == tenant_id,

@@ -8,10 +8,10 @@ from collections.abc import Awaitable, Callable
 import msgspec
 from fastapi import APIRouter, Request, Response
 
-from monitor.errors import UnsupportedMedia
 from monitor.http import problems
 from monitor.ingest import body, ping, schema, service, usage
-from monitor.ingest.entry import BareRoute, admit
+from monitor.ingest.conversations import routes as conversations
+from monitor.ingest.entry import BareRoute, admit, media
 from monitor.ingest.idempotency import Answered
 from monitor.ingest.influx import routes as influx
 from monitor.ingest.otlp import routes as otlp
@@ -20,8 +20,6 @@ from monitor.ingest.runs import routes as runs
 from monitor.ingest.service import NONE_KEPT, Ingest
 
 _JSON = "application/json"
-_LINES = {"application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines"}
-_OPEN = {"", "text/plain"}
 _PLAIN_ANSWERS = 1001
 
 Take = Callable[[service.Request], Awaitable[Answered]]
@@ -53,6 +51,7 @@ def router(ingest: Ingest) -> APIRouter:
     prometheus.mount(routes, ingest)
     runs.mount(routes, ingest)
     usage.mount(routes, ingest)
+    conversations.mount(routes, ingest)
     return routes
 
 
@@ -64,7 +63,7 @@ def _endpoint(ingest: Ingest, take: Take) -> Callable[[Request], Awaitable[Respo
         principal = await admit(ingest, request)
         # Read once: Starlette's headers are searched from the start for each name.
         headers = {name: value.decode("latin-1") for name, value in request.scope["headers"]}
-        lines, sniff = _media(headers.get(b"content-type", ""))
+        lines, sniff = media(headers.get(b"content-type", ""))
         with ingest.budget.lease() as lease:
             raw = await body.read(
                 request.receive,
@@ -89,15 +88,3 @@ def _endpoint(ingest: Ingest, take: Take) -> Callable[[Request], Awaitable[Respo
 def _plain(accepted: int) -> Response:
     content = msgspec.json.encode({"accepted": accepted, "rejected": []})
     return Response(content, status_code=202, media_type=_JSON)
-
-
-def _media(content_type: str) -> tuple[bool, bool]:
-    """Whether the body is one object a line, and whether that is to be found out."""
-    media = content_type.partition(";")[0].strip().lower()
-    if media == _JSON:
-        return False, False
-    if media in _LINES:
-        return True, False
-    if media in _OPEN:
-        return True, True
-    raise UnsupportedMedia(f"the content type {media[:60]!r} is none of application/json, application/x-ndjson")

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-_TIME = {
+TIME = {
     "oneOf": [{"type": "string", "format": "date-time"}, {"type": "number", "description": "Unix seconds"}],
 }
 _AGENT = {"type": "string", "minLength": 1, "maxLength": 200, "description": "the agent's external id"}
@@ -19,9 +19,9 @@ _ROWS: dict[str, dict[str, Any]] = {
             "level": {"type": "string", "maxLength": 50},
             "message": {"type": "string"},
             "details": {"type": "object"},
-            "started_at": _TIME,
-            "completed_at": _TIME,
-            "timestamp": {**_TIME, "description": "used where started_at and completed_at are absent"},
+            "started_at": TIME,
+            "completed_at": TIME,
+            "timestamp": {**TIME, "description": "used where started_at and completed_at are absent"},
             "duration": {"type": "number", "minimum": 0, "description": "milliseconds"},
             "id": {"oneOf": [{"type": "string", "maxLength": 200}, {"type": "integer"}]},
         },
@@ -37,7 +37,7 @@ _ROWS: dict[str, dict[str, Any]] = {
             "metrics": {"type": "object", "additionalProperties": {"type": "number"}},
             "unit": {"type": "string", "maxLength": 50},
             "kind": {"enum": ["gauge", "counter", "delta"], "default": "gauge"},
-            "timestamp": _TIME,
+            "timestamp": TIME,
             "tags": _TAGS,
         },
         "additionalProperties": False,
@@ -50,7 +50,7 @@ _ROWS: dict[str, dict[str, Any]] = {
             "status": {"type": "string", "maxLength": 50, "default": "active"},
             "metrics": {"type": "object", "additionalProperties": {"type": "number"}},
             "interval": {"description": "when the next one is due: seconds, or text such as 60s"},
-            "timestamp": _TIME,
+            "timestamp": TIME,
             "tags": _TAGS,
         },
     },
@@ -92,17 +92,27 @@ def _problem(description: str) -> dict[str, Any]:
     return {"description": description, "content": {"application/problem+json": {"schema": {"type": "object"}}}}
 
 
-RESPONSES: dict[int | str, dict[str, Any]] = {
-    202: {"description": "Committed", "content": {"application/json": {"schema": _ANSWER}}},
+PROBLEMS: dict[int | str, dict[str, Any]] = {
     400: _problem("The body cannot be read at all"),
     401: _problem("No valid key"),
     403: _problem("The key lacks the scope, or the tenant is suspended"),
     409: _problem("The Idempotency-Key was used for another request"),
-    413: _problem("More than 64 MiB after decompression, or more than 100,000 rows"),
+    413: _problem("More than 64 MiB after decompression, or too many rows"),
     415: _problem("A content type or encoding that is not read"),
     422: _problem("No row is kept; `rejected` names each"),
     429: _problem("Too many requests with this key; see Retry-After"),
     503: _problem("Full, or the database is away; see Retry-After"),
+}
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    202: {"description": "Committed", "content": {"application/json": {"schema": _ANSWER}}},
+    **PROBLEMS,
+}
+IDEMPOTENCY: dict[str, Any] = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "The same key gets the same answer for 24 hours, and its rows are kept once",
+    "schema": {"type": "string", "maxLength": 200},
 }
 
 
@@ -111,15 +121,4 @@ def operation(name: str) -> dict[str, Any]:
     row = _ROWS[name]
     many = {"oneOf": [row, {"type": "array", "items": row, "maxItems": 100_000}]}
     content = {"application/json": {"schema": many}, "application/x-ndjson": {"schema": {"type": "string"}}}
-    return {
-        "requestBody": {"required": True, "content": content},
-        "parameters": [
-            {
-                "name": "Idempotency-Key",
-                "in": "header",
-                "required": False,
-                "description": "The same key gets the same answer for 24 hours, and its rows are kept once",
-                "schema": {"type": "string", "maxLength": 200},
-            }
-        ],
-    }
+    return {"requestBody": {"required": True, "content": content}, "parameters": [IDEMPOTENCY]}

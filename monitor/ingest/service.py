@@ -20,7 +20,7 @@ from monitor.ingest.body import Budget
 from monitor.ingest.commit import Job
 from monitor.ingest.decode import Decoder, Rows
 from monitor.ingest.disk import DiskGuard
-from monitor.ingest.idempotency import Answered, Idempotency, Repeated, Stamp
+from monitor.ingest.idempotency import Answered, Idempotency, Stamp
 from monitor.ingest.intake import Intake
 from monitor.ingest.limits import RateGate
 from monitor.ingest.logs import LogDraft
@@ -83,7 +83,7 @@ class Ingest:
         self.mirror = Mirror(deps.db, deps.live, deps.clock)
         self.privacy = Privacy(deps.db, secret_keys=settings.secret_keys)
         self._intake = Intake(self.registry, deps.series, self.privacy)
-        self._idempotency = Idempotency(deps.db)
+        self.idempotency = Idempotency(deps.db)
         self._unmapped = Unmapped()
         self.shapes = ShapeBook()
         self._logs, self._metrics, self._beats = Decoder(LogIn), Decoder(MetricIn), Decoder(BeatIn)
@@ -213,21 +213,14 @@ class Ingest:
         """The answer, once what is kept of the rows is committed; by its key, the one it got before."""
         if request.key is None:
             return await self._work(request, kind, check, plan, digest=b"")
-        tenant_id, now = request.principal.tenant_id, self.deps.clock()
-        key = idempotency.checked_key(request.key)
         digest = idempotency.digest_of(request.path, request.body)
-        async with self._idempotency.turn(tenant_id, key):
-            before = await self._idempotency.find(tenant_id, key, now=now)
-            if before is not None:
-                return before.again(digest)
-            try:
-                return await self._work(request, kind, check, plan, digest=digest)
-            except Repeated:
-                # Another collector was faster; its answer is there now, since our key ran into it.
-                before = await self._idempotency.find(tenant_id, key, now=now)
-                if before is None:
-                    raise
-                return before.again(digest)
+        return await self.idempotency.once(
+            request.principal.tenant_id,
+            request.key,
+            digest,
+            now=self.deps.clock(),
+            work=lambda: self._work(request, kind, check, plan, digest=digest),
+        )
 
     async def _work(self, request: Request, kind: str, check: Check, plan: Any, *, digest: bytes) -> Answered:
         now = self.deps.clock()

@@ -6,7 +6,8 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from monitor.agents.bodies import Name, Slug, Tags, Text
+from monitor.agents.bodies import Name, Slug, Tags
+from monitor.agents.setting_bodies import Text
 from monitor.runs.model import InteractionType, RunStatus, ToolStatus
 from monitor.usage.bodies import Exact
 

@@ -60,7 +60,7 @@ async def test_every_key_of_a_tenants_table_is_led_by_the_tenant(db: Database) -
         first = {row.conname: row.attname for row in await owner.execute(query)}
     to_global = {
         "memberships_user_id_fkey", "api_keys_user_id_fkey", "agents_created_by_fkey",
-        "workflow_executions_user_id_fkey",
+        "workflow_executions_user_id_fkey", "conversations_user_id_fkey",
         "tenant_regions_region_tenant_id_region_id_fkey",
     }  # fmt: skip
     assert {name for name, column in first.items() if column != "tenant_id"} == to_global

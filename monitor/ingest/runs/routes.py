@@ -6,12 +6,13 @@ from uuid import UUID
 
 import msgspec
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
-from monitor.errors import InvalidInput, MonitorError, TooLarge, Unreadable
+from monitor.errors import InvalidInput, MonitorError, TooLarge
 from monitor.http import problems
 from monitor.ingest.decode import ROWS_LIMIT
 from monitor.ingest.entry import entered
+from monitor.ingest.rows import checked, decoded
 from monitor.ingest.runs.taking import EXECUTION, INTERACTION, TASK, TOOL, Kind, Row, Taking
 from monitor.ingest.service import Ingest
 from monitor.runs.bodies import ExecutionBody, InteractionBody, TaskBody, ToolBody
@@ -82,10 +83,7 @@ def _changing(ingest: Ingest, kind: Kind, shown: type[BaseModel]) -> Callable[[R
 
 
 def _decoded(raw: bytes) -> Any:
-    try:
-        given = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as fault:
-        raise Unreadable(f"the body is not JSON: {fault}") from None
+    given = decoded(raw)
     if isinstance(given, list) and len(given) > ROWS_LIMIT:
         raise TooLarge(f"more than {ROWS_LIMIT} rows in one request")
     return given
@@ -94,14 +92,9 @@ def _decoded(raw: bytes) -> Any:
 def _row(index: int, given: Any, kind: Kind) -> Row:
     """What one row says, or its fault."""
     try:
-        return Row(index, kind.body.model_validate(given).model_dump(exclude_unset=True))
-    except ValidationError as fault:
-        faults = tuple(
-            {"path": ".".join(str(part) for part in one["loc"]), "error": one["msg"].removeprefix("Value error, ")}
-            for one in fault.errors()
-        )
-        said = "; ".join(f"{one['path']}: {one['error']}" if one["path"] else one["error"] for one in faults)
-        return Row(index, {}, fault=InvalidInput(said, faults=faults))
+        return Row(index, checked(kind.body, given).model_dump(exclude_unset=True))
+    except InvalidInput as fault:
+        return Row(index, {}, fault=fault)
 
 
 def _shown(run_id: UUID, stored: dict[UUID, dict[str, Any]], shown: type[BaseModel]) -> dict[str, Any]:

@@ -16,8 +16,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.agents import work
-from monitor.agents.registry import AgentRef
-from monitor.agents.tables import Agent
+from monitor.agents.registry import Resolved
 from monitor.errors import Conflict, Forbidden, InvalidInput, MonitorError, NotFound
 from monitor.http.problems import uuid_of
 from monitor.ids import uuid7
@@ -28,6 +27,7 @@ from monitor.ingest.runs import building
 from monitor.ingest.runs.bodies import ExecutionIn, InteractionIn, TaskIn, ToolIn
 from monitor.ingest.runs.building import Run, Said
 from monitor.ingest.runs.ledger import calls_before, post_calls
+from monitor.ingest.senders import find_agents, own_agent
 from monitor.ingest.service import Ingest
 from monitor.ingest.spending import keep_spending
 from monitor.principal import Principal
@@ -89,7 +89,7 @@ class Taking:
     kind: Kind
     now: datetime
     key: str | None = None
-    refs: dict[str, AgentRef | str] = field(default_factory=dict)
+    refs: dict[str, Resolved] = field(default_factory=dict)
 
     async def take(self, rows: Sequence[Row]) -> dict[UUID, dict[str, Any]]:
         """Write the good rows; returns them as they are stored, by id. The others have their fault."""
@@ -130,27 +130,14 @@ class Taking:
         return row.fault is None
 
     async def _find_agents(self, rows: Sequence[Row]) -> None:
-        """The agents that rows name, by external id or by UUID; unknown names are registered."""
         wanted = {str(row.given[name]) for row in rows for name in self.kind.agents if row.given.get(name)}
-        spelled = {name: made for name in wanted if (made := uuid_of(name)) is not None}
-        called: dict[str, str] = {}
-        if spelled:
-            query = select(Agent.id, Agent.external_id).where(Agent.id.in_(list(spelled.values())))
-            async with self.ingest.deps.db.tenant(self.principal.tenant_id) as connection:
-                found = {row.id: row.external_id for row in await connection.execute(query)}
-            called = {name: found[made] for name, made in spelled.items() if made in found}
-        bound = self.principal.agent_id
-        resolved = await self.ingest.registry.resolve(
-            self.principal.tenant_id, {called.get(name, name) for name in wanted}, now=self.now, register=bound is None
-        )
-        self.refs = {name: resolved[called.get(name, name)] for name in wanted}
+        self.refs = await find_agents(self.ingest.deps.db, self.ingest.registry, self.principal, wanted, now=self.now)
 
     def _agent(self, name: str, path: str) -> UUID:
-        ref = self.refs[name]
-        bound = self.principal.agent_id
         # A bound key speaks for its agent: whom that works with may be anybody.
-        if bound is not None and path in ("agent", "from_agent") and (isinstance(ref, str) or ref.id != bound):
-            raise Forbidden("this key is bound to another agent")
+        if path in ("agent", "from_agent"):
+            return own_agent(self.refs, self.principal, name, path=path)
+        ref = self.refs[name]
         if isinstance(ref, str):
             raise InvalidInput(ref, path=path)
         return ref.id

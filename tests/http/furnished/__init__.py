@@ -16,7 +16,7 @@ from monitor.identity.tables import Tenant
 from monitor.principal import Scope
 from sql.models import metadata
 from tests.factories import make_agent, make_key, make_tenant
-from tests.http.furnished import alerting, imports, insight, regions, runs, telemetry, usage
+from tests.http.furnished import alerting, conversations, imports, insight, regions, runs, telemetry, usage
 from tests.http.furnished.made import Furnished
 
 _SLICES = (
@@ -25,6 +25,7 @@ _SLICES = (
     usage,
     regions,
     insight,
+    conversations,
     alerting,
     imports,
 )

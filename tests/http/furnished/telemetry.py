@@ -12,7 +12,7 @@ from tests.http.furnished.made import Furnished
 
 def rows(made: Furnished, now: datetime) -> dict[str, dict[str, Any]]:
     """A row for each table, parents first."""
-    made.name(now, "type", "log", "audit", "run", "exemplar")
+    made.name(now, "type", "log", "audit", "run", "exemplar", "state")
     word, ids = made.word, made.ids
     # The one just made: rows are inserted in the order of this list.
     series = select(func.max(Series.id)).scalar_subquery()
@@ -23,6 +23,12 @@ def rows(made: Furnished, now: datetime) -> dict[str, dict[str, Any]]:
     }  # fmt: skip
     return {
         "agent_types": {"id": ids["type"], "slug": f"{word}-type", "name": word, "description": word},
+        "agent_versions": {"version": 1, "settings": {"system_prompt": word}, "changed_by": word},
+        "agent_configurations": {"key": f"{word}-key", "value": word},
+        "agent_states": {
+            "id": ids["state"], "conversation": f"{word}-conversation", "agent_type": f"{word}-type",
+            "state": {word: word},
+        },
         "agent_schedules": {"since": now, "next_run_at": now + timedelta(hours=1)},
         "scheduled_runs": {"id": ids["run"], "due_at": now, "status": "failed", "error": f"{word} was not reached"},
         "agent_logs": {

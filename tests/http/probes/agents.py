@@ -5,11 +5,14 @@ from tests.http.probes.probe import Of, Probe, own
 PARAMETERS: dict[str, Of] = {
     "tool_name": lambda f: [f"{f.word}-tool"],
     "agent": lambda f: [f.agent, str(f.agent_id)],
+    "version": lambda f: ["1"],
+    "key": lambda f: [f"{f.word}-key"],
 }
 
 PAGED = [
     "GET /api/v1/agents",
     "GET /api/v1/agents/{agent}/logs",
+    "GET /api/v1/agents/{agent}/versions",
 ]
 
 PROBES: dict[str, Probe] = {
@@ -22,6 +25,13 @@ PROBES: dict[str, Probe] = {
     "GET /api/v1/agents/{agent}/status": Probe(),
     "GET /api/v1/agents/{agent}/logs": Probe(),
     "GET /api/v1/agents/{agent}/metrics": Probe(),
+    "GET /api/v1/agents/{agent}/versions": Probe(),
+    "POST /api/v1/agents/{agent}/versions/{version}/restore": Probe(),
+    "GET /api/v1/agents/{agent}/configuration": Probe(),
+    "PUT /api/v1/agents/{agent}/configuration/{key}": Probe(body=lambda f: {"value": "changed"}),
+    "DELETE /api/v1/agents/{agent}/configuration/{key}": Probe(owner=204),
+    # It is there, not deleted.
+    "POST /api/v1/agents/{agent}/restore": Probe(owner=404),
     "GET /api/v1/agent-types": own(),
     "GET /api/v1/tool-patience": own(),
     "PUT /api/v1/tool-patience/{tool_name}": Probe(200, 200, body=lambda f: {"patience": "5m"}),

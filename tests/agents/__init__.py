@@ -1,0 +1,1 @@
+"""Agents as people set them up."""
