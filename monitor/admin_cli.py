@@ -8,7 +8,7 @@ from uuid import UUID
 
 import typer
 
-from monitor.principal import Scope, TenantStatus
+from monitor.principal import Scope, TenantStatus, check_grant
 
 Data = Annotated[Path | None, typer.Option(help="Data directory of `dev`; AGENT_MONITOR_DATA_DIR without it.")]
 Tenant = Annotated[str, typer.Option(help="Slug of the tenant.")]
@@ -24,11 +24,20 @@ def attach(app: typer.Typer) -> None:
         app.add_typer(group, name=name)
 
 
+def _grants(given: list[str]) -> list[str]:
+    try:
+        return [check_grant(one) for one in given]
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
 @keys.command("create")
 def create_key(
     name: Annotated[str, typer.Argument(help="What it is for.")] = "command line",
     *,
-    scope: Annotated[list[Scope], typer.Option(help="May be given several times.")] = [Scope.INGEST],  # noqa: B006
+    scope: Annotated[
+        list[str], typer.Option(callback=_grants, help="As in read, or agents:read. May be given several times.")
+    ] = [Scope.INGEST],  # noqa: B006
     agent: Annotated[str | None, typer.Option(help="Bind it to one agent, by external id.")] = None,
     expires: Annotated[datetime | None, typer.Option(help="End of its validity, UTC.")] = None,
     tenant: Tenant = "default",

@@ -109,7 +109,7 @@ async def create_key(
     slug: str,
     *,
     name: str,
-    scopes: Sequence[Scope],
+    scopes: Sequence[str],
     agent: str | None,
     expires: datetime | None,
 ) -> str:
@@ -128,7 +128,7 @@ async def _new_key(
     db: Database,
     tenant_id: UUID,
     name: str,
-    scopes: Sequence[Scope],
+    scopes: Sequence[str],
     *,
     agent_id: UUID | None = None,
     expires_at: datetime | None = None,

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from alerts import routes as alerts
 from monitor import garbage
 from monitor.agents import routes as agents
+from monitor.agents import type_routes
 from monitor.audit import routes as audit
 from monitor.calendar import routes as calendar
 from monitor.console import routes as console
@@ -54,7 +55,7 @@ TAGS: list[dict[str, Any]] = [
 
 
 _SLICES: tuple[tuple[APIRouter, ...], ...] = (
-    (agents.router,),
+    (agents.router, type_routes.router),
     (schedules.router,),
     (series.router,),
     (runs.router, workflow_routes.router, trace_routes.router, errors_routes.router, scores_routes.router),

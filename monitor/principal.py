@@ -1,4 +1,7 @@
-"""Who is asking: the result of authentication, passed to everything that acts for somebody."""
+"""Who is asking: the result of authentication, passed to everything that acts for somebody.
+
+What they may do are grants: a scope, which holds for everything, or `<slice>:<verb>`, as in `agents:read`.
+"""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -15,6 +18,43 @@ class Scope(StrEnum):
     WRITE = "write"
     ALERTS = "alerts"
     ADMIN = "admin"
+
+
+class Slice(StrEnum):
+    """The parts of the API, by the tags of its description."""
+
+    AGENTS = "agents"
+    TOOLS = "tools"
+    CONVERSATIONS = "conversations"
+    RUNS = "runs"
+    KNOWLEDGE = "knowledge"
+    SERIES = "series"
+    USAGE = "usage"
+    ALERTS = "alerts"
+    CALENDAR = "calendar"
+    IDENTITY = "identity"
+    REGIONS = "regions"
+    RETENTION = "retention"
+    AUDIT = "audit"
+
+
+class Verb(StrEnum):
+    """What can be done in a part: look, change, or set going."""
+
+    READ = "read"
+    WRITE = "write"
+    EXECUTE = "execute"
+
+
+def check_grant(text: str) -> str:
+    """The grant itself. Raises ValueError for one that grants nothing."""
+    part, colon, verb = text.partition(":")
+    if colon:
+        if part not in set(Slice) or verb not in set(Verb):
+            raise ValueError(f"one of {', '.join(Slice)}, a colon and one of {', '.join(Verb)} are expected")
+    elif text not in set(Scope):
+        raise ValueError(f"one of {', '.join(Scope)}, or as in agents:read, is expected")
+    return text
 
 
 class Role(StrEnum):
@@ -49,20 +89,29 @@ class TenantStatus(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a request came from: an IP address, and what its client calls itself. None: not known."""
+
+    address: str | None
+    user_agent: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Principal:
     """A key or a person acting in one tenant. `agent_id` is set for a key that is bound to one agent.
 
-    `reached`: who acts on a message that reached them, neither by a key nor signed in: `slack:U024BE7LH (alice)`,
-    `email:ops@example.com`.
+    `scopes`: grants. `reached`: who acts on a message that reached them, neither by a key nor signed in:
+    `slack:U024BE7LH (alice)`, `email:ops@example.com`.
     """
 
     tenant_id: UUID
     tenant_status: TenantStatus
-    scopes: frozenset[Scope]
+    scopes: frozenset[str]
     key_id: UUID | None = None
     user_id: UUID | None = None
     agent_id: UUID | None = None
     reached: str | None = None
+    origin: Origin | None = None
 
     @property
     def actor(self) -> str:
@@ -73,13 +122,13 @@ class Principal:
             return f"user:{self.user_id}"
         return f"key:{self.key_id}" if self.key_id is not None else "system"
 
-    def may(self, scope: Scope) -> bool:
-        """Whether this principal has the scope."""
-        return Scope.ADMIN in self.scopes or scope in self.scopes
+    def may(self, scope: Scope, grant: str | None = None) -> bool:
+        """Whether this principal has the scope, or the narrower grant in its place."""
+        return Scope.ADMIN in self.scopes or scope in self.scopes or grant in self.scopes
 
-    def require(self, scope: Scope) -> None:
-        """Raise Forbidden unless this principal has the scope, in a tenant whose status allows it."""
-        if not self.may(scope):
+    def require(self, scope: Scope, grant: str | None = None) -> None:
+        """Raise Forbidden unless this principal may, in a tenant whose status allows it."""
+        if not self.may(scope, grant):
             lacks = "this key lacks" if self.user_id is None or self.key_id is not None else "your role does not have"
             raise Forbidden(f"{lacks} the scope {scope.value!r}")
         if self.tenant_status is TenantStatus.SUSPENDED and scope is not Scope.READ:

@@ -2557,6 +2557,7 @@ CREATE TABLE public.workflows (
     metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    deleted_at timestamp with time zone,
     CONSTRAINT workflows_status_check CHECK ((status = ANY (ARRAY['draft'::text, 'active'::text, 'archived'::text]))),
     CONSTRAINT workflows_timeout_seconds_check CHECK ((timeout_seconds > (0)::double precision)),
     CONSTRAINT workflows_version_check CHECK ((version > 0))

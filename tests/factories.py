@@ -54,7 +54,7 @@ async def make_tenant(db: Database, slug: str | None = None) -> TenantMade:
 
 
 async def make_key(
-    db: Database, tenant_id: UUID, *, scopes: tuple[Scope, ...], agent_id: UUID | None = None
+    db: Database, tenant_id: UUID, *, scopes: tuple[str, ...], agent_id: UUID | None = None
 ) -> tuple[UUID, str]:
     """A key: its id and its text."""
     key = keys.generate()

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from alerts.core.duration import parse_duration
 from monitor.agents.setting_bodies import LongSettings, Settings, Text, no_nul
 from monitor.agents.status import LONGEST_PATIENCE, State
+from monitor.http.resources import OfEverybody
 
 MAX_TAGS = 32
 SetStatus = Literal["active", "inactive", "maintenance", "archived"]
@@ -29,6 +30,16 @@ Tags = Annotated[dict[str, str], AfterValidator(_check_tags)]
 ExternalId = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(no_nul)]
 Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(no_nul)]
 Slug = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[\w.-]+$")]
+
+
+def _check_param(given: Any) -> Any:
+    path = given.get("name") if isinstance(given, dict) else given
+    if not isinstance(path, str) or not path:
+        raise ValueError("a path such as limits.tokens, or an object that has one as `name`, is expected")
+    return given
+
+
+Param = Annotated[str | dict[str, Any], AfterValidator(_check_param)]
 
 
 def _seconds(given: Any) -> Any:
@@ -220,6 +231,30 @@ class LastValueBody(BaseModel):
     unit: str | None
 
 
+class _SettableType(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    description: Text | None = None
+    default_config: dict[str, Any] = Field(default={}, description="laid under an agent's own, object by object")
+    required_params: list[Param] = Field(
+        default=[], max_length=100, description="paths in the configuration, or objects with such a `name`"
+    )
+
+
+class NewAgentTypeBody(_SettableType):
+    """A template of agents. One that is called as a predefined one goes before it."""
+
+    slug: Slug
+    name: Name
+
+
+class AgentTypeChanges(_SettableType):
+    """What is to change. Agents that are there keep what they took from it."""
+
+    slug: Slug = ""
+    name: Name = ""
+
+
 class AgentTypeBody(BaseModel):
     """A template of agents."""
 
@@ -229,4 +264,6 @@ class AgentTypeBody(BaseModel):
     description: str | None
     default_config: dict[str, Any]
     required_params: list[Any]
-    predefined: bool
+    predefined: OfEverybody
+    created_at: datetime
+    updated_at: datetime

@@ -1,4 +1,4 @@
-"""`/api/v1/agents` and `/api/v1/agent-types`."""
+"""`/api/v1/agents`."""
 
 import asyncio
 import secrets
@@ -13,7 +13,6 @@ from monitor.agents.bodies import (
     AgentBody,
     AgentChanges,
     AgentDetail,
-    AgentTypeBody,
     EvidenceBody,
     LastValueBody,
     LogBody,
@@ -216,14 +215,6 @@ async def list_last_values(deps: Given, principal: Reader, agent: str) -> dict[s
             for metric, tags, at, value, unit in values
         ]
     }
-
-
-@router.get("/agent-types")
-async def list_types(deps: Given, principal: Reader) -> dict[str, list[AgentTypeBody]]:
-    """The tenant's own agent types and the predefined ones."""
-    async with deps.db.tenant(principal.tenant_id) as connection:
-        rows = await store.list_types(connection, principal.tenant_id)
-    return {"items": [AgentTypeBody(**row) for row in rows]}
 
 
 _LIVE = ("status", "last_message", "last_duration", "last_execution_at", "consecutive_failures")

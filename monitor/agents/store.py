@@ -6,15 +6,15 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, and_, func, insert, or_, select, text, update
+from sqlalchemy import Select, and_, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.agents.room import find_room
 from monitor.agents.status import NOTHING, Evidence, State, Work, assess
-from monitor.agents.tables import Agent, AgentLive, AgentLog, AgentSchedule, AgentType, Touched
+from monitor.agents.tables import Agent, AgentLive, AgentLog, AgentSchedule, Touched
 from monitor.agents.work import read_work
 from monitor.errors import NotFound
-from monitor.ids import PLATFORM_TENANT, uuid7_floor, uuid7_time
+from monitor.ids import uuid7_floor, uuid7_time
 from monitor.signals import Touch
 
 
@@ -283,16 +283,3 @@ async def get_stats(connection: AsyncConnection, tenant_id: UUID, agent_id: UUID
         average_duration=None if average is None else float(average),
         last_execution_at=None if last is None else uuid7_time(last),
     )
-
-
-async def list_types(connection: AsyncConnection, tenant_id: UUID) -> Sequence[Mapping[str, Any]]:
-    """The tenant's own agent types and the predefined ones."""
-    query = (
-        select(
-            AgentType.id, AgentType.slug, AgentType.name, AgentType.description, AgentType.default_config,
-            AgentType.required_params, (AgentType.tenant_id == PLATFORM_TENANT).label("predefined"),
-        )
-        .where(AgentType.tenant_id.in_([tenant_id, PLATFORM_TENANT]))
-        .order_by(text("predefined"), AgentType.slug)
-    )  # fmt: skip
-    return [dict(row) for row in (await connection.execute(query)).mappings()]

@@ -30,6 +30,7 @@ class Recorder:
         new: Mapping[str, Any] | None = None,
     ) -> None:
         """Record `action` (as in `agent.updated`) on `resource` (type, id), with values before and after."""
+        origin = principal.origin
         await connection.execute(
             insert(AuditLog).values(
                 tenant_id=principal.tenant_id,
@@ -41,6 +42,8 @@ class Recorder:
                 resource_id=resource[1],
                 old_values=None if old is None else dict(old),
                 new_values=None if new is None else dict(new),
+                ip_address=None if origin is None else origin.address,
+                user_agent=None if origin is None else origin.user_agent,
             )
         )
 

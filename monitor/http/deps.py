@@ -1,14 +1,16 @@
 """What routes are made with, and who is asking.
 
 A slice's routes are plain functions on its `router`. They get what they need by the types of their parameters:
-`Given` is the application's `Deps`, and `Sender` (ingests), `Reader`, `Writer`, `Responder` (acknowledges and
-silences) or `Admin` is the principal who asks, authenticated and holding that scope.
+`Given` is the application's `Deps`, and `Sender` (ingests), `Reader`, `Writer`, `Executor` (sets going), `Responder`
+(acknowledges and silences) or `Admin` is the principal who asks, authenticated and holding that scope. Who may not
+read, write or set going everything may be granted it for one slice: the first tag of the route is whose it is.
 """
 
 import base64
 import binascii
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from ipaddress import ip_address
 from typing import Annotated, Any, Protocol
 
 from fastapi import Depends, Request
@@ -20,11 +22,13 @@ from monitor.clock import Clock
 from monitor.db import Database
 from monitor.errors import Unauthenticated
 from monitor.live import Live
-from monitor.principal import Principal, Scope
+from monitor.principal import Origin, Principal, Scope, Verb
 from monitor.series.store import SeriesStore
 from monitor.settings import Settings
 
 SESSION_COOKIE = "agent_monitor_session"
+LONGEST_AGENT = 500
+"""Characters of what a client calls itself that are kept."""
 
 
 class Authenticator(Protocol):
@@ -78,6 +82,17 @@ def key_of(headers: Headers) -> str | None:
     raise Unauthenticated("the Authorization header is none of Bearer, Token and Basic")
 
 
+def origin_of(request: Request) -> Origin:
+    """Where a request came from, as far as it can be kept."""
+    address = request.client.host if request.client is not None else ""
+    try:
+        ip_address(address)
+    except ValueError:  # a socket in the file system, or no connection at all
+        address = ""
+    agent = request.headers.get("user-agent")
+    return Origin(address or None, None if agent is None else agent[:LONGEST_AGENT])
+
+
 @dataclass(frozen=True, slots=True)
 class Deps:
     """Made once by a composition root and handed to every router."""
@@ -107,6 +122,16 @@ class Deps:
             raise Unauthenticated("no API key: send Authorization: Bearer am_…")
         return await self.authenticator.by_session(cookie)
 
+    async def identify(self, request: Request) -> Principal:
+        """Who is asking, and from where: for whatever the audit trail tells of. Raises Unauthenticated.
+
+        Kept as `request.state.principal` too: the trail tells of requests that are refused after this.
+        """
+        found = await self.authenticate(request)
+        principal: Principal = replace(found, origin=origin_of(request))
+        request.state.principal = principal
+        return principal
+
 
 async def _given(request: Request) -> Deps:
     deps: Deps = request.app.state.deps
@@ -116,17 +141,19 @@ async def _given(request: Request) -> Deps:
 Given = Annotated[Deps, Depends(_given)]
 
 
-def _holding(scope: Scope) -> Any:
+def _holding(scope: Scope, verb: Verb | None = None) -> Any:
     async def check(request: Request, deps: Given) -> Principal:
-        principal = await deps.authenticate(request)
-        principal.require(scope)
+        principal = await deps.identify(request)
+        tags = request.scope["route"].tags
+        principal.require(scope, f"{tags[0]}:{verb}" if verb and tags else None)
         return principal
 
     return Depends(check)
 
 
 Sender = Annotated[Principal, _holding(Scope.INGEST)]
-Reader = Annotated[Principal, _holding(Scope.READ)]
-Writer = Annotated[Principal, _holding(Scope.WRITE)]
+Reader = Annotated[Principal, _holding(Scope.READ, Verb.READ)]
+Writer = Annotated[Principal, _holding(Scope.WRITE, Verb.WRITE)]
+Executor = Annotated[Principal, _holding(Scope.WRITE, Verb.EXECUTE)]
 Responder = Annotated[Principal, _holding(Scope.ALERTS)]
 Admin = Annotated[Principal, _holding(Scope.ADMIN)]

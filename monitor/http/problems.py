@@ -23,6 +23,7 @@ _TITLES = {
     405: "Not a method of this address",
     409: "Conflict",
     410: "Gone",
+    412: "Changed since it was read",
     413: "Too large",
     415: "Unsupported media type",
     421: "Another region takes this",

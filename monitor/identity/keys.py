@@ -22,7 +22,7 @@ from monitor.errors import Unauthenticated
 from monitor.identity.sessions import Sessions, Standing
 from monitor.identity.tables import ApiKey, Membership, Tenant
 from monitor.live import Live
-from monitor.principal import Principal, Role, Scope, TenantStatus
+from monitor.principal import Principal, Role, TenantStatus
 
 _ALPHABET = string.ascii_lowercase + string.digits
 CACHE_SECONDS = 0.9
@@ -109,7 +109,7 @@ class Authenticator:
         principal = Principal(
             tenant_id=row.tenant_id,
             tenant_status=TenantStatus(row.tenant_status),
-            scopes=frozenset(Scope(scope) for scope in row.scopes),
+            scopes=frozenset(row.scopes),
             key_id=row.id,
             user_id=row.user_id,
             agent_id=row.agent_id,

@@ -2,16 +2,18 @@
 
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from monitor.errors import Forbidden
 from monitor.http.deps import Admin, Given, Reader
 from monitor.identity import keys, store
-from monitor.principal import Scope
+from monitor.principal import Scope, check_grant
+
+Grant = Annotated[str, AfterValidator(check_grant)]
 
 
 class NewKeyBody(BaseModel):
@@ -20,7 +22,7 @@ class NewKeyBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: str = Field(min_length=1, max_length=200)
-    scopes: list[Scope] = Field(default=[Scope.INGEST], min_length=1)
+    scopes: list[Grant] = Field(default=[Scope.INGEST], min_length=1)
     agent_id: UUID | None = None
     expires_at: AwareDatetime | None = None
 
@@ -31,7 +33,7 @@ class KeyBody(BaseModel):
     id: UUID
     name: str
     prefix: str
-    scopes: list[Scope]
+    scopes: list[str]
     agent_id: UUID | None
     status: str
     expires_at: datetime | None

@@ -13,7 +13,6 @@ from monitor.identity.keys import NewKey
 from monitor.identity.tables import ApiKey, Membership, Tenant, User
 from monitor.ids import uuid7
 from monitor.named import Named, refuse_named
-from monitor.principal import Scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +160,7 @@ async def insert_key(
     *,
     key: NewKey,
     name: str,
-    scopes: Sequence[Scope],
+    scopes: Sequence[str],
     now: datetime,
     agent_id: UUID | None = None,
     user_id: UUID | None = None,
@@ -170,7 +169,7 @@ async def insert_key(
     """Store the digest of a new key. `agent_id` binds it to one agent. Raises Conflict for an unknown agent."""
     values = {
         "tenant_id": tenant_id, "id": uuid7(now), "name": name, "prefix": key.prefix, "key_hash": key.digest,
-        "scopes": [scope.value for scope in scopes], "agent_id": agent_id, "user_id": user_id, "expires_at": expires_at,
+        "scopes": [str(scope) for scope in scopes], "agent_id": agent_id, "user_id": user_id, "expires_at": expires_at,
     }  # fmt: skip
     row = (await connection.execute(insert(ApiKey).values(values).returning(*_KEY))).one()
     return _key(row)

@@ -66,7 +66,7 @@ def router(ingest: Ingest) -> APIRouter:
     @routes.post("/feedback", status_code=201)
     async def post_feedback(request: Request, body: FeedbackBody) -> KeptBody:
         """Keep what somebody thinks of a run. A score is also a point of the series `feedback.<name>`."""
-        principal = await ingest.deps.authenticate(request)
+        principal = await ingest.deps.identify(request)
         principal.require(Scope.INGEST)
         return await _keep_feedback(ingest, principal, body)
 

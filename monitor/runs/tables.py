@@ -49,6 +49,7 @@ class Workflow(TenantMixin, Timestamps, Base):
     version: Mapped[int] = mapped_column(server_default=text("1"))
     tags: Mapped[Json] = mapped_column(server_default=EMPTY_OBJECT)
     meta: Mapped[Json] = mapped_column("metadata", server_default=EMPTY_OBJECT)
+    deleted_at: Mapped[datetime | None]
     __table_args__ = (
         UniqueConstraint("tenant_id", "slug"),
         CheckConstraint("status IN ('draft', 'active', 'archived')", name="status"),

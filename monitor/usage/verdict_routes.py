@@ -14,7 +14,7 @@ from monitor.errors import Forbidden, InvalidInput, NotFound
 from monitor.http.deps import Given
 from monitor.http.problems import uuid_of
 from monitor.ids import uuid7
-from monitor.principal import Principal, Scope
+from monitor.principal import Principal, Scope, Slice, Verb
 from monitor.series.routes import parse_span
 from monitor.usage import budgets
 from monitor.usage.bodies import MAX_AMOUNT, ReservationBody, SaidBody, VerdictBody
@@ -25,17 +25,19 @@ from monitor.usage.verdict import Judged, Verdict, judge, strictest
 router = APIRouter(prefix="/api/v1", tags=["usage"])
 
 LONGEST_HOLD = timedelta(days=1)
+_WRITING = f"{Slice.USAGE}:{Verb.WRITE}"
+_RESERVING = frozenset({Scope.INGEST, Scope.WRITE, Scope.ADMIN, _WRITING})
 _WORDS = "a budget's id, tenant, agent:NAME, model:NAME, user:NAME or workflow:NAME is expected"
 
 
 async def _asking(request: Request, deps: Given) -> Principal:
     """Whoever may send calls may ask what they may cost."""
-    principal = await deps.authenticate(request)
-    for scope in (Scope.INGEST, Scope.WRITE):
-        if scope in principal.scopes:
-            principal.require(scope)
+    principal = await deps.identify(request)
+    for scope, grant in ((Scope.INGEST, None), (Scope.WRITE, _WRITING)):
+        if principal.scopes & {scope, grant}:
+            principal.require(scope, grant)
             return principal
-    principal.require(Scope.READ)
+    principal.require(Scope.READ, f"{Slice.USAGE}:{Verb.READ}")
     return principal
 
 
@@ -95,7 +97,7 @@ async def verdict(
     dollars) and `reserve_tokens` are kept in all of them, or in none.
     """
     response.headers["Cache-Control"] = "no-store"
-    if wanted.keeps and not principal.scopes & {Scope.INGEST, Scope.WRITE, Scope.ADMIN}:
+    if wanted.keeps and not principal.scopes & _RESERVING:
         raise Forbidden("this key lacks the scope 'ingest': it may ask, and reserve nothing")
     now, budget_id = deps.clock(), uuid_of(scope)
     if budget_id is None:
@@ -216,7 +218,7 @@ def _said(judged: Judged) -> SaidBody:
 @router.delete("/budgets/reservations/{reservation}", status_code=204)
 async def release(deps: Given, principal: Asker, reservation: str) -> None:
     """Give back what is left of a reservation, in every budget that it was made of."""
-    if not principal.scopes & {Scope.INGEST, Scope.WRITE, Scope.ADMIN}:
+    if not principal.scopes & _RESERVING:
         raise Forbidden("this key lacks the scope 'ingest'")
     known = uuid_of(reservation)
     if known is None:

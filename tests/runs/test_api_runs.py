@@ -56,7 +56,8 @@ async def test_an_execution_goes_its_way(api: httpx.AsyncClient, clock: Settable
     assert (await patch(api, "workflow-executions/run-1", answers=409, status="cancelled"))["code"] == "conflict"
     # Its definition may go: the execution stays.
     assert (await api.delete("/api/v1/workflows/code-review")).status_code == 204
-    assert (await get(api, "workflow-executions/run-1"))["workflow_id"] is None
+    assert (await get(api, "workflow-executions/run-1"))["workflow_id"] == flow["id"]
+    assert (await post(api, "workflow-executions", answers=422, workflow="code-review"))["path"] == "workflow"
 
 
 @pytest.mark.parametrize(

@@ -227,7 +227,9 @@ class Taking:
         wanted = {row.given["workflow"] for row in rows if row.given.get("workflow")}
         ids = [made for name in wanted if (made := uuid_of(name)) is not None]
         query = select(Workflow.id, Workflow.slug, Workflow.name).where(
-            Workflow.tenant_id == self.principal.tenant_id, Workflow.slug.in_(list(wanted)) | Workflow.id.in_(ids)
+            Workflow.tenant_id == self.principal.tenant_id,
+            Workflow.deleted_at.is_(None),
+            Workflow.slug.in_(list(wanted)) | Workflow.id.in_(ids),
         )
         known: dict[str, tuple[UUID, str]] = {}
         for row in await connection.execute(query) if wanted else ():

@@ -4,7 +4,6 @@ from tests.http.probes.probe import Of, Probe, own
 
 PARAMETERS: dict[str, Of] = {
     "conversation": lambda f: [f"{f.word}-conversation", str(f.ids["conversation"])],
-    "agent_type": lambda f: [f"{f.word}-type"],
     "message": lambda f: [str(f.ids["message"])],
 }
 

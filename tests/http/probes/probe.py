@@ -20,7 +20,7 @@ class Probe:
 
     `others`: what it is answered with another tenant's key; where that is 2xx the answer must be their own data.
     `owner`: with the owner's key, which proves that the request is a good one. `everybodys`: it shows what belongs to
-    the platform, the same to all.
+    the platform, the same to all. `after`: a route that the owner calls before, on the same thing.
     """
 
     others: int = 404
@@ -30,6 +30,7 @@ class Probe:
     text: Of | None = None
     form: Mapping[str, str] = field(default_factory=dict)
     everybodys: bool = False
+    after: str | None = None
 
     def sent(self, owner: Furnished) -> dict[str, Any]:
         """What is sent beside method and address, as the client takes it."""

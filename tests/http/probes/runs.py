@@ -55,6 +55,7 @@ PROBES: dict[str, Probe] = {
     "GET /api/v1/workflows/{workflow}": Probe(),
     "PATCH /api/v1/workflows/{workflow}": Probe(body=lambda f: {"description": "changed"}),
     "DELETE /api/v1/workflows/{workflow}": Probe(owner=204),
+    "POST /api/v1/workflows/{workflow}/restore": Probe(after="DELETE /api/v1/workflows/{workflow}"),
     "GET /api/v1/traces": own(query=lambda f: {"text": f.word, "conversation": f"{f.word}-conversation"}),
     "GET /api/v1/traces/{trace_id}": Probe(),
     "GET /api/v1/errors": own(),
