@@ -81,6 +81,7 @@ def test_only_tables_without_fields_are_designed_here(mapped: dict[str, dict[str
     assert made == bare
 
 
+@pytest.mark.accept
 def test_the_names_are_those_of_the_documents(seeds: Path) -> None:
     """Where the documents are at hand: they are those that were read, and are read the same."""
     found = {number: names.read(path) for number, path in documents.documents(seeds).items()}
