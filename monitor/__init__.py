@@ -32,6 +32,7 @@ The way of the data::
 Import order, top imports down, never up (enforced by import-linter, see pyproject.toml)::
 
     monitor.cli, monitor.dev       composition roots
+    monitor.backup                 copies of everything, and what was lost brought back
     monitor.app, alerts.scheduler, dashboards
     monitor.ingest, monitor.imports, monitor.schedules, monitor.console, alerts.routes, alerts.evaluate, alerts.deliver
     alerts.store, alerts.sources, alerts.channels

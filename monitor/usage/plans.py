@@ -1,11 +1,9 @@
 """Subscription plans: the platform's list, shipped with the product or imported by an operator."""
 
-import tomllib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from importlib.resources import files
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from monitor.db import Database
 from monitor.errors import InvalidInput
 from monitor.ids import PLATFORM_TENANT, microseconds, uuid7_named
+from monitor.usage import lists
 from monitor.usage.pricing import MAX_TEXT, PLACES
 from monitor.usage.quota_tables import PlanSource, SubscriptionPlan
 
@@ -52,18 +51,12 @@ class PlanRow(Plan):
 
 def shipped() -> list[Plan]:
     """The plans that come with the product."""
-    return parse(files("monitor.usage").joinpath("plans.toml").read_text(encoding="utf-8"))
+    return parse(lists.shipped("plans"))
 
 
 def parse(document: str) -> list[Plan]:
     """Plans in TOML, as `plans.toml` is written. Raises InvalidInput, which names the fault."""
-    try:
-        given = tomllib.loads(document, parse_float=Decimal).get("plans")
-    except tomllib.TOMLDecodeError as fault:
-        raise InvalidInput(f"this is not TOML: {fault}") from None
-    if not isinstance(given, list):
-        raise InvalidInput("a list of plans is missing", path="plans")
-    found = [_plan(row, f"plans.{number}") for number, row in enumerate(given)]
+    found = [_plan(row, f"plans.{number}") for number, row in enumerate(lists.rows_of(document, "plans"))]
     if len({plan.slug for plan in found}) < len(found):
         raise InvalidInput("a plan stands there twice", path="plans")
     return found

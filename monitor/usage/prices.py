@@ -1,12 +1,10 @@
 """Prices in SQL: the tenant's own and the platform's, and what is to be priced anew when one comes or goes."""
 
-import tomllib
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from importlib.resources import files
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from monitor.db import Database
 from monitor.errors import InvalidInput, NotFound
 from monitor.ids import PLATFORM_TENANT, microseconds, uuid7_named
+from monitor.usage import lists
 from monitor.usage.pricing import ANY, MAX_TEXT, PLACES, Price, forms
 from monitor.usage.tables import ModelPrice, PriceChange, PriceSource
 
@@ -73,18 +72,12 @@ class Unpriced:
 
 def shipped() -> list[Listed]:
     """The list that comes with the product."""
-    return parse(files("monitor.usage").joinpath("prices.toml").read_text(encoding="utf-8"))
+    return parse(lists.shipped("prices"))
 
 
 def parse(document: str) -> list[Listed]:
     """Prices in TOML, as `prices.toml` is written. Raises InvalidInput, which names the fault."""
-    try:
-        given = tomllib.loads(document, parse_float=Decimal).get("prices")
-    except tomllib.TOMLDecodeError as fault:
-        raise InvalidInput(f"this is not TOML: {fault}") from None
-    if not isinstance(given, list):
-        raise InvalidInput("a list of prices is missing", path="prices")
-    found = [_listed(row, f"prices.{number}") for number, row in enumerate(given)]
+    found = [_listed(row, f"prices.{number}") for number, row in enumerate(lists.rows_of(document, "prices"))]
     keys = Counter((row.model, row.valid_from) for row in found)
     if twice := [model for (model, _from), times in keys.items() if times > 1]:
         raise InvalidInput(f"{twice[0]} stands there twice for the same time", path="prices")
