@@ -20,6 +20,7 @@ from alerts.received import count, keep
 from alerts.settings import get_settings
 from monitor.errors import Forbidden, Full, InvalidInput, Unreadable
 from monitor.http.deps import Given, Reader, Sender
+from monitor.http.described import PUBLIC, answer
 
 AT_MOST = 10_000
 """Label sets that a tenant may have reported at one time; as many are answered at most."""
@@ -86,7 +87,7 @@ class _Faulty(InvalidInput):
     status = 400
 
 
-@router.get("/alerts")
+@router.get("/alerts", responses={400: answer(400)})
 async def get_alerts(
     deps: Given,
     principal: Reader,
@@ -107,7 +108,7 @@ async def get_alerts(
     return [one for one in found if _asked(one, wanted, active=active, silenced=silenced, inhibited=inhibited)]
 
 
-@router.get("/status")
+@router.get("/status", openapi_extra=PUBLIC)
 async def get_status() -> StatusAnswer:
     """What clients of Alertmanager ask before they trust it: a version; there is no cluster and no configuration."""
     try:

@@ -1,8 +1,9 @@
 """Whom an open alert addresses now: the channels of its rule or of a route, the steps of its escalation. Pure."""
 
 from collections import defaultdict
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+import msgspec
 
 from alerts.core.policy import Reach, recipients
 from alerts.core.rule import Rule
@@ -12,8 +13,7 @@ from alerts.directory import Address, Directory
 from alerts.episode import Episode
 
 
-@dataclass(frozen=True, slots=True)
-class Addressee:
+class Addressee(msgspec.Struct, frozen=True):
     """One address and how the alert reaches it.
 
     `on_call`: only as whoever is on call. `notes`: what there is to say of that; `quiet_until`: when the quiet hours

@@ -20,11 +20,12 @@ from alerts.names import check_channels
 from alerts.tables import ChannelRow
 from alerts.testing import queue_channel_test
 from monitor.errors import InvalidInput, NotFound
-from monitor.http.deps import Given, Reader, Writer
+from monitor.http.deps import Deps, Given, Reader, Writer
 from monitor.http.paging import Cursor, Limit, Page, decode, page
 from monitor.http.problems import uuid_of
 from monitor.ids import uuid7
 from monitor.named import Named, refuse_named
+from monitor.sealing import TARGETS, Ring
 
 _FALLBACK = text("SELECT fallback_channel FROM tenants WHERE id = :tenant_id")
 _SET_FALLBACK = text("UPDATE tenants SET fallback_channel = CAST(:raw AS jsonb) WHERE id = :tenant_id")
@@ -66,12 +67,13 @@ async def create_channel(deps: Given, principal: Writer, body: ChannelBody) -> C
     target = await _checked(body.kind, body.target, body.secret)
     row = {
         "tenant_id": principal.tenant_id, "id": uuid7(deps.clock()), "name": body.name,
-        "kind": str(target.kind), "target": target.address, "secret": target.secret,
+        "kind": str(target.kind), "target": target.address,
+        "secret": _ring(deps).keep(target.secret, tenant_id=principal.tenant_id, place=TARGETS),
     }  # fmt: skip
     async with deps.db.tenant(principal.tenant_id) as connection:
         await connection.execute(insert(ChannelRow).values(**row))
         await deps.audit(connection, principal, "channel.created", resource=("channel", str(row["id"])), new=_said(row))
-        return _answer(await _get(connection, principal.tenant_id, str(row["id"])))
+        return _answer(deps, await _get(connection, principal.tenant_id, str(row["id"])))
 
 
 @router.get("")
@@ -84,14 +86,14 @@ async def list_channels(
     async with deps.db.tenant(principal.tenant_id) as connection:
         rows = (await connection.execute(query.where(ChannelRow.name > key[0]) if key else query)).all()
     found = page(rows, limit, lambda row: [row.name])
-    return Page[ChannelAnswer](items=[_answer(row) for row in found["items"]], next=found["next"])
+    return Page[ChannelAnswer](items=[_answer(deps, row) for row in found["items"]], next=found["next"])
 
 
 @router.get("/{channel}")
 async def get_channel(deps: Given, principal: Reader, channel: str) -> ChannelAnswer:
     """One channel, by id or name."""
     async with deps.db.tenant(principal.tenant_id) as connection:
-        return _answer(await _get(connection, principal.tenant_id, channel))
+        return _answer(deps, await _get(connection, principal.tenant_id, channel))
 
 
 @router.post("/{channel}/test", status_code=202)
@@ -118,19 +120,20 @@ async def patch_channel(deps: Given, principal: Writer, channel: str, body: Chan
     sent = body.model_dump(mode="json", exclude_unset=True)
     async with deps.db.tenant(principal.tenant_id) as connection:
         old = await _get(connection, principal.tenant_id, channel)
-        new = {name: sent.get(name, getattr(old, name)) for name in ("name", "kind", "target", "secret")}
+        new = {name: sent.get(name, getattr(old, name)) for name in ("name", "kind", "target")}
         # An address that is a secret stays where what is shown of it is sent back, or nothing is.
-        address, signing = unseal(old.target, old.secret)
+        address, signing = unseal(old.target, _revealed(deps, old))
         new["target"] = address if new["target"] in (old.target, cover(address)) else new["target"]
         new["secret"] = sent.get("secret", signing if new["kind"] == ChannelKind.WEBHOOK else None)
         target = await _checked(ChannelKind(new["kind"]), new["target"], new["secret"])
-        new |= {"target": target.address, "secret": target.secret}
+        stored = _ring(deps).keep(target.secret, tenant_id=principal.tenant_id, place=TARGETS)
+        new |= {"target": target.address, "secret": stored}
         if new["name"] != old.name:
             await refuse_named(connection, principal.tenant_id, Named.CHANNEL, old.name)
         await connection.execute(update(ChannelRow).where(ChannelRow.id == old.id).values(**new))
         shown = {name: new[name] for name in sent if name != "secret"}
         await deps.audit(connection, principal, "channel.updated", resource=("channel", str(old.id)), new=shown)
-        return _answer(await _get(connection, principal.tenant_id, str(old.id)))
+        return _answer(deps, await _get(connection, principal.tenant_id, str(old.id)))
 
 
 @router.delete("/{channel}", status_code=204)
@@ -189,8 +192,16 @@ def _said(row: Mapping[str, Any]) -> dict[str, Any]:
     return {name: row[name] for name in ("name", "kind", "target")}
 
 
-def _answer(row: Any) -> ChannelAnswer:
-    address, signing = unseal(row.target, row.secret)
+def _ring(deps: Deps) -> Ring:
+    return Ring(deps.settings.secret_keys)
+
+
+def _revealed(deps: Deps, row: Any) -> str | None:
+    return _ring(deps).reveal(row.secret, tenant_id=row.tenant_id, place=TARGETS)
+
+
+def _answer(deps: Deps, row: Any) -> ChannelAnswer:
+    address, signing = unseal(row.target, _revealed(deps, row))
     signed = signing is not None and row.kind == ChannelKind.WEBHOOK
     # What an earlier release stored is not covered yet.
     shown = cover(address) if is_secret_address(ChannelKind(row.kind), row.target) else row.target

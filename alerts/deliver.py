@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from random import Random
 from typing import Any
@@ -15,13 +15,14 @@ from sqlalchemy import text
 from alerts.channels.base import Channels
 from alerts.claiming import Claimed, Rests, claim
 from alerts.core.backoff import DEFAULT_BACKOFF, Backoff, retry_at
-from alerts.core.message import Reference
+from alerts.core.message import Message, Reference
 from alerts.core.vocabulary import ChannelKind, Reason
 from alerts.meters import Meters
 from alerts.undeliverable import bury, works_again
 from monitor.clock import Clock
 from monitor.db import Database
 from monitor.errors import ChannelError, Unavailable
+from monitor.sealing import TARGETS, Ring
 
 _log = structlog.get_logger(__name__)
 
@@ -74,8 +75,10 @@ class Deliverer:
         public_url: str,
         meters: Meters,
         backoff: Backoff = DEFAULT_BACKOFF,
+        ring: Ring | None = None,
     ) -> None:
-        """`holder` names this process in its claims; `clock` says when a message went out; `rng` spreads retries."""
+        """`holder` names this process in its claims; `clock` says when a message went out; `rng` spreads retries;
+        `ring` opens the secrets of targets, which are sealed up to here."""
         self._db = db
         self._channels = channels
         self._holder = holder
@@ -84,6 +87,7 @@ class Deliverer:
         self._public_url = public_url
         self._meters = meters
         self._backoff = backoff
+        self._ring = Ring(()) if ring is None else ring
         self._sent: list[_Sent] = []
         self._rests = Rests()
 
@@ -126,7 +130,7 @@ class Deliverer:
                     raise ChannelError(f"mail to it bounced: {one.bounced}", permanent=True)
                 async with asyncio.timeout(SEND_AT_MOST):
                     attempt.reference = await self._channels[one.target.kind].send(
-                        one.target.address, one.message, one.previous
+                        one.target.address, self._opened(one), one.previous
                     )
             if attempt.error is not None:
                 await self._put_off(one, attempt.error)
@@ -137,6 +141,18 @@ class Deliverer:
         except Unavailable as error:
             # What was sent is marked when the database is back; what was not is claimed again.
             _log.warning("delivery waits for the database", error=error.message)
+
+    def _opened(self, one: Claimed) -> Message:
+        """The message with the secret of its target as it was told. Raises ChannelError without the key for it."""
+        try:
+            # Of an address that an earlier release stored uncovered, only what signs is sealed: the second line.
+            lines = [
+                self._ring.reveal(line, tenant_id=one.tenant_id, place=TARGETS) or ""
+                for line in (one.message.secret or "").split("\n")
+            ]
+        except Unavailable as error:
+            raise ChannelError(error.message) from None
+        return replace(one.message, secret="\n".join(lines) or None)
 
     async def _mark(self, sent: _Sent) -> None:
         """Mark what was sent. Where the database is away just then, it is remembered and not sent again."""

@@ -15,7 +15,7 @@ from alerts.core.message import AlertLine
 from alerts.core.targets import Target, parse_channels
 from alerts.core.vocabulary import ChannelKind, Reason, Severity
 from alerts.directory import read_directory
-from alerts.lines import PLATFORM_AGENT, line_to_json
+from alerts.lines import PLATFORM_AGENT
 from alerts.outbox import queue_copy
 from alerts.settings import read_settings
 from monitor.db import Database
@@ -89,7 +89,7 @@ async def start(connection: AsyncConnection, tenant_id: UUID, *, now: datetime, 
             reason=Reason.TEST,
             why="DRILL: whether alerts arrive is tried, and how long they take",
             alert_ids=(),
-            payload=[line_to_json(line)],
+            payload=[line],
             now=now,
         )
         given: dict[str, Any] = {"tenant_id": tenant_id, "id": uuid7(now), "group_id": group_id}

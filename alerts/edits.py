@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from alerts.core.vocabulary import Reason
-from alerts.lines import line_to_json, read_lines
+from alerts.lines import read_lines
 from monitor.ids import uuid7, uuid7_time
 
 _AFTER = timedelta(microseconds=1)
@@ -54,7 +54,7 @@ async def queue_edits(
     at = max([now, *(one + _AFTER for one in newest)])
     said = {"reason": str(Reason.RESPONDED), "why": why, "now": now}
     for group in groups:
-        payload = [line_to_json(lines[member]) for member in group.alert_ids if member in lines]
+        payload = [lines[member] for member in group.alert_ids if member in lines]
         to = {"group_id": group.id, "channel": group.channel, "target": group.target}
         await connection.execute(_INSERT, given | said | to | {"id": uuid7(at), "payload": encode(payload).decode()})
     marks = {"groups": [str(group.id) for group in groups], "at": at.isoformat()}

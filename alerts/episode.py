@@ -1,10 +1,11 @@
 """Episodes and states as rows hold them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
+
+import msgspec
 
 from alerts.core.flapping import STEADY, Flaps
 from alerts.core.labels import Labels
@@ -16,8 +17,7 @@ from alerts.heard import Told, told_from_json
 from alerts.targets import TargetKey
 
 
-@dataclass(frozen=True, slots=True)
-class StateRow:
+class StateRow(msgspec.Struct, frozen=True):
     """The state of one target and label set, with what was last seen, and its open alert."""
 
     key: TargetKey
@@ -29,8 +29,7 @@ class StateRow:
     alert_id: UUID | None = None
 
 
-@dataclass(slots=True)
-class Episode:
+class Episode(msgspec.Struct):
     """An alert as a tick changes it."""
 
     tenant_id: UUID
@@ -50,7 +49,7 @@ class Episode:
     reason: str | None = None
     config_version: int | None = None
     rule: str = ""
-    labels: dict[str, str] = field(default_factory=dict)
+    labels: dict[str, str] = msgspec.field(default_factory=dict)
     fingerprint: str = ""
 
     @property

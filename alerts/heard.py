@@ -1,18 +1,18 @@
 """Who was told of an alert: the record on the alert itself that decides who hears more of it."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
+
+import msgspec
 
 from alerts.core.policy import Heard
 from alerts.core.targets import Target
 from alerts.core.vocabulary import ChannelKind, Reason
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(msgspec.Struct, frozen=True):
     """The last message about one alert that was written for one target, and the group it belongs to.
 
     `tenant_id` is that of the group: a system alert belongs to the platform and is told to other tenants.

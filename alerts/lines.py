@@ -1,11 +1,10 @@
 """Alerts as lines of a message: read from their rows, kept as JSON in the outbox, and back."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
-from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -25,11 +24,6 @@ _READ = text("""
     LEFT JOIN agents g ON g.tenant_id = a.tenant_id AND g.id = a.agent_id
     LEFT JOIN alert_configs c ON c.tenant_id = a.tenant_id AND c.id = a.config_id
 """)
-
-
-_FIELDS = tuple(AlertLine.__dataclass_fields__)
-_values = attrgetter(*_FIELDS)
-_TIMES = ("resolved_at", "acknowledged_until", "snoozed_until")
 
 
 async def read_lines(
@@ -73,26 +67,6 @@ def _of_row(row: Any, public_url: str) -> AlertLine:
     )
 
 
-def line_to_json(line: AlertLine) -> dict[str, Any]:
-    """What `line_from_json` reads once it is JSON (`arrays.jsons`); empty fields are left out."""
-    return {
-        name: value
-        for name, value in zip(_FIELDS, _values(line), strict=True)
-        # Zero is a value, and equal to False.
-        if value or (value == 0 and value is not False)
-    }
-
-
 def line_from_json(raw: Mapping[str, Any]) -> AlertLine:
-    """The line that `line_to_json` wrote down."""
-    known = {
-        **raw,
-        "alert_id": UUID(raw["alert_id"]),
-        "severity": Severity(raw["severity"]),
-        "since": datetime.fromisoformat(raw["since"]),
-        "summary": raw.get("summary", ""),
-        "close_reason": CloseReason(raw["close_reason"]) if "close_reason" in raw else None,
-        "tenant_id": UUID(raw["tenant_id"]) if "tenant_id" in raw else None,
-        **{name: datetime.fromisoformat(raw[name]) for name in _TIMES if name in raw},
-    }
-    return AlertLine(**known)
+    """The line that a payload holds; msgspec writes one, without what is not there (`arrays.jsons`)."""
+    return msgspec.convert(raw, AlertLine)

@@ -14,7 +14,7 @@ from alerts.core.targets import Target
 from alerts.core.vocabulary import Reason
 from alerts.episode import Episode
 from alerts.heard import Told, told_to_json
-from alerts.lines import line_to_json, read_lines
+from alerts.lines import read_lines
 from alerts.outgoings import Outgoings, Queued, prepare
 from alerts.paces import Muted
 from alerts.timelines import TimelineEntry, insert_events
@@ -162,10 +162,7 @@ async def _insert_notifications(
     lines: Mapping[UUID, AlertLine],
     now: datetime,
 ) -> None:
-    payloads = [
-        [line_to_json(lines[alert_id]) for alert_id in members[one.message.group_id] if alert_id in lines]
-        for one in queued
-    ]
+    payloads = [[lines[alert_id] for alert_id in members[one.message.group_id] if alert_id in lines] for one in queued]
     await connection.execute(
         _INSERT_NOTIFICATIONS,
         {
@@ -226,10 +223,10 @@ async def queue_copy(
     reason: Reason,
     why: str,
     alert_ids: Sequence[UUID],
-    payload: Sequence[dict[str, Any]],
+    payload: Sequence[AlertLine],
     now: datetime,
 ) -> UUID:
-    """Write one notification that says exactly `payload` (lines as JSON), as a group of its own; returns that group."""
+    """Write one notification that says exactly `payload`, as a group of its own; returns that group."""
     row = {"now": now, "tenants": [tenant_id], "channels": [str(target.kind)], "targets": [target.address]}
     members = arrays.jsons([alert_ids])
     group_id = uuid7(now)

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from alerts.core.grouping import Telling
@@ -20,8 +21,7 @@ from monitor.ids import uuid7
 _AFTER = timedelta(microseconds=1)
 
 
-@dataclass(frozen=True, slots=True)
-class Queued:
+class Queued(msgspec.Struct, frozen=True):
     """One message on its way into the table."""
 
     tenant_id: UUID

@@ -13,10 +13,10 @@ from alerts.core.vocabulary import Reason, Severity
 
 
 def pace_to_json(pace: Pace) -> dict[str, Any]:
-    """The JSON that `pace_from_json` reads; a pace that holds nothing is {}."""
+    """What `pace_from_json` reads once it is JSON (`arrays.jsons`); a pace that holds nothing is {}."""
     groups = {key: _group_to_json(one) for key, one in pace.groups.items()}
     digests = {str(by): _digest_to_json(one) for by, one in pace.digests.items()}
-    parts = {"groups": groups, "digests": digests, "sent": [at.isoformat() for at in pace.sent]}
+    parts = {"groups": groups, "digests": digests, "sent": pace.sent}
     return {name: part for name, part in parts.items() if part}
 
 
@@ -50,9 +50,9 @@ def pace_from_json(raw: Mapping[str, Any], tenant_id: UUID, target: Target) -> P
 
 def _group_to_json(group: GroupPace) -> dict[str, Any]:
     parts: dict[str, Any] = {
-        "group": str(group.group_id),
-        "told_at": group.told_at and group.told_at.isoformat(),
-        "due_at": group.due_at and group.due_at.isoformat(),
+        "group": group.group_id,
+        "told_at": group.told_at,
+        "due_at": group.due_at,
         "members": sorted(map(str, group.members)),
         "owed": [_telling_to_json(one) for one in group.owed],
     }
@@ -61,8 +61,8 @@ def _group_to_json(group: GroupPace) -> dict[str, Any]:
 
 def _digest_to_json(digest: Digest) -> dict[str, Any]:
     return {
-        "since": digest.since.isoformat(),
-        "due_at": digest.due_at.isoformat(),
+        "since": digest.since,
+        "due_at": digest.due_at,
         "messages": digest.messages,
         "owed": [_telling_to_json(one) for one in digest.owed],
     }
@@ -71,14 +71,14 @@ def _digest_to_json(digest: Digest) -> dict[str, Any]:
 def _telling_to_json(telling: Telling) -> dict[str, Any]:
     notice = telling.notice
     parts = {
-        "alert": str(notice.alert_id),
-        "home": str(telling.home),
-        "reason": str(notice.reason),
-        "severity": str(notice.severity),
-        "group": notice.group_id and str(notice.group_id),
+        "alert": notice.alert_id,
+        "home": telling.home,
+        "reason": notice.reason,
+        "severity": notice.severity,
+        "group": notice.group_id,
         "key": notice.key,
         "why": telling.why,
-        "after": telling.after and telling.after.isoformat(),
+        "after": telling.after,
     }
     return {name: part for name, part in parts.items() if part is not None}
 

@@ -1,12 +1,12 @@
 """What is held back for each target: read under lock, stepped by `alerts.core.pacing`, and saved."""
 
-import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -21,6 +21,7 @@ from alerts.leases import IN_SHARDS, given
 from alerts.pace_json import pace_from_json, pace_to_json
 from alerts.settings import read_settings
 from alerts.settings_bodies import AlertSettings
+from monitor import arrays
 from monitor.ids import uuid7
 
 _MAKE = text("""
@@ -52,8 +53,7 @@ Key = tuple[UUID, ChannelKind, str]
 """A target of a tenant, whatever its secret."""
 
 
-@dataclass(frozen=True, slots=True)
-class Muted:
+class Muted(msgspec.Struct, frozen=True):
     """An alert that something withholds from a target of a tenant."""
 
     tenant_id: UUID
@@ -61,8 +61,7 @@ class Muted:
     alert_id: UUID
 
 
-@dataclass(frozen=True, slots=True)
-class Addressed:
+class Addressed(msgspec.Struct, frozen=True):
     """A message and whom it is for."""
 
     tenant_id: UUID
@@ -194,9 +193,9 @@ async def _ended(connection: AsyncConnection, rows: Mapping[Key, _Row]) -> froze
 async def _save(connection: AsyncConnection, changed: Mapping[Key, tuple[_Row, Pace]]) -> None:
     if changed:
         given = {
-            "states": [json.dumps(pace_to_json(after)) for _, after in changed.values()],
-            "due": [after.due_at for _, after in changed.values()],
-            "secrets": [row.target.secret for row, _ in changed.values()],
+            "states": arrays.jsons(pace_to_json(after) for _, after in changed.values()),
+            "due": arrays.moments([after.due_at for _, after in changed.values()]),
+            "secrets": arrays.texts([row.target.secret for row, _ in changed.values()]),
         }
         await connection.execute(_SAVE, _columns(list(changed)) | given)
 
@@ -205,9 +204,9 @@ def _key(tenant_id: UUID, target: Target) -> Key:
     return tenant_id, target.kind, target.address
 
 
-def _columns(keys: Sequence[Key]) -> dict[str, list[Any]]:
+def _columns(keys: Sequence[Key]) -> dict[str, Any]:
     return {
-        "tenants": [tenant_id for tenant_id, _, _ in keys],
-        "channels": [str(kind) for _, kind, _ in keys],
-        "targets": [address for _, _, address in keys],
+        "tenants": arrays.uuids([tenant_id for tenant_id, _, _ in keys]),
+        "channels": arrays.texts([kind for _, kind, _ in keys]),
+        "targets": arrays.texts([address for _, _, address in keys]),
     }

@@ -4,11 +4,12 @@ Each response is in the alert's timeline and in the audit trail, whichever way i
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from msgspec.structs import replace
 from sqlalchemy import Select, and_, case, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 

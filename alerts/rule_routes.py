@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -22,6 +22,7 @@ from monitor.agents.registry import Registry
 from monitor.agents.tables import Agent
 from monitor.errors import Conflict, InvalidInput
 from monitor.http.deps import Deps, Given, Reader, Writer
+from monitor.http.etags import Match, check_match, etag
 from monitor.http.paging import Cursor, Limit, Page, decode, page
 from monitor.http.problems import uuid_of
 from monitor.ids import uuid7
@@ -37,10 +38,10 @@ router = APIRouter(prefix="/api/v1/alert-configs", tags=["alerts"])
 
 
 @router.post("", status_code=201)
-async def create_rule(deps: Given, principal: Writer, body: RuleBody) -> RuleAnswer:
+async def create_rule(deps: Given, principal: Writer, body: RuleBody, response: Response) -> RuleAnswer:
     """Make a rule. An agent that it names and that has not been heard of yet is registered, so that order does
     not matter (where the tenant lets agents register themselves)."""
-    return await Edits(deps).create(principal, body)
+    return _tagged(await Edits(deps).create(principal, body), response)
 
 
 @router.get("")
@@ -71,10 +72,10 @@ async def list_rules(
 
 
 @router.get("/{rule_id}")
-async def get_rule(deps: Given, principal: Reader, rule_id: UUID) -> RuleAnswer:
-    """One rule."""
+async def get_rule(deps: Given, principal: Reader, rule_id: UUID, response: Response) -> RuleAnswer:
+    """One rule. Its version is its ETag."""
     async with deps.db.tenant(principal.tenant_id) as connection:
-        return _answer(await configs.get_rule(connection, principal.tenant_id, rule_id))
+        return _tagged(_answer(await configs.get_rule(connection, principal.tenant_id, rule_id)), response)
 
 
 @router.get("/{rule_id}/versions")
@@ -86,21 +87,25 @@ async def list_versions(deps: Given, principal: Reader, rule_id: UUID) -> dict[s
 
 
 @router.patch("/{rule_id}")
-async def patch_rule(deps: Given, principal: Writer, rule_id: UUID, body: RulePatch) -> RuleAnswer:
+async def patch_rule(
+    deps: Given, principal: Writer, rule_id: UUID, body: RulePatch, response: Response, match: Match = None
+) -> RuleAnswer:
     """Change some fields. Another condition closes the rule's alerts; timing and channels keep their state."""
-    return await Edits(deps).change(principal, rule_id, body, whole=False)
+    return _tagged(await Edits(deps).change(principal, rule_id, body, whole=False, match=match), response)
 
 
 @router.put("/{rule_id}")
-async def put_rule(deps: Given, principal: Writer, rule_id: UUID, body: RuleBody) -> RuleAnswer:
+async def put_rule(
+    deps: Given, principal: Writer, rule_id: UUID, body: RuleBody, response: Response, match: Match = None
+) -> RuleAnswer:
     """Replace a rule: what is not sent goes back to its default."""
-    return await Edits(deps).change(principal, rule_id, body, whole=True)
+    return _tagged(await Edits(deps).change(principal, rule_id, body, whole=True, match=match), response)
 
 
 @router.delete("/{rule_id}", status_code=204)
-async def delete_rule(deps: Given, principal: Writer, rule_id: UUID) -> None:
+async def delete_rule(deps: Given, principal: Writer, rule_id: UUID, match: Match = None) -> None:
     """Delete a rule and close its alerts; its versions stay."""
-    await Edits(deps).delete(principal, rule_id)
+    await Edits(deps).delete(principal, rule_id, match=match)
 
 
 @router.post("/{rule_id}/test", status_code=202)
@@ -109,6 +114,7 @@ async def test_rule(deps: Given, principal: Writer, rule_id: UUID) -> TestAnswer
     async with deps.db.tenant(principal.tenant_id) as connection:
         row = await configs.get_rule(connection, principal.tenant_id, rule_id)
         targets = await queue_test(connection, row, now=deps.clock(), public_url=deps.settings.public_url)
+        await deps.audit(connection, principal, "alert_config.tested", resource=("alert_config", str(rule_id)))
     said = [{"channel": str(target.kind), "target": target.address} for target in targets]
     return TestAnswer(targets=said)
 
@@ -133,13 +139,16 @@ class Edits:
             await self._record(connection, principal, "created", row)
             return _answer(row, await warnings(connection, tenant_id, row, made.rule, now=now))
 
-    async def change(self, principal: Principal, rule_id: UUID, body: RuleBody, *, whole: bool) -> RuleAnswer:
+    async def change(
+        self, principal: Principal, rule_id: UUID, body: RuleBody, *, whole: bool, match: str | None = None
+    ) -> RuleAnswer:
         """Change a rule: all of it, or the fields that were sent. The same again changes nothing."""
         now, tenant_id = self._deps.clock(), principal.tenant_id
         named = body.model_fields_set & {"agent", "agent_id"}
         agent_id = await self._agent_of(tenant_id, body)
         async with self._deps.db.tenant(tenant_id) as connection:
             old = await configs.get_rule(connection, tenant_id, rule_id, lock=True)
+            check_match(_state(old), match)
             if body.version is not None and body.version != old.version:
                 raise Conflict(f"the rule is at version {old.version}, not {body.version}: somebody changed it")
             raw = _raw(body) if whole else _stored(old) | _sent(body)
@@ -164,11 +173,12 @@ class Edits:
                 row = old
             return _answer(row, await warnings(connection, tenant_id, row, made.rule, now=now))
 
-    async def delete(self, principal: Principal, rule_id: UUID) -> None:
+    async def delete(self, principal: Principal, rule_id: UUID, *, match: str | None = None) -> None:
         """Delete softly."""
         now, tenant_id = self._deps.clock(), principal.tenant_id
         async with self._deps.db.tenant(tenant_id) as connection:
             old = await configs.get_rule(connection, tenant_id, rule_id, lock=True)
+            check_match(_state(old), match)
             await configs.update_rule(connection, old, {"deleted_at": now}, condition_changed=False)
             row = await configs.get_rule(connection, tenant_id, rule_id, deleted=True)
             await configs.insert_version(connection, row, actor=principal.actor, now=now)
@@ -230,6 +240,16 @@ class Edits:
             old=None if old is None else configs.without_secrets(_stored(old)),
             new=configs.without_secrets(_stored(row)),
         )
+
+
+def _state(rule: Any) -> dict[str, Any]:
+    """What a rule's ETag is made of: every change makes another version."""
+    return {"id": rule.id, "version": rule.version}
+
+
+def _tagged(answer: RuleAnswer, response: Response) -> RuleAnswer:
+    response.headers["ETag"] = etag(_state(answer))
+    return answer
 
 
 async def find_agent(connection: AsyncConnection, tenant_id: UUID, name: str) -> UUID | None:

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 
 from alerts import silences
 from alerts.core.condition import ConditionError
@@ -21,6 +21,7 @@ from alerts.muting_bodies import (
 from alerts.silences import SilenceState
 from monitor.errors import Conflict, InvalidInput
 from monitor.http.deps import Given, Reader, Responder
+from monitor.http.etags import Match, check_match, etag
 from monitor.http.paging import Cursor, Limit, Page, decode, page
 from monitor.http.problems import uuid_of
 from monitor.ids import uuid7
@@ -29,7 +30,7 @@ router = APIRouter(prefix="/api/v1/silences", tags=["alerts"])
 
 
 @router.post("", status_code=201)
-async def create_silence(deps: Given, principal: Responder, body: SilenceBody) -> SilenceAnswer:
+async def create_silence(deps: Given, principal: Responder, body: SilenceBody, response: Response) -> SilenceAnswer:
     """Withhold messages of the alerts that all matchers match, from now or `starts_at` on, until `ends_at`."""
     now = deps.clock()
     silence_id = uuid7(now)
@@ -45,7 +46,7 @@ async def create_silence(deps: Given, principal: Responder, body: SilenceBody) -
         await silences.insert_silence(connection, principal.tenant_id, values)
         resource = ("silence", str(silence_id))
         await deps.audit(connection, principal, "silence.created", resource=resource, new=_shown(said))
-        return _answer(await silences.get_silence(connection, principal.tenant_id, silence_id), now)
+        return _one(await silences.get_silence(connection, principal.tenant_id, silence_id), now, response)
 
 
 @router.get("")
@@ -84,14 +85,22 @@ async def preview(deps: Given, principal: Reader, body: PreviewBody, limit: Limi
 
 
 @router.get("/{silence_id}")
-async def get_silence(deps: Given, principal: Reader, silence_id: UUID) -> SilenceAnswer:
+async def get_silence(deps: Given, principal: Reader, silence_id: UUID, response: Response) -> SilenceAnswer:
     """One silence."""
     async with deps.db.tenant(principal.tenant_id) as connection:
-        return _answer(await silences.get_silence(connection, principal.tenant_id, silence_id), deps.clock())
+        row = await silences.get_silence(connection, principal.tenant_id, silence_id)
+    return _one(row, deps.clock(), response)
 
 
 @router.patch("/{silence_id}")
-async def patch_silence(deps: Given, principal: Responder, silence_id: UUID, body: SilencePatch) -> SilenceAnswer:
+async def patch_silence(
+    deps: Given,
+    principal: Responder,
+    silence_id: UUID,
+    body: SilencePatch,
+    response: Response,
+    match: Match = None,
+) -> SilenceAnswer:
     """Change a silence that has not ended; 409 for one that has."""
     now = deps.clock()
     sent = {name: value for name, value in body.model_dump(exclude_unset=True).items() if value is not None}
@@ -99,6 +108,7 @@ async def patch_silence(deps: Given, principal: Responder, silence_id: UUID, bod
         sent["matchers"] = matchers_of(sent["matchers"])
     async with deps.db.tenant(principal.tenant_id) as connection:
         old = await silences.get_silence(connection, principal.tenant_id, silence_id, lock=True)
+        check_match(old._mapping, match)
         if silences.state_of(old, now) is SilenceState.EXPIRED:
             raise Conflict("the silence has ended; make another one")
         _check_period(sent.get("starts_at", old.starts_at), sent.get("ends_at", old.ends_at), now)
@@ -107,22 +117,25 @@ async def patch_silence(deps: Given, principal: Responder, silence_id: UUID, bod
             before = _shown({name: getattr(old, name) for name in sent})
             resource = ("silence", str(silence_id))
             await deps.audit(connection, principal, "silence.updated", resource=resource, old=before, new=_shown(sent))
-        return _answer(await silences.get_silence(connection, principal.tenant_id, silence_id), now)
+        return _one(await silences.get_silence(connection, principal.tenant_id, silence_id), now, response)
 
 
 @router.post("/{silence_id}/expire")
-async def expire_silence(deps: Given, principal: Responder, silence_id: UUID) -> SilenceAnswer:
+async def expire_silence(
+    deps: Given, principal: Responder, silence_id: UUID, response: Response, match: Match = None
+) -> SilenceAnswer:
     """End a silence now. It is kept, so that what it withheld can be explained; 409 for one that has ended."""
     now = deps.clock()
     async with deps.db.tenant(principal.tenant_id) as connection:
         old = await silences.get_silence(connection, principal.tenant_id, silence_id, lock=True)
+        check_match(old._mapping, match)
         if silences.state_of(old, now) is SilenceState.EXPIRED:
             raise Conflict("the silence has ended already")
         ended = {"starts_at": min(old.starts_at, now), "ends_at": now, "expired_by": principal.actor}
         await silences.update_silence(connection, old, ended | {"updated_at": now})
         resource = ("silence", str(silence_id))
         await deps.audit(connection, principal, "silence.expired", resource=resource, new=_shown({"ends_at": now}))
-        return _answer(await silences.get_silence(connection, principal.tenant_id, silence_id), now)
+        return _one(await silences.get_silence(connection, principal.tenant_id, silence_id), now, response)
 
 
 def matchers_of(raw: Any, path: str = "matchers") -> list[str]:
@@ -148,3 +161,8 @@ def _shown(values: dict[str, Any]) -> dict[str, Any]:
 
 def _answer(row: Any, now: datetime) -> SilenceAnswer:
     return SilenceAnswer.model_validate({**row._mapping, "state": silences.state_of(row, now)})
+
+
+def _one(row: Any, now: datetime, response: Response) -> SilenceAnswer:
+    response.headers["ETag"] = etag(row._mapping)
+    return _answer(row, now)

@@ -16,6 +16,7 @@ from fastapi import APIRouter, Request, Response
 from alerts.buttons import Buttons
 from monitor.errors import NotFound, TooLarge, Unauthenticated, Unreadable
 from monitor.http.deps import Given
+from monitor.http.described import PUBLIC, answer
 
 WINDOW = timedelta(minutes=5)
 LARGEST = 1 << 20
@@ -24,7 +25,12 @@ LARGEST = 1 << 20
 router = APIRouter(tags=["alerts"])
 
 
-@router.post("/slack/actions")
+@router.post(
+    "/slack/actions",
+    response_class=Response,
+    openapi_extra=PUBLIC,
+    responses={status: answer(status) for status in (400, 401, 404, 409, 413, 422, 503)},
+)
 async def take_actions(request: Request, deps: Given) -> Response:
     """Buttons that were pressed in Slack: the app's interactivity request URL. Signed by Slack, not with a key."""
     secret, buttons = deps.settings.slack_signing_secret, Buttons.of(deps)

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import numpy as np
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -158,8 +159,7 @@ class TargetKey:
     agent_id: UUID
 
 
-@dataclass(frozen=True, slots=True)
-class DueTarget:
+class DueTarget(msgspec.Struct, frozen=True):
     """A target to be judged now, due at `due_at`. `since` is the later of the rule's and the agent's creation.
 
     `sifted`: see sieve.py; it is due by itself only while it is not INACTIVE."""

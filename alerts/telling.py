@@ -1,9 +1,10 @@
 """Who is told of an episode now, and why: rules' channels and escalations, repeats, and what withholds them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
+
+import msgspec
 
 from alerts.audience import Addressee, audience
 from alerts.core.describe import describe
@@ -24,8 +25,7 @@ from alerts.heard import Told
 from alerts.outbox import Muted, Telling, TimelineEntry
 
 
-@dataclass(frozen=True, slots=True)
-class Verdicts:
+class Verdicts(msgspec.Struct, frozen=True):
     """What is to be told of one episode, what is withheld and from whom, and new lines for its timeline."""
 
     tellings: tuple[Telling, ...] = ()

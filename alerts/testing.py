@@ -11,7 +11,7 @@ from alerts.core.message import AlertLine
 from alerts.core.targets import Target
 from alerts.core.vocabulary import Reason, Severity
 from alerts.directory import read_directory
-from alerts.lines import PLATFORM_AGENT, line_to_json
+from alerts.lines import PLATFORM_AGENT
 from alerts.outbox import queue_copy
 from alerts.rules import parse_stored
 from monitor.errors import Conflict
@@ -72,6 +72,6 @@ async def _queue(
         reason=Reason.TEST,
         why=why,
         alert_ids=(),
-        payload=[line_to_json(line)],
+        payload=[line],
         now=now,
     )

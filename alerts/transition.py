@@ -1,10 +1,12 @@
 """One target in one pass: its readings judged, its states stepped, and what that opens, changes and ends. Pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
+
+import msgspec
+from msgspec.structs import replace
 
 from alerts.core.due import Touched, kinds_read, next_due
 from alerts.core.grouping import fingerprint
@@ -24,8 +26,7 @@ from alerts.telling import tell_closed, tell_open
 from monitor.ids import uuid7
 
 
-@dataclass(slots=True)
-class Change:
+class Change(msgspec.Struct):
     """One label set after its step: the new state, and the episode it has, opens or ends."""
 
     row: StateRow
@@ -35,28 +36,26 @@ class Change:
     opened: bool = False
 
 
-@dataclass(slots=True)
-class Outcome:
+class Outcome(msgspec.Struct):
     """All that one target's judgement comes to. `due_at`: when it is judged again; None: when news arrives."""
 
     target: DueTarget
     rule: LoadedRule
     due_at: datetime | None
-    changes: list[Change] = field(default_factory=list)
-    dropped: list[StateRow] = field(default_factory=list)
+    changes: list[Change] = msgspec.field(default_factory=list)
+    dropped: list[StateRow] = msgspec.field(default_factory=list)
 
 
-@dataclass(slots=True)
-class Plan:
+class Plan(msgspec.Struct):
     """What a pass saves, from all of its outcomes."""
 
-    opened: list[Episode] = field(default_factory=list)
-    updated: list[Episode] = field(default_factory=list)
-    states: list[StateRow] = field(default_factory=list)
-    dropped: list[StateRow] = field(default_factory=list)
-    events: list[TimelineEntry] = field(default_factory=list)
-    tellings: list[Telling] = field(default_factory=list)
-    muted: list[Muted] = field(default_factory=list)
+    opened: list[Episode] = msgspec.field(default_factory=list)
+    updated: list[Episode] = msgspec.field(default_factory=list)
+    states: list[StateRow] = msgspec.field(default_factory=list)
+    dropped: list[StateRow] = msgspec.field(default_factory=list)
+    events: list[TimelineEntry] = msgspec.field(default_factory=list)
+    tellings: list[Telling] = msgspec.field(default_factory=list)
+    muted: list[Muted] = msgspec.field(default_factory=list)
     fired: int = 0
     resolved: int = 0
 

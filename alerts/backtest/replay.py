@@ -4,11 +4,12 @@ import bisect
 import heapq
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import numpy as np
+from msgspec.structs import replace
 
 from alerts.audience import changes
 from alerts.backtest.mutes import Mutes
@@ -34,7 +35,6 @@ from alerts.transition import Plan, judge_target, plan_outcome
 
 _NO_LANE = -1
 """Something that was held back is due, whatever the lanes do."""
-
 _OPEN = (Phase.FIRING, Phase.RECOVERING)
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 

@@ -1,7 +1,9 @@
 """Alerts that open and close again and again: said once, then nothing until it is calm. Pure, kept in the state."""
 
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+
+import msgspec
+from msgspec.structs import replace
 
 from alerts.core.vocabulary import Event
 
@@ -17,8 +19,7 @@ SAID_AGAIN = timedelta(hours=4)
 """Flapping that goes on is said once more by the first firing after this time."""
 
 
-@dataclass(frozen=True, slots=True)
-class Flaps:
+class Flaps(msgspec.Struct, frozen=True):
     """What is remembered of an alert's latest changes.
 
     - `fired`: its latest firings, FIRINGS at most.

@@ -8,14 +8,15 @@ from datetime import datetime
 from functools import lru_cache
 from uuid import UUID
 
+import msgspec
+
 from alerts.core.labels import Labels, make_labels
 from alerts.core.policy import urgency
 from alerts.core.targets import Target
 from alerts.core.vocabulary import Reason, Severity
 
 
-@dataclass(frozen=True, slots=True)
-class Notice:
+class Notice(msgspec.Struct, frozen=True):
     """One alert that has something to tell one target, and why.
 
     `group_id` is the notification group in which this target heard of the alert before; None for the first
@@ -31,8 +32,7 @@ class Notice:
     key: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Telling:
+class Telling(msgspec.Struct, frozen=True):
     """A notice with the tenant that the alert belongs to, and one sentence that says why it is sent now.
 
     `after`: when this target was last told; the message sorts after that one even if clocks differ.

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
+import msgspec
+
 from alerts.core.vocabulary import Action, CloseReason, Reason, Severity
 from alerts.core.wording import address, duration, is_link, labels, moment, number, one_line, paragraph
 
@@ -21,8 +23,7 @@ _NAME, _SUMMARY, _ERROR, _LABELS = 200, 500, 1500, 600
 _URGENCY = {severity: rank for rank, severity in enumerate(Severity)}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AlertLine:
+class AlertLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One alert inside a message. Texts are as agents and people wrote them: renderers clean them."""
 
     alert_id: UUID
@@ -33,7 +34,7 @@ class AlertLine:
     """What was read, against what: "3 consecutive failures, threshold 3"."""
     since: datetime
     url: str
-    labels: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = msgspec.field(default_factory=dict)
     value: float | None = None
     threshold: float | None = None
     resolved_at: datetime | None = None

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
+import msgspec
+
 from alerts.core.condition import All, Any, Condition, HeartbeatLeaf, StateLeaf
 from alerts.core.flapping import STEADY, Flaps
 from alerts.core.matchers import Matcher, MatchOp, matches
@@ -22,8 +24,7 @@ TOLD_WHEN_OVER = frozenset({Withheld.SNOOZED, Withheld.SILENCED, Withheld.MAINTE
 of the others only lets pass what has not been said yet."""
 
 
-@dataclass(frozen=True, slots=True)
-class Mute:
+class Mute(msgspec.Struct, frozen=True):
     """What withholds messages: `source` is the id of a silence, of a window or of the alert that explains this one,
     or who snoozed it; `title` a silence's comment, a window's title, the other alert in words. None: no end is known.
     """
@@ -82,8 +83,7 @@ class Subject:
         return f"{self.labels.get('rule', '')} on {self.labels.get('agent', '')}"
 
 
-@dataclass(frozen=True, slots=True)
-class Muted:
+class Muted(msgspec.Struct, frozen=True):
     """What an open alert remembers of mutes: `owed` names one that people asked for and that has not ended yet,
     `ended` the last one that has, at `unmuted_at`. Both are empty when there is none."""
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
+import msgspec
+
 from alerts.core.grouping import Telling
 from alerts.core.policy import Withheld
 from alerts.core.vocabulary import Reason
@@ -26,8 +28,7 @@ class Pacing:
     edits: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class GroupPace:
+class GroupPace(msgspec.Struct, frozen=True):
     """A group that may still be joined. `members` were told of and are not resolved; `owed` waits for `due_at`."""
 
     group_id: UUID
@@ -37,8 +38,7 @@ class GroupPace:
     owed: tuple[Telling, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Digest:
+class Digest(msgspec.Struct, frozen=True):
     """What one message will stand for: `messages` of them since `since`."""
 
     since: datetime
@@ -68,8 +68,7 @@ class Pace:
         return frozenset(one.notice.alert_id for one in owed if one.notice.reason is Reason.FIRST)
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(msgspec.Struct, frozen=True):
     """One message: what it tells, most severe first, in which group, and why.
 
     `also` are alerts of the group that it lists and that have nothing new: they count as told again.
@@ -83,8 +82,7 @@ class Outgoing:
     also: frozenset[UUID] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(msgspec.Struct, frozen=True):
     """A telling that is held back from now on, by what and until when."""
 
     telling: Telling

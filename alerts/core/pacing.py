@@ -6,9 +6,10 @@ stand in the digest that takes its place.
 """
 
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
+
+from msgspec.structs import replace
 
 from alerts.core.duration import format_duration
 from alerts.core.grouping import Telling

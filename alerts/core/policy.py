@@ -1,10 +1,11 @@
 """Why notify now? One target of one alert at a time, from the facts that are stored."""
 
 from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TypeVar
+
+import msgspec
 
 from alerts.core.vocabulary import Reason, Severity
 
@@ -40,16 +41,14 @@ def urgency(severity: Severity) -> int:
     return _URGENCY[severity]
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
+class Heard(msgspec.Struct, frozen=True):
     """The last notification of this episode that this target got, and why it was sent."""
 
     at: datetime
     reason: Reason
 
 
-@dataclass(frozen=True, slots=True)
-class Acknowledgement:
+class Acknowledgement(msgspec.Struct, frozen=True):
     """Somebody has it: no repeats and no escalation before `until`, while it is not worse than `severity`."""
 
     until: datetime
@@ -60,8 +59,7 @@ class Acknowledgement:
         return now < self.until and urgency(severity) <= urgency(self.severity)
 
 
-@dataclass(frozen=True, slots=True)
-class Reach:
+class Reach(msgspec.Struct, frozen=True):
     """How an alert reaches a target: as one of the rule's own (`base`), by an escalation step, or both.
 
     `escalated_at` is when the latest passed step that names the target came due.
@@ -71,8 +69,7 @@ class Reach:
     escalated_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True):
     """Send for `reason`, or send nothing because of `withheld_by`; both None: there is nothing to say.
 
     `withheld` is the reason for which a withheld notification would have been sent.

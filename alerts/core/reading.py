@@ -1,9 +1,10 @@
 """What was read for a leaf, and what an evaluation says."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeAlias
+
+import msgspec
 
 from alerts.core.condition import Leaf, WindowLeaf
 from alerts.core.describe import describe_bound
@@ -12,8 +13,7 @@ from alerts.core.seen import describe_value
 from alerts.core.vocabulary import Verdict
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(msgspec.Struct, frozen=True):
     """What the store said about one leaf for one agent and label set, over the window that ends now.
 
     - status: `value` is the streak, how many of the newest executions in a row ended with the leaf's status;
@@ -64,8 +64,7 @@ Readings: TypeAlias = Mapping[Leaf, Mapping[Labels, Reading] | None]
 """Per leaf, the readings of its label sets. A leaf that is missing or None could not be read."""
 
 
-@dataclass(frozen=True, slots=True)
-class Evaluation:
+class Evaluation(msgspec.Struct, frozen=True):
     """One reading of one rule for one agent and label set, judged.
 
     `leaf` is the leaf that decided, `reading` what was read for it (None: it could not be read), `value` its

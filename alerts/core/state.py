@@ -1,8 +1,10 @@
 """The state machine of one rule x agent x label set: what one evaluation changes, and what it announces."""
 
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
+
+import msgspec
+from msgspec.structs import replace
 
 from alerts.core.flapping import STEADY, Flaps, flap
 from alerts.core.reading import Evaluation
@@ -12,8 +14,7 @@ from alerts.core.vocabulary import Event, Phase, Verdict
 _NONE = timedelta(0)
 
 
-@dataclass(frozen=True, slots=True)
-class AlertState:
+class AlertState(msgspec.Struct, frozen=True):
     """Where one rule x agent x label set stands; everything `step` has to remember.
 
     - `since`: when the phase began; None for one that was never left.

@@ -26,6 +26,7 @@ from alerts.evaluate import Evaluator, Pass
 from alerts.meters import Meters
 from alerts.settings import put_settings
 from alerts.settings_bodies import AlertSettings
+from monitor.agents import patience_routes
 from monitor.agents import routes as agent_routes
 from monitor.calendar import routes as calendar_routes
 from monitor.console import routes as console_routes
@@ -36,6 +37,7 @@ from monitor.http.deps import Deps
 from monitor.identity import member_routes
 from monitor.ingest import Ingest
 from monitor.ingest import routes as ingest_routes
+from monitor.sealing import Ring
 from monitor.series.store import SeriesStore
 from monitor.settings import Settings
 from tests.conftest import SettableClock
@@ -127,6 +129,7 @@ class Timeline:
             rng=Random(seed),
             public_url=PUBLIC_URL,
             meters=Meters(CollectorRegistry()),
+            ring=Ring(self.deps.settings.secret_keys),
         )
 
     def at(self, said: str) -> datetime:
@@ -249,7 +252,8 @@ async def timeline(db: Database, clock: SettableClock, settings: Settings | None
     app = FastAPI()
     app.state.deps = deps
     problems.install(app)
-    others = (agent_routes.router, calendar_routes.router, member_routes.router, console_routes.router)
+    agents = (agent_routes.router, patience_routes.router)
+    others = (*agents, calendar_routes.router, member_routes.router, console_routes.router)
     for router in (ingest_routes.router(ingest), alert_routes.router, *others):
         app.include_router(router)
     tenant = await make_tenant(db)

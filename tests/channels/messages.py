@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import msgspec
+
 from alerts.core.message import AlertLine, Message
 from alerts.core.vocabulary import CloseReason, Reason, Severity
 
@@ -17,7 +19,7 @@ HOSTILE = "evil\r\nBcc: victim@example.com\r\n\r\n<script>alert(1)</script> <!ch
 
 def line(number: int = 1, **changes: Any) -> AlertLine:
     """One firing alert."""
-    return replace(
+    return msgspec.structs.replace(
         AlertLine(
             alert_id=UUID(int=number),
             rule="Akira fails",

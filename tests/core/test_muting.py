@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -66,7 +67,7 @@ def test_a_snooze_holds_up_to_its_time_and_comes_before_the_rest() -> None:
     muting = Muting(NOW, scopes={TENANT: [_scope("agent=akira-001")]})
     snooze = Mute(Withheld.SNOOZED, "user:ada", until=NOW + MINUTE)
     assert muting.of(_alert(1, "Slow"), snooze=snooze) == snooze
-    over = muting.of(_alert(1, "Slow"), snooze=replace(snooze, until=NOW))
+    over = muting.of(_alert(1, "Slow"), snooze=msgspec.structs.replace(snooze, until=NOW))
     assert over is not None
     assert over.by is Withheld.SILENCED
 
@@ -147,7 +148,7 @@ def test_flapping_holds_its_peace_except_where_it_says_so() -> None:
     flaps = Flaps(fired, NOW, fired[-1], fired[-1])
     muting = Muting(NOW)
     assert muting.of(_alert(1, "Slow"), flaps=flaps) is None
-    mute = muting.of(_alert(1, "Slow"), flaps=replace(flaps, said_at=fired[0]))
+    mute = muting.of(_alert(1, "Slow"), flaps=msgspec.structs.replace(flaps, said_at=fired[0]))
     assert mute is not None
     assert mute.by is Withheld.FLAPPING
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from uuid import UUID
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -64,7 +65,8 @@ class Ears:
             for reason, numbers in ((Reason.FIRST, first), (Reason.RESOLVED, resolved), (Reason.REPEAT, repeat))
             for number in numbers
         ]
-        before = pace_from_json(pace_to_json(self.pace), TENANT, TARGET)
+        stored = msgspec.json.encode(pace_to_json(self.pace))
+        before = pace_from_json(msgspec.json.decode(stored), TENANT, TARGET)
         assert before == self.pace
         self.last = pace(
             before,

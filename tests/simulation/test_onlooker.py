@@ -1,10 +1,10 @@
 """Alerters with one fault each: the onlooker of the simulation names it. A sound one in the same world has none."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from alerts.core.condition import HeartbeatLeaf
 from alerts.core.grouping import Telling
