@@ -1,4 +1,4 @@
-"""`/api/v1/tool-patience`: how long calls of tools may take. Part of the agents' routes."""
+"""`/api/v1/tool-patience`: how long calls of tools may take."""
 
 from typing import Annotated
 
@@ -8,7 +8,7 @@ from monitor.agents import work
 from monitor.agents.bodies import PatienceBody, ToolPatienceBody
 from monitor.http.deps import Given, Reader, Writer
 
-router = APIRouter(prefix="/tool-patience")
+router = APIRouter(prefix="/api/v1/tool-patience", tags=["agents"])
 
 ToolName = Annotated[str, Path(min_length=1, max_length=200, pattern=r"^[^\x00]+$", description="* for all others")]
 

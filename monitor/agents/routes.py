@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 from pydantic import AwareDatetime
 
-from monitor.agents import changing, mirror, patience_routes, planning, setting_routes, store
+from monitor.agents import changing, mirror, planning, store
 from monitor.agents.bodies import (
     AgentBody,
     AgentChanges,
@@ -32,8 +32,6 @@ from monitor.ids import uuid7
 from monitor.principal import Principal, Scope
 
 router = APIRouter(prefix="/api/v1", tags=["agents"])
-router.include_router(patience_routes.router)
-router.include_router(setting_routes.router)
 
 
 @router.get("/agents")

@@ -12,12 +12,12 @@ from monitor.http.deps import Given, Reader, Writer
 from monitor.http.etags import Match, check_match, etag
 from monitor.http.paging import Cursor, Limit, Page, decode, page
 
-router = APIRouter()
+router = APIRouter(prefix="/api/v1/agents/{agent}", tags=["agents"])
 
 ValueKey = Annotated[str, Path(min_length=1, max_length=200)]
 
 
-@router.get("/agents/{agent}/versions")
+@router.get("/versions")
 async def list_versions(
     deps: Given, principal: Reader, agent: str, limit: Limit = 100, cursor: Cursor = None
 ) -> Page[VersionBody]:
@@ -33,7 +33,7 @@ async def list_versions(
     return Page[VersionBody].model_validate(page(rows, limit, lambda one: [str(one["version"])]))
 
 
-@router.post("/agents/{agent}/versions/{version}/restore")
+@router.post("/versions/{version}/restore")
 async def restore_version(
     deps: Given,
     principal: Writer,
@@ -49,7 +49,7 @@ async def restore_version(
     return await changing.change(deps, principal, agent, "agent.settings_restored", values, response, match=match)
 
 
-@router.get("/agents/{agent}/configuration")
+@router.get("/configuration")
 async def list_configuration(deps: Given, principal: Reader, agent: str) -> dict[str, list[ValueBody]]:
     """The values that it is configured with, by key."""
     async with deps.db.tenant(principal.tenant_id) as connection:
@@ -58,7 +58,7 @@ async def list_configuration(deps: Given, principal: Reader, agent: str) -> dict
     return {"items": [ValueBody.model_validate(one) for one in rows]}
 
 
-@router.put("/agents/{agent}/configuration/{key}")
+@router.put("/configuration/{key}")
 async def put_configuration(
     deps: Given,
     principal: Writer,
@@ -87,7 +87,7 @@ async def put_configuration(
     return ValueBody.model_validate(found)
 
 
-@router.delete("/agents/{agent}/configuration/{key}", status_code=204)
+@router.delete("/configuration/{key}", status_code=204)
 async def delete_configuration(
     deps: Given, principal: Writer, agent: str, key: ValueKey, match: Match = None
 ) -> Response:
@@ -106,7 +106,7 @@ async def delete_configuration(
     return Response(status_code=204)
 
 
-@router.post("/agents/{agent}/restore")
+@router.post("/restore")
 async def restore_agent(deps: Given, principal: Writer, agent: str, response: Response) -> AgentDetail:
     """Bring an agent back that was deleted, with its name and its history as far as that is kept."""
     async with deps.db.tenant(principal.tenant_id) as connection:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 from pydantic import AwareDatetime
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -29,6 +29,8 @@ from monitor.calendar.rotation import gaps, on_call, shifts
 from monitor.calendar.store import Sort
 from monitor.errors import InvalidInput, NotFound, Unreadable
 from monitor.http.deps import Given, Reader, Writer
+from monitor.http.described import MISSING
+from monitor.http.etags import Match, check_match, etag
 from monitor.http.paging import Cursor, Limit, Page, decode, page
 from monitor.http.problems import uuid_of
 from monitor.ids import uuid7
@@ -41,14 +43,14 @@ router = APIRouter(prefix="/api/v1", tags=["calendar"])
 
 
 @router.post("/calendar-events", status_code=201)
-async def create_event(deps: Given, principal: Writer, body: EventBody) -> EventAnswer:
+async def create_event(deps: Given, principal: Writer, body: EventBody, response: Response) -> EventAnswer:
     """Add an event, a rotation of an on-call schedule, or a maintenance window."""
     now, tenant_id = deps.clock(), principal.tenant_id
     async with deps.db.tenant(tenant_id) as connection:
         people = await read_people(connection, tenant_id)
         event = event_from(body, people, tenant_id=tenant_id, event_id=uuid7(now))
         await store.insert_event(connection, event, more_of(body), actor=principal.actor, now=now)
-        answer = _answer(await store.get_event(connection, tenant_id, event.id), people)
+        answer = _one(await store.get_event(connection, tenant_id, event.id), people, response)
         await deps.audit(
             connection, principal, "calendar_event.created", resource=("calendar_event", str(event.id)),
             new=answer.model_dump(mode="json", exclude_none=True),
@@ -95,19 +97,22 @@ async def list_events(
 
 
 @router.get("/calendar-events/{event_id}")
-async def get_event(deps: Given, principal: Reader, event_id: UUID) -> EventAnswer:
+async def get_event(deps: Given, principal: Reader, event_id: UUID, response: Response) -> EventAnswer:
     """One event."""
     async with deps.db.tenant(principal.tenant_id) as connection:
         people = await read_people(connection, principal.tenant_id)
-        return _answer(await store.get_event(connection, principal.tenant_id, event_id), people)
+        return _one(await store.get_event(connection, principal.tenant_id, event_id), people, response)
 
 
 @router.patch("/calendar-events/{event_id}")
-async def patch_event(deps: Given, principal: Writer, event_id: UUID, body: EventPatch) -> EventAnswer:
+async def patch_event(
+    deps: Given, principal: Writer, event_id: UUID, body: EventPatch, response: Response, match: Match = None
+) -> EventAnswer:
     """Change an event with all its occurrences; a single one by `exdates` and `overrides`."""
     tenant_id = principal.tenant_id
     async with deps.db.tenant(tenant_id) as connection:
         row = await store.get_event(connection, tenant_id, event_id, lock=True)
+        check_match(row._mapping, match)
         people = await read_people(connection, tenant_id)
         old = _answer(row, people)
         merged = body_of(row, body.model_dump(exclude_unset=True))
@@ -115,7 +120,7 @@ async def patch_event(deps: Given, principal: Writer, event_id: UUID, body: Even
         if event.schedule != row.schedule:
             await _refuse_last(connection, row)
         await store.update_event(connection, event, more_of(merged))
-        new = _answer(await store.get_event(connection, tenant_id, event_id), people)
+        new = _one(await store.get_event(connection, tenant_id, event_id), people, response)
         await deps.audit(
             connection, principal, "calendar_event.updated", resource=("calendar_event", str(event_id)),
             old=old.model_dump(mode="json"), new=new.model_dump(mode="json"),
@@ -124,15 +129,17 @@ async def patch_event(deps: Given, principal: Writer, event_id: UUID, body: Even
 
 
 @router.delete("/calendar-events/{event_id}", status_code=204)
-async def delete_event(deps: Given, principal: Writer, event_id: UUID) -> None:
+async def delete_event(deps: Given, principal: Writer, event_id: UUID, match: Match = None) -> None:
     """Delete an event with all its occurrences; 409 for the last rotation of a schedule that something names."""
     async with deps.db.tenant(principal.tenant_id) as connection:
-        await _refuse_last(connection, await store.get_event(connection, principal.tenant_id, event_id, lock=True))
+        row = await store.get_event(connection, principal.tenant_id, event_id, lock=True)
+        check_match(row._mapping, match)
+        await _refuse_last(connection, row)
         await store.delete_event(connection, principal.tenant_id, event_id)
         await deps.audit(connection, principal, "calendar_event.deleted", resource=("calendar_event", str(event_id)))
 
 
-@router.get("/on-call")
+@router.get("/on-call", responses=MISSING)
 async def get_on_call(
     deps: Given,
     principal: Reader,
@@ -202,6 +209,11 @@ def _range(start: datetime | None, end: datetime | None) -> tuple[datetime, date
     if not timedelta(0) < end - start <= LONGEST_RANGE:
         raise InvalidInput(f"must be after start, by {LONGEST_RANGE.days} days at most", path="end")
     return start, end
+
+
+def _one(row: Any, people: People, response: Response) -> EventAnswer:
+    response.headers["ETag"] = etag(row._mapping)
+    return _answer(row, people)
 
 
 def _answer(row: Any, people: People, within: tuple[datetime, datetime] | None = None) -> EventAnswer:

@@ -54,6 +54,7 @@ class Conversation(TenantMixin, Timestamps, Base):
         Index(None, "user_id", postgresql_where=text("user_id IS NOT NULL")),
         Index(None, "tenant_id", "status", "last_activity_at"),
         Index(None, "participants", postgresql_using="gin"),
+        Index(None, "deleted_at", postgresql_where=text("deleted_at IS NOT NULL")),
     )
 
 

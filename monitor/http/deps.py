@@ -10,8 +10,9 @@ import base64
 import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Annotated, Any, Protocol
+from uuid import UUID
 
 from fastapi import Depends, Request
 from prometheus_client import CollectorRegistry
@@ -20,7 +21,7 @@ from starlette.datastructures import Headers
 
 from monitor.clock import Clock
 from monitor.db import Database
-from monitor.errors import Unauthenticated
+from monitor.errors import MonitorError, Unauthenticated
 from monitor.live import Live
 from monitor.principal import Origin, Principal, Scope, Verb
 from monitor.series.store import SeriesStore
@@ -38,12 +39,16 @@ class Authenticator(Protocol):
         """The principal of an API key. Raises Unauthenticated."""
         ...
 
-    def session(self, token: str) -> str:
-        """The session cookie for a sign-in token. Raises Unauthenticated for a forged or old one."""
-        ...
-
     async def by_session(self, cookie: str) -> Principal:
         """The principal of a browser's session cookie. Raises Unauthenticated."""
+        ...
+
+    async def end_session(self, cookie: str) -> tuple[Principal, UUID] | None:
+        """End the session of a cookie; who it was, and which. None where there is none."""
+        ...
+
+    def forget_session(self, token_hash: str) -> None:
+        """Have a session that was revoked looked up again at once."""
         ...
 
 
@@ -61,6 +66,20 @@ class Audit(Protocol):
         new: Mapping[str, Any] | None = None,
     ) -> None:
         """Record `action` (as in `agent.updated`) on `resource` (type, id), with values before and after."""
+        ...
+
+    async def failed(
+        self, db: Database, principal: Principal, action: str, *, resource: tuple[str, str | None], error: MonitorError
+    ) -> None:
+        """Record an attempt that came to nothing, in a transaction of its own."""
+        ...
+
+
+class Letters(Protocol):
+    """Sends a mail of a few lines. Implemented by monitor.letters."""
+
+    async def __call__(self, to: str, subject: str, text: str) -> None:
+        """Hand it over, now. Raises ChannelError."""
         ...
 
 
@@ -83,14 +102,19 @@ def key_of(headers: Headers) -> str | None:
 
 
 def origin_of(request: Request) -> Origin:
-    """Where a request came from, as far as it can be kept."""
-    address = request.client.host if request.client is not None else ""
-    try:
-        ip_address(address)
-    except ValueError:  # a socket in the file system, or no connection at all
-        address = ""
+    """Where a request came from, as far as it can be known. A proxy on this machine says for whom it asks."""
+    peer = _address(request.client.host if request.client is not None else "")
+    if peer is not None and peer.is_loopback:
+        peer = _address(request.headers.get("x-forwarded-for", "").rpartition(",")[2].strip()) or peer
     agent = request.headers.get("user-agent")
-    return Origin(address or None, None if agent is None else agent[:LONGEST_AGENT])
+    return Origin(None if peer is None else str(peer), None if agent is None else agent[:LONGEST_AGENT])
+
+
+def _address(text: str) -> IPv4Address | IPv6Address | None:
+    try:
+        return ip_address(text)
+    except ValueError:  # a socket in the file system, or no connection at all
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +129,7 @@ class Deps:
     clock: Clock
     registry: CollectorRegistry
     live: Live = field(default_factory=Live)
+    letters: Letters | None = None
 
     async def close(self) -> None:
         """Close the connections, when nobody needs them any more."""

@@ -1,5 +1,6 @@
 """Errors become answers here and nowhere else: RFC 9457 problem+json on the native API."""
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from uuid import UUID
@@ -12,10 +13,11 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from monitor.errors import InvalidInput, Misdirected, MonitorError, QuotaExceeded, TenantMissing
+from monitor.errors import InvalidInput, Misdirected, MonitorError, QuotaExceeded, TenantMissing, Unreadable
 
 _log = structlog.get_logger(__name__)
-_TITLES = {
+MEDIA = "application/problem+json"
+TITLES = {
     400: "The request cannot be read",
     401: "A valid API key is needed",
     403: "Not allowed",
@@ -36,12 +38,12 @@ _TITLES = {
 
 def problem(status: int, code: str, detail: str, *, headers: Mapping[str, str] | None = None, **more: Any) -> Response:
     """An answer of media type application/problem+json; `more` are its extension members."""
-    body = {"type": "about:blank", "title": _TITLES.get(status, "Error"), "status": status, "code": code}
+    body = {"type": "about:blank", "title": TITLES.get(status, "Error"), "status": status, "code": code}
     return Response(
         msgspec.json.encode({**body, "detail": detail, **more}),
         status_code=status,
         headers=dict(headers or {}),
-        media_type="application/problem+json",
+        media_type=MEDIA,
     )
 
 
@@ -69,10 +71,12 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(MonitorError)
     async def _known(request: Request, error: MonitorError) -> Response:
-        return of_error(_told(request, error))
+        error = _told(request, error)
+        await audit_refusal(request, error)
+        return of_error(error)
 
     @app.exception_handler(RequestValidationError)
-    async def _pydantic(_: Request, error: RequestValidationError) -> Response:
+    async def _pydantic(request: Request, error: RequestValidationError) -> Response:
         faults = [
             {"path": ".".join(str(part) for part in fault["loc"] if part != "body"), "error": fault["msg"]}
             for fault in error.errors()
@@ -82,6 +86,7 @@ def install(app: FastAPI) -> None:
         detail = "; ".join(
             f"{fault['path']}: {fault['error']}" if fault["path"] else fault["error"] for fault in faults
         )
+        await audit_refusal(request, Unreadable(detail) if unreadable else InvalidInput(detail))
         return problem(status, code, detail, errors=faults)
 
     @app.exception_handler(HTTPException)
@@ -91,6 +96,29 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def _bug(request: Request, error: Exception) -> Response:
         return of_error(_unexpected(request, error))
+
+
+_CHANGES = {"POST", "PUT", "PATCH", "DELETE"}
+_NOUN = re.compile(r"(?:/api/v\d)?/([\w-]+)")
+
+
+async def audit_refusal(request: Request, error: MonitorError) -> None:
+    """Tell the audit trail of a change that was refused to somebody known. Faults of ours are logged instead."""
+    principal = getattr(request.state, "principal", None)
+    if principal is None or request.method not in _CHANGES or error.status >= 500:
+        return
+    path = request.scope["route"].path
+    noun = _NOUN.match(path)
+    what = (noun[1] if noun else path).removesuffix("s").replace("-", "_")
+    which = next(iter(request.path_params.values()), None)
+    deps = request.app.state.deps
+    try:
+        await deps.audit.failed(
+            deps.db, principal, f"{request.method} {path}", resource=(what, None if which is None else str(which)),
+            error=error,
+        )  # fmt: skip
+    except MonitorError as fault:
+        _log.warning("a refused change is not in the audit trail", path=path, error=fault.message)
 
 
 def guarded(

@@ -16,6 +16,7 @@ from sqlalchemy import select
 from monitor.agents.tables import Agent, AgentLog
 from monitor.db import Database
 from monitor.errors import InvalidInput, NotFound
+from monitor.http.described import PUBLIC, answer
 from monitor.identity.tables import Tenant
 from monitor.ingest import body
 from monitor.ingest.payloads import BeatIn, LogIn
@@ -29,7 +30,8 @@ _RECENT = 20
 _MARK = "ping"
 _RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {"description": "Committed", "content": {"text/plain": {"schema": {"type": "string", "enum": ["OK"]}}}},
-    404: {"description": "No such address", "content": {"application/problem+json": {"schema": {"type": "object"}}}},
+    **{status: answer(status) for status in (403, 421, 422, 429, 503)},
+    404: answer(404, "No such address"),
 }
 
 
@@ -93,7 +95,7 @@ def mount(routes: APIRouter, ingest: Ingest) -> None:
                 responses=_RESPONSES,
                 response_class=Response,
                 include_in_schema=method != "HEAD",
-                openapi_extra={"parameters": _parameters(path)},
+                openapi_extra=PUBLIC | {"parameters": _parameters(path)},
             )
 
 

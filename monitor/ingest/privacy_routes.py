@@ -3,13 +3,14 @@
 from typing import Annotated
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 from sqlalchemy import select, update
 
 from monitor.http.deps import Admin, Given, Reader
 from monitor.identity.tables import Tenant
 from monitor.ingest.privacy import SETTING, Rules
 from monitor.ingest.redaction import PATTERN_LENGTH, PATTERNS_LIMIT, Category, OwnPattern, checked
+from monitor.usage.bodies import no_nul
 
 router = APIRouter(prefix="/api/v1", tags=["identity"])
 
@@ -20,7 +21,7 @@ class PatternBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9 _-]{0,39}$")]
-    pattern: str = Field(min_length=1, max_length=PATTERN_LENGTH)
+    pattern: Annotated[str, Field(min_length=1, max_length=PATTERN_LENGTH), AfterValidator(no_nul)]
 
 
 class PrivacyBody(BaseModel):

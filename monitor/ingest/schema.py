@@ -2,6 +2,10 @@
 
 from typing import Any
 
+from pydantic import BaseModel
+
+from monitor.http.described import answer
+
 TIME = {
     "oneOf": [{"type": "string", "format": "date-time"}, {"type": "number", "description": "Unix seconds"}],
 }
@@ -88,25 +92,37 @@ _ANSWER: dict[str, Any] = {
 }
 
 
-def _problem(description: str) -> dict[str, Any]:
-    return {"description": description, "content": {"application/problem+json": {"schema": {"type": "object"}}}}
-
-
 PROBLEMS: dict[int | str, dict[str, Any]] = {
-    400: _problem("The body cannot be read at all"),
-    401: _problem("No valid key"),
-    403: _problem("The key lacks the scope, or the tenant is suspended"),
-    409: _problem("The Idempotency-Key was used for another request"),
-    413: _problem("More than 64 MiB after decompression, or too many rows"),
-    415: _problem("A content type or encoding that is not read"),
-    422: _problem("No row is kept; `rejected` names each"),
-    429: _problem("Too many requests with this key; see Retry-After"),
-    503: _problem("Full, or the database is away; see Retry-After"),
+    400: answer(400, "The body cannot be read at all"),
+    401: answer(401, "No valid key"),
+    403: answer(403, "The key lacks the scope, or the tenant is suspended"),
+    409: answer(409, "The Idempotency-Key was used for another request"),
+    413: answer(413, "More than 64 MiB after decompression, or too many rows"),
+    415: answer(415, "A content type or encoding that is not read"),
+    421: answer(421),
+    422: answer(422, "No row is kept; `rejected` names each"),
+    429: answer(429, "Too many requests with this key; see Retry-After"),
+    503: answer(503, "Full, or the database is away; see Retry-After"),
 }
 RESPONSES: dict[int | str, dict[str, Any]] = {
     202: {"description": "Committed", "content": {"application/json": {"schema": _ANSWER}}},
     **PROBLEMS,
 }
+
+
+def told(shown: Any) -> dict[int | str, dict[str, Any]]:
+    """Answers of a route where the same may be told again: then nothing is new."""
+    new, known = "Something is new", "All of it was there"
+    return {**PROBLEMS, 201: {"description": new, "model": shown}, 200: {"description": known, "model": shown}}
+
+
+class Rejected(BaseModel):
+    """A row that is not kept, and why."""
+
+    index: int
+    error: str
+
+
 IDEMPOTENCY: dict[str, Any] = {
     "name": "Idempotency-Key",
     "in": "header",

@@ -10,6 +10,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validato
 
 from monitor.agents.registry import AgentRef
 from monitor.errors import Forbidden, InvalidInput
+from monitor.http.described import MISSING
 from monitor.ids import from_microseconds, microseconds, uuid7, uuid7_named, uuid7_time
 from monitor.ingest.normalise.outcome import Score
 from monitor.ingest.payloads import MetricIn
@@ -63,10 +64,10 @@ def router(ingest: Ingest) -> APIRouter:
     """The route of feedback."""
     routes = APIRouter(prefix="/api/v1", tags=["runs"])
 
-    @routes.post("/feedback", status_code=201)
+    @routes.post("/feedback", status_code=201, responses=MISSING)
     async def post_feedback(request: Request, body: FeedbackBody) -> KeptBody:
         """Keep what somebody thinks of a run. A score is also a point of the series `feedback.<name>`."""
-        principal = await ingest.deps.identify(request)
+        principal = await ingest.deps.authenticate(request)
         principal.require(Scope.INGEST)
         return await _keep_feedback(ingest, principal, body)
 

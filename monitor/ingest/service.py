@@ -13,6 +13,7 @@ from monitor.agents.mirror import Mirror
 from monitor.agents.registry import Registry
 from monitor.errors import SeriesRefused
 from monitor.http.deps import Deps
+from monitor.http.limits import RateGate
 from monitor.ids import microseconds
 from monitor.ingest import beats, idempotency, logs, points
 from monitor.ingest.batcher import Batcher
@@ -22,7 +23,6 @@ from monitor.ingest.decode import Decoder, Rows
 from monitor.ingest.disk import DiskGuard
 from monitor.ingest.idempotency import Answered, Idempotency, Stamp
 from monitor.ingest.intake import Intake
-from monitor.ingest.limits import RateGate
 from monitor.ingest.logs import LogDraft
 from monitor.ingest.metrics import IngestMetrics
 from monitor.ingest.payloads import BeatIn, LogIn, MetricIn, Outcome

@@ -15,6 +15,7 @@ from monitor.http import problems
 from monitor.ingest.decode import ROWS_LIMIT
 from monitor.ingest.entry import entered
 from monitor.ingest.payloads import Outcome
+from monitor.ingest.schema import PROBLEMS, Rejected
 from monitor.ingest.service import Ingest
 from monitor.principal import Principal
 from monitor.usage import metrics
@@ -48,6 +49,13 @@ class UsageIn(BaseModel):
     metadata: dict[str, Any] = Field(default_factory=dict)
 
 
+class UsageKept(BaseModel):
+    """How many rows are kept, and those that are not."""
+
+    accepted: int
+    rejected: list[Rejected]
+
+
 def mount(routes: APIRouter, ingest: Ingest) -> None:
     """Add it to the ingest routes."""
     schema = UsageIn.model_json_schema()
@@ -55,6 +63,7 @@ def mount(routes: APIRouter, ingest: Ingest) -> None:
     routes.add_api_route(
         "/api/v1/usage", _posting(ingest), methods=["POST"], status_code=201, name="post_usage",
         summary="Tell what was used", description=_ABOUT, tags=["usage"], response_class=Response,
+        responses={**PROBLEMS, 201: {"model": UsageKept}},
         openapi_extra={"requestBody": {"required": True, "content": {"application/json": {"schema": many}}}},
     )  # fmt: skip
 

@@ -66,6 +66,7 @@ class ExecutionBody(_Body):
 
     workflow_id: UUID | None
     name: str
+    description: str | None
     workflow_type: str | None
     initiator: str | None
     user_id: UUID | None
@@ -103,6 +104,7 @@ class ToolBody(_Body):
     task_id: UUID | None
     execution_id: UUID | None
     conversation: str | None
+    message_id: str | None
     tool_name: str
     tool_type: str | None
     call_id: str | None

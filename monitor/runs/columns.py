@@ -94,7 +94,7 @@ COLUMNS: dict[type[Any], tuple[Column, ...]] = {
         *_named("text", _texts, "name", "status", "workflow_type", "initiator", "conversation", "current_step"),
         *_named("bigint", _ints, "steps_completed", "steps_total"),
         *_named("jsonb", _jsons, "input", "output", "metadata"),
-        *_named("text", _texts, "error_message"),
+        *_named("text", _texts, "description", "error_message"),
         *_named("timestamptz", _times, "started_at"),
         _END,
         *_ORIGIN,
@@ -115,7 +115,7 @@ COLUMNS: dict[type[Any], tuple[Column, ...]] = {
     ToolExecution: (
         *_named("uuid", _ids, "id", "agent_id", "task_id", "execution_id"),
         *_named("text", _texts, "conversation", "tool_name", "tool_type", "call_id", "mcp_server", "mcp_instance"),
-        *_named("text", _texts, "status", "error_message", "error_code"),
+        *_named("text", _texts, "message_id", "status", "error_message", "error_code"),
         *_named("jsonb", _jsons, "parameters", "result", "metadata"),
         *_named("timestamptz", _times, "started_at"),
         _END,

@@ -12,6 +12,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, HttpUrl
 from monitor.agents.store import get_agent
 from monitor.errors import Unreadable
 from monitor.http.deps import Given, Reader, Writer
+from monitor.http.described import MISSING
 from monitor.http.paging import Cursor, Limit, Page, decode, page
 from monitor.http.problems import uuid_of
 from monitor.http.window import window_of
@@ -85,7 +86,7 @@ class ComparisonBody(BaseModel):
     items: list[SideBody]
 
 
-@router.get("/deployments")
+@router.get("/deployments", responses=MISSING)
 async def list_deployments(
     deps: Given, principal: Reader, agent: str | None = None, limit: Limit = 100, cursor: Cursor = None
 ) -> Page[DeploymentBody]:
@@ -102,7 +103,7 @@ async def list_deployments(
     return Page[DeploymentBody](items=[DeploymentBody(**asdict(row)) for row in found["items"]], next=found["next"])
 
 
-@router.post("/deployments", status_code=201)
+@router.post("/deployments", status_code=201, responses=MISSING)
 async def create_deployment(deps: Given, principal: Writer, body: NewDeploymentBody) -> DeploymentBody:
     """Tell of a version that goes out. Where it was seen already, the marker that is there becomes this one."""
     now = deps.clock()
@@ -123,7 +124,7 @@ async def create_deployment(deps: Given, principal: Writer, body: NewDeploymentB
     return DeploymentBody(**asdict(row))
 
 
-@router.get("/compare")
+@router.get("/compare", responses=MISSING)
 async def compare(
     deps: Given,
     principal: Reader,

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from monitor.agents.store import get_agent
 from monitor.errors import Unreadable
 from monitor.http.deps import Given, Reader, Responder
+from monitor.http.described import MISSING
 from monitor.http.paging import Cursor, Limit, Page, decode, page
 from monitor.http.problems import uuid_of
 from monitor.http.window import window_of
@@ -64,7 +65,7 @@ class StatusBody(BaseModel):
     status: Literal["open", "resolved", "ignored"]
 
 
-@router.get("/errors")
+@router.get("/errors", responses=MISSING)
 async def list_errors(
     deps: Given,
     principal: Reader,

@@ -54,6 +54,7 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     status: RunStatus
     user_id: UUID | None = None
+    description: str | None = None
     workflow_type: str | None = None
     initiator: str | None = None
     conversation: str | None = None
@@ -100,7 +101,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ToolExecution(msgspec.Struct, frozen=True, kw_only=True):
-    """One call of a tool, MCP included."""
+    """One call of a tool, MCP included. `message_id`: of the message that asked for it, as its conversation has it."""
 
     id: UUID
     agent_id: UUID
@@ -109,6 +110,7 @@ class ToolExecution(msgspec.Struct, frozen=True, kw_only=True):
     task_id: UUID | None = None
     execution_id: UUID | None = None
     conversation: str | None = None
+    message_id: str | None = None
     tool_type: str | None = None
     call_id: str | None = None
     mcp_server: str | None = None

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from monitor.agents.store import get_agent
 from monitor.errors import Unreadable
 from monitor.http.deps import Given, Reader
+from monitor.http.described import MISSING
 from monitor.http.paging import Cursor, Limit, Page, decode, page
 from monitor.http.problems import uuid_of
 from monitor.runs import scores
@@ -39,7 +40,7 @@ class ScoreBody(BaseModel):
     at: datetime
 
 
-@router.get("/scores")
+@router.get("/scores", responses=MISSING)
 async def list_scores(
     deps: Given,
     principal: Reader,

@@ -67,6 +67,7 @@ class WorkflowExecution(TenantMixin, Timestamps, Base):
     workflow_id: Mapped[UUID | None]
     user_id: Mapped[UUID | None]
     name: Mapped[str]
+    description: Mapped[str | None]
     workflow_type: Mapped[str | None]
     initiator: Mapped[str | None]
     conversation: Mapped[str | None]
@@ -101,6 +102,7 @@ class WorkflowExecution(TenantMixin, Timestamps, Base):
         CheckConstraint(_ORDER, name="order"),
         CheckConstraint("steps_completed >= 0 AND steps_total >= 0 AND steps_completed <= steps_total", name="steps"),
         Index(None, "tenant_id", "workflow_id"),
+        Index(None, "tenant_id", "workflow_type", "id", postgresql_where=text("workflow_type IS NOT NULL")),
         Index(None, "user_id"),
         Index(None, "tenant_id", "status"),
         Index(None, "tenant_id", "trace_id"),
@@ -176,6 +178,7 @@ class ToolExecution(HotTenantMixin, Base):
     task_id: Mapped[UUID | None]
     execution_id: Mapped[UUID | None]
     conversation: Mapped[str | None]
+    message_id: Mapped[str | None]
     tool_name: Mapped[str]
     tool_type: Mapped[str | None]
     call_id: Mapped[str | None]
@@ -206,6 +209,22 @@ class ToolExecution(HotTenantMixin, Base):
         ),
         Index(None, "tenant_id", "trace_id", postgresql_where=text("trace_id IS NOT NULL")),
         Index(None, "tenant_id", "task_id", postgresql_where=text("task_id IS NOT NULL")),
+        Index(
+            "tool_executions_tenant_id_conversation_id_idx",
+            "tenant_id",
+            "conversation",
+            "id",
+            postgresql_where=text("conversation IS NOT NULL"),
+        ),
+        Index(
+            "tool_executions_tenant_id_mcp_server_id_idx",
+            "tenant_id",
+            "mcp_server",
+            "id",
+            postgresql_where=text("mcp_server IS NOT NULL"),
+        ),
+        # Nearly all succeed: those are found without an index.
+        Index(None, "tenant_id", "status", "id", postgresql_where=text("status <> 'success'")),
         {"postgresql_partition_by": "RANGE (id)"},
     )
 

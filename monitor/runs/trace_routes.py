@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from monitor.agents.store import get_agent
 from monitor.errors import Unreadable
 from monitor.http.deps import Given, Reader
+from monitor.http.described import MISSING
 from monitor.http.paging import Cursor, Limit, Page, decode, page
 from monitor.http.problems import uuid_of
 from monitor.runs import search
@@ -79,7 +80,7 @@ class TracePageBody(BaseModel):
     steps: list[StepBody]
 
 
-@router.get("/traces")
+@router.get("/traces", responses=MISSING)
 async def list_traces(
     deps: Given,
     principal: Reader,

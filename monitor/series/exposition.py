@@ -16,6 +16,8 @@ from monitor.series.store import Kind, Latest
 
 _NAME, _LABEL = re.compile(r"[^a-zA-Z0-9_:]"), re.compile(r"[^a-zA-Z0-9_]")
 _OPEN_METRICS = "application/openmetrics-text"
+MEDIA = ("text/plain", _OPEN_METRICS)
+"""Media types of what is encoded here."""
 _PARTS = ("_count", "_sum", "_bucket")
 
 

@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from datetime import timedelta
 
-from monitor import sweep
 from monitor.settings import Settings
+
+LONG = timedelta(days=396)
+"""Closed alerts with what was sent about them, and sums of usage live 13 months."""
 
 
 def retention_of(settings: Settings) -> Mapping[str, timedelta]:
@@ -19,7 +21,7 @@ def retention_of(settings: Settings) -> Mapping[str, timedelta]:
         "spans": raw,
         "error_occurrences": raw,
         "scores": raw,
-        "usage_metrics": sweep.USAGE,
+        "usage_metrics": LONG,
         "samples": raw,
         "sample_chunks": raw,
         "rollups_minute": timedelta(seconds=settings.minute_retention),

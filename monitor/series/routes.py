@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from monitor.errors import InvalidInput
 from monitor.http.deps import Given, Reader
 from monitor.series import exemplars
-from monitor.series.exposition import exposed
+from monitor.series.exposition import MEDIA, exposed
 from monitor.series.store import LatestQuery, Query, Reducer
 
 router = APIRouter(prefix="/api/v1", tags=["series"])
@@ -122,7 +122,11 @@ async def query(
     )
 
 
-@router.get("/metrics/latest", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+@router.get(
+    "/metrics/latest",
+    response_class=Response,
+    responses={200: {"content": {media: {"schema": {"type": "string"}} for media in MEDIA}}},
+)
 async def scrape(
     request: Request,
     deps: Given,

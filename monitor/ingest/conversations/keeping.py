@@ -14,6 +14,7 @@ from monitor.errors import InvalidInput, TooLarge
 from monitor.ingest.entry import entered
 from monitor.ingest.rows import validated
 from monitor.ingest.runs.bodies import Word
+from monitor.ingest.schema import told
 from monitor.ingest.senders import find_agents, own_agent
 from monitor.ingest.service import Ingest
 from monitor.principal import Principal
@@ -46,7 +47,7 @@ def mount(routes: APIRouter, ingest: Ingest) -> None:
     routes.add_api_route(
         "/api/v1/conversations/{conversation}/states/{agent_type}", _keeping(ingest), methods=["PUT"],
         name="put_state", summary="Keep an agent's state", description=_ABOUT, tags=["conversations"],
-        response_class=Response,
+        response_class=Response, responses=told(StateBody),
         openapi_extra={"requestBody": {"required": True, "content": content}, "parameters": [*names, match]},
     )  # fmt: skip
 

@@ -13,6 +13,7 @@ from monitor.ingest.conversations.editing import Editing, MessageChanges
 from monitor.ingest.conversations.telling import ConversationIn, Telling
 from monitor.ingest.entry import entered
 from monitor.ingest.rows import validated
+from monitor.ingest.schema import PROBLEMS, told
 from monitor.ingest.service import Ingest
 
 _TOLD = (
@@ -38,10 +39,12 @@ def mount(routes: APIRouter, ingest: Ingest) -> None:
         ("PATCH", "/messages/{message}", _editing(ingest), "Edit a message", _EDITED, MessageChanges, ("message",)),
     )  # fmt: skip
     for method, path, endpoint, summary, about, body, names in ways:
+        shown = MessageBody if body is MessageChanges else ConversationBody
+        answers = told(shown) if method == "POST" else {**PROBLEMS, 200: {"model": shown}}
         routes.add_api_route(
             f"/api/v1{path}", endpoint, methods=[method], status_code=201 if method == "POST" else 200,
             name=summary.lower().replace(" ", "_"), summary=summary, description=about, tags=["conversations"],
-            response_class=Response, openapi_extra=_extra(body, names),
+            response_class=Response, openapi_extra=_extra(body, names), responses=answers,
         )  # fmt: skip
 
 

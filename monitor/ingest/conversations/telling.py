@@ -20,7 +20,7 @@ from monitor.identity.tables import Membership
 from monitor.ids import microseconds
 from monitor.ingest.conversations.taking import window
 from monitor.ingest.privacy import Policy
-from monitor.ingest.runs.bodies import Object, Text, Time, Word
+from monitor.ingest.runs.bodies import Name, Object, Text, Time, Word
 from monitor.ingest.senders import find_agents, own_agent
 from monitor.ingest.service import Ingest
 from monitor.ingest.values import Fault
@@ -50,7 +50,7 @@ class ConversationIn(BaseModel):
     status: Literal["active", "completed", "failed", "cancelled", "ended"] | None = None
     agent: Word = _also("agent", "agent_id", "agent_name")
     user: Word = _also("user", "user_id")
-    participants: list[Word] | None = Field(default=None, max_length=1000)
+    participants: list[Name] | None = Field(default=None, max_length=1000)
     context: Object | None = None
     settings: Object | None = None
     metadata: Object | None = None

@@ -14,6 +14,7 @@ from fastapi import APIRouter, Request, Response
 from monitor.errors import MonitorError, RateLimited, Unauthenticated, Unreadable
 from monitor.http import problems
 from monitor.http.deps import key_of
+from monitor.http.described import PUBLIC
 from monitor.ingest.entry import BareRoute, entered
 from monitor.ingest.influx.reader import Precision, Read, Reader
 from monitor.ingest.payloads import Outcome
@@ -114,10 +115,12 @@ def mount(routes: APIRouter, ingest: Ingest) -> None:
             summary="Whether clients of InfluxDB are answered",
             response_class=Response,
             include_in_schema=method == "GET",
+            openapi_extra=PUBLIC,
         )
     routes.add_api_route(
         "/health", _health(ingest), methods=["GET"], name="influx_health", response_class=Response,
         summary="Whether line protocol is taken in", responses=_HEALTH, route_class_override=WriteRoute,
+        openapi_extra=PUBLIC,
     )  # fmt: skip
 
 
@@ -228,7 +231,11 @@ _ABOUT_V2 = "As InfluxDB 2. `bucket` names the agent of lines that have none of 
 _ABOUT_V1 = "As InfluxDB 1; the key is the password `p`, of any user `u`. `db` stands for the bucket of InfluxDB 2."
 _BODY = {"required": True, "content": {"text/plain": {"schema": {"type": "string", "format": "line protocol"}}}}
 _ERROR = {"application/json": {"schema": {"type": "object", "required": ["code", "message"]}}}
-_HEALTH: dict[int | str, dict[str, Any]] = {503: {"description": "The database does not answer"}}
+_SAID = {"application/json": {"schema": {"type": "object", "required": ["name", "status"]}}}
+_HEALTH: dict[int | str, dict[str, Any]] = {
+    200: {"description": "It is taken in", "content": _SAID},
+    503: {"description": "The database does not answer", "content": _SAID},
+}
 _RESPONSES: dict[int | str, dict[str, Any]] = {
     204: {"description": "All of it is committed"},
     **{
@@ -239,6 +246,7 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
             403: "The key lacks the scope, or the tenant is suspended",
             413: "Too large after decompression, or too many lines",
             415: "A content encoding that is not read",
+            421: "Another region takes this",
             422: "Some lines are not kept, each is named; the others are committed",
             429: "Too many requests with this key; see Retry-After",
             503: "Full, or the database is away; see Retry-After",

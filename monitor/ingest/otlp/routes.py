@@ -97,6 +97,7 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
             403: "The key lacks the scope, or the tenant is suspended",
             413: "Too large after decompression",
             415: "A content type or encoding that is not read",
+            421: "Another region takes this",
             429: "Too many requests with this key; see Retry-After",
             503: "Full, or the database is away; see Retry-After",
         }.items()

@@ -49,10 +49,19 @@ def mount(routes: APIRouter, ingest: Ingest) -> None:
         description="Remote write 1.0 and 2.0: a protobuf message in snappy's block format.",
         responses={
             204: {"description": "Everything is written"},
-            400: {"description": "Something can never be written; the rest is, and the headers say how much"},
-            415: {"description": "A content type or encoding that is not read"},
-            429: {"description": "Too many requests with this key; see Retry-After"},
-            503: {"description": "Full, or the database is away; see Retry-After"},
+            **{
+                status: {"description": about, "content": {"text/plain": {"schema": {"type": "string"}}}}
+                for status, about in {
+                    400: "Something can never be written; the rest is, and the headers say how much",
+                    401: "No valid key",
+                    403: "The key lacks the scope, or the tenant is suspended",
+                    413: "Too large after decompression",
+                    415: "A content type or encoding that is not read",
+                    421: "Another region takes this",
+                    429: "Too many requests with this key; see Retry-After",
+                    503: "Full, or the database is away; see Retry-After",
+                }.items()
+            },
         },
         response_class=Response,
         openapi_extra={

@@ -66,6 +66,7 @@ def _told(_: str) -> None:
 
 Time = Annotated[datetime | None, BeforeValidator(_time)]
 Text = Annotated[str | None, BeforeValidator(_text)]
+Name = Annotated[str, BeforeValidator(_name)]
 Word = Annotated[str | None, BeforeValidator(_name)]
 Json = Annotated[Any, BeforeValidator(_json)]
 Object = Annotated[dict[str, Any], BeforeValidator(_json)]
@@ -134,6 +135,7 @@ class ExecutionIn(TimedIn):
 
     workflow: Word = _also("workflow", "workflow_id")
     name: Word = None
+    description: Text = None
     workflow_type: Word = None
     initiator: Word = None
     user_id: Word = None
@@ -152,6 +154,7 @@ class ToolIn(TimedIn):
     agent: Word = _also("agent", "agent_id", "agent_name")
     execution: Word = _also("execution", "execution_id", "workflow_execution_id", "workflow_id")
     task: Word = _also("task", "task_id")
+    message_id: Word = _also("message_id", "message")
     tool_name: Word = _also("tool_name", "tool")
     tool_type: Word = None
     call_id: Word = _also("call_id", "tool_call_id")

@@ -1,7 +1,7 @@
 """POST and PATCH of `/api/v1/tasks`, `/workflow-executions`, `/tool-executions` and `/interactions`."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -14,9 +14,11 @@ from monitor.ingest.decode import ROWS_LIMIT
 from monitor.ingest.entry import entered
 from monitor.ingest.rows import checked, decoded
 from monitor.ingest.runs.taking import EXECUTION, INTERACTION, TASK, TOOL, Kind, Row, Taking
+from monitor.ingest.schema import PROBLEMS, Rejected, told
 from monitor.ingest.service import Ingest
 from monitor.runs.bodies import ExecutionBody, InteractionBody, TaskBody, ToolBody
 
+Shown = TypeVar("Shown", bound=BaseModel)
 _JSON = "application/json"
 _ROUTES: tuple[tuple[str, Kind, type[BaseModel]], ...] = (
     ("tasks", TASK, TaskBody),
@@ -41,13 +43,21 @@ def mount(routes: APIRouter, ingest: Ingest) -> None:
         routes.add_api_route(
             f"/api/v1/{path}", _posting(ingest, kind, shown), methods=["POST"], status_code=201, name=f"post_{path}",
             summary=f"Tell of {path.replace('-', ' ')}", description=_ABOUT, tags=["runs"], response_class=Response,
-            openapi_extra=_body_of(many),
+            responses=told(shown | Told[shown]), openapi_extra=_body_of(many),  # type: ignore[valid-type]
         )  # fmt: skip
         routes.add_api_route(
             f"/api/v1/{path}/{{{kind.name}}}", _changing(ingest, kind, shown), methods=["PATCH"], name=f"patch_{path}",
             summary=f"Change one of the {path.replace('-', ' ')}", description=_CHANGE, tags=["runs"],
-            response_class=Response, openapi_extra=_body_of(schema, kind.name),
+            response_class=Response, responses={**PROBLEMS, 200: {"model": shown}},
+            openapi_extra=_body_of(schema, kind.name),
         )  # fmt: skip
+
+
+class Told(BaseModel, Generic[Shown]):
+    """What became of an array: the runs as they are now, and the rows that are not kept."""
+
+    items: list[Shown]
+    rejected: list[Rejected]
 
 
 def _body_of(schema: dict[str, Any], parameter: str | None = None) -> dict[str, Any]:
