@@ -1,5 +1,6 @@
 """Routes that answer with pages: their errors are pages too, and their forms are read within a limit."""
 
+import hmac
 from collections.abc import Callable, Coroutine
 from typing import Any
 from urllib.parse import parse_qs
@@ -7,8 +8,10 @@ from urllib.parse import parse_qs
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
-from monitor.console.render import page
-from monitor.errors import MonitorError, TooLarge, Unauthenticated
+from monitor.console.render import csrf_of, page
+from monitor.console.sign_in_page import sign_in_page
+from monitor.errors import Forbidden, MonitorError, TooLarge, Unauthenticated
+from monitor.http import problems
 from monitor.http.deps import SESSION_COOKIE
 
 _LARGEST_FORM = 30_000
@@ -26,17 +29,33 @@ class PageRoute(APIRoute):
             try:
                 return await handle(request)
             except Unauthenticated as error:
-                first = SESSION_COOKIE not in request.cookies and request.url.path != "/sign-in"
-                heading = "You are not signed in" if first else "Sign in again"
+                first = SESSION_COOKIE not in request.cookies
                 detail = "This page is for people who watch the fleet." if first else f"{error.message.capitalize()}."
-                return page("sign_in.html", request, {"heading": heading, "detail": detail}, status=401)
+                return sign_in_page(request, detail=detail, going_to=_asked_for(request), status=401)
             except MonitorError as error:
                 if error.status == 500:
                     raise
+                await problems.audit_refusal(request, error)
                 values = {"heading": error.message.capitalize(), "detail": "Nothing was changed."}
                 return page("fault.html", request, values, status=error.status)
 
         return shown
+
+
+def _asked_for(request: Request) -> str:
+    """Where to go once somebody is signed in; what was sent there is not sent again."""
+    if request.method != "GET":
+        return "/"
+    return request.url.path + (f"?{request.url.query}" if request.url.query else "")
+
+
+async def read_own_form(request: Request) -> dict[str, str]:
+    """A form of somebody who is signed in. Raises as `read_form`; Forbidden without the token that its page gave it."""
+    form = await read_form(request)
+    # As bytes: `compare_digest` refuses other than ASCII text.
+    if not hmac.compare_digest(form.get("csrf", "").encode(), csrf_of(request).encode()):
+        raise Forbidden("the form is too old: go back, load the page again and repeat")
+    return form
 
 
 async def read_form(request: Request) -> dict[str, str]:

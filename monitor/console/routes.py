@@ -1,6 +1,5 @@
-"""The pages: the first one, an alert's, signing in and out, the API's description."""
+"""The pages: the first one, an alert's, the API's description; those of the other files beside them."""
 
-import hmac
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -12,15 +11,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from alerts import responses
 from alerts.alert_routes import by_of
-from monitor.console import respond, static_files, store
+from monitor.console import account_pages, oidc_pages, respond, sign_in, static_files, store
 from monitor.console.board import read_board
 from monitor.console.charts import read_charts
 from monitor.console.docs import groups
-from monitor.console.page_routes import PageRoute, read_form
-from monitor.console.render import csrf_of, page
-from monitor.errors import Forbidden, InvalidInput
-from monitor.http.deps import SESSION_COOKIE, Deps, Given, Reader, Responder
-from monitor.identity.keys import SESSION_SECONDS
+from monitor.console.page_routes import PageRoute, read_own_form
+from monitor.console.render import page
+from monitor.errors import InvalidInput
+from monitor.http.deps import Deps, Given, Reader, Responder
 from monitor.identity.store import get_tenant
 from monitor.principal import Principal, Scope
 
@@ -139,43 +137,13 @@ async def resolve(request: Request, deps: Given, principal: Responder, alert_id:
     return RedirectResponse(f"/alerts/{alert_id}", status_code=303)
 
 
-@pages.get("/sign-in")
-async def sign_in(deps: Given, token: str = "") -> Response:
-    """Turn a link's token into a session."""
-    cookie = deps.authenticator.session(token)
-    await deps.authenticator.by_session(cookie)
-    answer = RedirectResponse("/", status_code=303)
-    answer.set_cookie(
-        SESSION_COOKIE,
-        cookie,
-        max_age=SESSION_SECONDS,
-        httponly=True,
-        samesite="lax",
-        secure=deps.settings.public_url.startswith("https:"),
-    )
-    answer.headers["Cache-Control"] = "no-store"
-    return answer
-
-
-@pages.post("/sign-out")
-async def sign_out(request: Request) -> Response:
-    """End the session in this browser."""
-    await _read(request)
-    answer = RedirectResponse("/", status_code=303)
-    answer.delete_cookie(SESSION_COOKIE)
-    return answer
-
-
 async def _name(connection: AsyncConnection, principal: Principal) -> str:
     return (await get_tenant(connection, principal.tenant_id)).name
 
 
 async def _read(request: Request) -> _Form:
     """Read a posted form. Raises TooLarge, InvalidInput, Forbidden without the token that its page gave it."""
-    form = await read_form(request)
-    # As bytes: `compare_digest` refuses other than ASCII text.
-    if not hmac.compare_digest(form.get("csrf", "").encode(), csrf_of(request).encode()):
-        raise Forbidden("the form is too old: go back, load the page again and repeat")
+    form = await read_own_form(request)
     said = form.get("comment", "").strip().replace("\x00", "\ufffd")
     if len(said) > _LONGEST_COMMENT:
         raise InvalidInput(f"must have at most {_LONGEST_COMMENT} characters", path="comment")
@@ -183,5 +151,8 @@ async def _read(request: Request) -> _Form:
 
 
 router.include_router(pages)
+router.include_router(sign_in.router)
+router.include_router(oidc_pages.router)
+router.include_router(account_pages.router)
 router.include_router(respond.router)
 router.include_router(static_files.router)

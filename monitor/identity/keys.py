@@ -1,34 +1,33 @@
-"""API keys and signed cookies: made, hashed, checked.
+"""API keys: made, hashed, checked; and who asks, by key or by session.
 
 A key is `am_<prefix>_<secret>`: 8 characters to recognise it by, 32 random bytes in base64url. Only the SHA-256 of
 the whole is stored: a secret of 256 random bits needs no slow hash.
 """
 
 import asyncio
-import hashlib
+import contextlib
 import secrets
 import string
 import time
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
-from itsdangerous import BadData, URLSafeTimedSerializer
-from sqlalchemy import select
+from sqlalchemy import or_, select, update
 
 from monitor.clock import Clock
 from monitor.db import Database
-from monitor.errors import Unauthenticated
-from monitor.identity.sessions import Sessions, Standing
-from monitor.identity.tables import ApiKey, Membership, Tenant
+from monitor.errors import MonitorError, Unauthenticated
+from monitor.identity.digests import digest
+from monitor.identity.sessions import Sessions
+from monitor.identity.tables import ApiKey, Tenant
 from monitor.live import Live
-from monitor.principal import Principal, Role, TenantStatus
+from monitor.principal import Principal, TenantStatus
 
 _ALPHABET = string.ascii_lowercase + string.digits
 CACHE_SECONDS = 0.9
 CACHE_SIZE = 10_000
-SESSION_SECONDS = 30 * 86400
-LINK_SECONDS = 3600
+_USED_EVERY = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +46,6 @@ def generate() -> NewKey:
     return NewKey(text, prefix, digest(text))
 
 
-def digest(key: str) -> str:
-    """What is stored of a key, in hexadecimal."""
-    return hashlib.sha256(key.encode()).hexdigest()
-
-
 @dataclass(frozen=True, slots=True)
 class _Known:
     principal: Principal
@@ -64,17 +58,13 @@ class Authenticator:
     effective within a second everywhere."""
 
     def __init__(self, db: Database, clock: Clock, *, secret_keys: tuple[str, ...], live: Live | None = None) -> None:
-        """`secret_keys`: the key ring, newest first; the newest signs, all of them verify. `live`: where sessions
-        are remembered."""
+        """`secret_keys`: the key ring, newest first. `live`: where sessions are remembered, sealed with the newest."""
         self._db = db
         self._clock = clock
         self._known: dict[str, _Known] = {}
         self._looking: dict[str, asyncio.Task[_Known]] = {}
-        # itsdangerous takes the newest last.
-        ring = list(reversed(secret_keys)) or [secrets.token_urlsafe(32)]
-        self._remembered = Sessions(live or Live(), seconds=CACHE_SECONDS)
-        self._sessions = URLSafeTimedSerializer(ring, salt="session")
-        self._links = URLSafeTimedSerializer(ring, salt="sign-in")
+        secret = secret_keys[0] if secret_keys else secrets.token_urlsafe(32)
+        self._sessions = Sessions(db, clock, live=live or Live(), seconds=CACHE_SECONDS, secret=secret)
 
     async def by_key(self, key: str) -> Principal:
         """The principal of an API key. Raises Unauthenticated."""
@@ -96,7 +86,7 @@ class Authenticator:
         query = (
             select(
                 ApiKey.tenant_id, ApiKey.id, ApiKey.user_id, ApiKey.agent_id, ApiKey.scopes, ApiKey.status,
-                ApiKey.expires_at, Tenant.status.label("tenant_status"),
+                ApiKey.expires_at, ApiKey.last_used_at, Tenant.status.label("tenant_status"),
             )
             .join(Tenant, Tenant.id == ApiKey.tenant_id)
             .where(ApiKey.key_hash == hashed)
@@ -106,6 +96,7 @@ class Authenticator:
         self._known.pop(hashed, None)
         if row is None or row.status != "active" or row.tenant_status == TenantStatus.DELETED:
             raise Unauthenticated("this API key is unknown or revoked")
+        await self._say_used(row.tenant_id, row.id, row.last_used_at)
         principal = Principal(
             tenant_id=row.tenant_id,
             tenant_status=TenantStatus(row.tenant_status),
@@ -119,45 +110,25 @@ class Authenticator:
         known = self._known[hashed] = _Known(principal, row.expires_at, elapsed)
         return known
 
-    def sign_in_link(self, tenant_id: UUID, user_id: UUID) -> str:
-        """A token for `/sign-in?token=`, good for an hour."""
-        return str(self._links.dumps([str(tenant_id), str(user_id)]))
-
-    def session(self, token: str) -> str:
-        """The cookie for a sign-in token. Raises Unauthenticated for a forged or old one."""
-        try:
-            tenant_and_user = self._links.loads(token, max_age=LINK_SECONDS)
-        except BadData:
-            raise Unauthenticated("this sign-in link is not valid any more") from None
-        return str(self._sessions.dumps(tenant_and_user))
+    async def _say_used(self, tenant_id: UUID, key_id: UUID, before: datetime | None) -> None:
+        """Remember when a key was used last, to the minute. Whoever asks does not hear that it could not be written."""
+        now = self._clock()
+        if before is not None and before >= now - _USED_EVERY:
+            return
+        stale = or_(ApiKey.last_used_at.is_(None), ApiKey.last_used_at < now - _USED_EVERY)
+        query = update(ApiKey).where(ApiKey.tenant_id == tenant_id, ApiKey.id == key_id, stale)
+        with contextlib.suppress(MonitorError):
+            async with self._db.tenant(tenant_id) as connection:
+                await connection.execute(query.values(last_used_at=now))
 
     async def by_session(self, cookie: str) -> Principal:
         """The principal of a session cookie: a person with the scopes of their role. Raises Unauthenticated."""
-        try:
-            tenant, user = self._sessions.loads(cookie, max_age=SESSION_SECONDS)
-        except BadData:
-            raise Unauthenticated("the session is not valid any more: sign in again") from None
-        tenant_id, user_id, now = UUID(tenant), UUID(user), self._clock()
-        standing = await self._remembered.find(cookie, tenant_id, user_id, now=now)
-        if standing is None:
-            standing = await self._stands(tenant_id, user_id)
-            self._remembered.keep(cookie, tenant_id, user_id, standing, now=now)
-        if standing.tenant is TenantStatus.DELETED:
-            raise Unauthenticated("the tenant is gone")
-        if standing.role is None:
-            raise Unauthenticated("you are no member of this tenant any more")
-        return Principal(
-            tenant_id=tenant_id, tenant_status=standing.tenant, scopes=standing.role.scopes, user_id=user_id
-        )
+        return await self._sessions.principal(cookie)
 
-    async def _stands(self, tenant_id: UUID, user_id: UUID) -> Standing:
-        role = (
-            select(Membership.role)
-            .where(Membership.tenant_id == Tenant.id, Membership.user_id == user_id, Membership.status == "active")
-            .scalar_subquery()
-        )
-        async with self._db.doorman() as connection:
-            row = (await connection.execute(select(Tenant.status, role).where(Tenant.id == tenant_id))).first()
-        if row is None:
-            return Standing(TenantStatus.DELETED, None)
-        return Standing(TenantStatus(row[0]), None if row[1] is None else Role(row[1]))
+    async def end_session(self, cookie: str) -> tuple[Principal, UUID] | None:
+        """End the session of a cookie; who it was, and which. None where there is none."""
+        return await self._sessions.end(cookie)
+
+    def forget_session(self, token_hash: str) -> None:
+        """Have a session that was revoked looked up again at once."""
+        self._sessions.forget(token_hash)

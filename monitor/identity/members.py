@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -13,11 +13,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from monitor.errors import NotFound
 from monitor.http.problems import uuid_of
 from monitor.identity.tables import ContactMethod, Membership, User
+from monitor.sealing import TARGETS, Ring
 
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """One way to reach a member, as a channel spells it. `after`: how long an alert is open before it is taken."""
+    """One way to reach a member, as a channel spells it. `after`: how long an alert is open before it is taken.
+
+    A stored `secret` is sealed where there are keys (`monitor.sealing`).
+    """
 
     kind: str
     target: str
@@ -60,16 +64,26 @@ async def get_member(connection: AsyncConnection, tenant_id: UUID, named: str) -
     return found[0]
 
 
+def revealed(member: Member, ring: Ring) -> Member:
+    """The same with the secrets of their contacts as they were told."""
+    contacts = [
+        replace(one, secret=ring.reveal(one.secret, tenant_id=member.tenant_id, place=TARGETS))
+        for one in member.contacts
+    ]
+    return replace(member, contacts=tuple(contacts))
+
+
 async def set_contacts(
-    connection: AsyncConnection, tenant_id: UUID, user_id: UUID, contacts: Sequence[Contact]
+    connection: AsyncConnection, tenant_id: UUID, user_id: UUID, contacts: Sequence[Contact], *, ring: Ring
 ) -> None:
-    """Replace all ways to reach a member."""
+    """Replace all ways to reach a member, given with their secrets as they were told."""
     theirs = (ContactMethod.tenant_id == tenant_id, ContactMethod.user_id == user_id)
     await connection.execute(delete(ContactMethod).where(*theirs))
     rows = [
         {
             "tenant_id": tenant_id, "user_id": user_id, "position": position, "kind": one.kind, "target": one.target,
-            "secret": one.secret, "after_seconds": int(one.after.total_seconds()),
+            "secret": ring.keep(one.secret, tenant_id=tenant_id, place=TARGETS),
+            "after_seconds": int(one.after.total_seconds()),
         }
         for position, one in enumerate(contacts)
     ]  # fmt: skip

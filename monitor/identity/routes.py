@@ -1,4 +1,4 @@
-"""`/api/v1/tenant` and `/api/v1/api-keys`."""
+"""`/api/v1/tenant`: the tenant itself."""
 
 from dataclasses import asdict
 from datetime import datetime
@@ -6,49 +6,14 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from monitor.errors import Forbidden
 from monitor.http.deps import Admin, Given, Reader
-from monitor.identity import keys, store
-from monitor.principal import Scope, check_grant
-
-Grant = Annotated[str, AfterValidator(check_grant)]
-
-
-class NewKeyBody(BaseModel):
-    """A key to be made."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    name: str = Field(min_length=1, max_length=200)
-    scopes: list[Grant] = Field(default=[Scope.INGEST], min_length=1)
-    agent_id: UUID | None = None
-    expires_at: AwareDatetime | None = None
-
-
-class KeyBody(BaseModel):
-    """A key without its secret."""
-
-    id: UUID
-    name: str
-    prefix: str
-    scopes: list[str]
-    agent_id: UUID | None
-    status: str
-    expires_at: datetime | None
-    last_used_at: datetime | None
-    created_at: datetime
-
-
-class ShownKeyBody(KeyBody):
-    """A key as it is shown once."""
-
-    key: str
+from monitor.identity import store
 
 
 class TenantBody(BaseModel):
-    """The tenant of the key that asks."""
+    """The tenant of whom asks. Limits: null: none."""
 
     id: UUID
     slug: str
@@ -57,6 +22,24 @@ class TenantBody(BaseModel):
     plan: str
     auto_register: bool
     created_at: datetime
+    contact_name: str | None
+    contact_email: str | None
+    max_agents: int | None
+    daily_requests: int | None
+    monthly_tokens: int | None
+    suspended_at: datetime | None
+    suspended_reason: str | None
+
+
+class TenantPatch(BaseModel):
+    """What is to be changed; what is not sent stays."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Annotated[str, Field(min_length=1, max_length=200)] = ""
+    contact_name: Annotated[str | None, Field(max_length=200)] = None
+    contact_email: Annotated[str | None, Field(pattern=r"^[^@\s]+@[^@\s]+$", max_length=320)] = None
+    auto_register: bool = True
 
 
 router = APIRouter(prefix="/api/v1", tags=["identity"])
@@ -64,42 +47,32 @@ router = APIRouter(prefix="/api/v1", tags=["identity"])
 
 @router.get("/tenant")
 async def get_tenant(deps: Given, principal: Reader) -> TenantBody:
-    """The tenant that this key belongs to."""
+    """The tenant that whoever asks acts in."""
     async with deps.db.tenant(principal.tenant_id) as connection:
-        return TenantBody(**asdict(await store.get_tenant(connection, principal.tenant_id)))
+        return _body(await store.get_tenant(connection, principal.tenant_id))
 
 
-@router.get("/api-keys")
-async def list_keys(deps: Given, principal: Admin) -> dict[str, list[KeyBody]]:
-    """All keys, without their secrets."""
+@router.patch("/tenant")
+async def patch_tenant(deps: Given, principal: Admin, body: TenantPatch) -> TenantBody:
+    """Change what the tenant is called, whom to turn to, and whether agents register by themselves."""
+    changes = body.model_dump(exclude_unset=True)
     async with deps.db.tenant(principal.tenant_id) as connection:
-        rows = await store.list_keys(connection, principal.tenant_id)
-    return {"items": [KeyBody(**asdict(row)) for row in rows]}
-
-
-@router.post("/api-keys", status_code=201)
-async def create_key(deps: Given, principal: Admin, body: NewKeyBody) -> ShownKeyBody:
-    """Make a key. Its text is in this answer and never again."""
-    made = keys.generate()
-    async with deps.db.tenant(principal.tenant_id) as connection:
-        row = await store.insert_key(
-            connection, principal.tenant_id, key=made, name=body.name, scopes=body.scopes, now=deps.clock(),
-            agent_id=body.agent_id, user_id=principal.user_id, expires_at=body.expires_at,
+        old = await store.get_tenant(connection, principal.tenant_id)
+        if not changes:
+            return _body(old)
+        new = await store.change_tenant(connection, principal.tenant_id, changes)
+        await deps.audit(
+            connection, principal, "tenant.updated", resource=("tenant", str(principal.tenant_id)),
+            old=_said(old, changes), new=_said(new, changes),
         )  # fmt: skip
-        await deps.audit(connection, principal, "api_key.created", resource=("api_key", str(row.id)), new=_said(row))
-    return ShownKeyBody(**asdict(row), key=made.text)
+    return _body(new)
 
 
-@router.delete("/api-keys/{key_id}")
-async def revoke_key(deps: Given, principal: Admin, key_id: UUID) -> KeyBody:
-    """Revoke a key; it stops working within a second."""
-    if key_id == principal.key_id:
-        raise Forbidden("a key cannot revoke itself")
-    async with deps.db.tenant(principal.tenant_id) as connection:
-        row = await store.revoke_key(connection, principal.tenant_id, key_id)
-        await deps.audit(connection, principal, "api_key.revoked", resource=("api_key", str(row.id)), new=_said(row))
-    return KeyBody(**asdict(row))
+def _body(row: store.TenantRow) -> TenantBody:
+    known = asdict(row)
+    return TenantBody(**{name: known[name] for name in TenantBody.model_fields})
 
 
-def _said(row: store.KeyRow) -> dict[str, Any]:
-    return {"name": row.name, "prefix": row.prefix, "scopes": list(row.scopes), "status": row.status}
+def _said(row: store.TenantRow, changes: dict[str, Any]) -> dict[str, Any]:
+    known = asdict(row)
+    return {name: known[name] for name in changes}

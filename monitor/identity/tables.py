@@ -1,14 +1,16 @@
-"""Tables of identity: tenants, users (global), memberships and how to reach them, API keys."""
+"""Tables of identity: tenants, users (global) and what they are elsewhere, memberships and how to reach them, sessions,
+API keys.
+"""
 
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, UniqueConstraint, func, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import INET, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from monitor.tables import EMPTY_LIST, EMPTY_OBJECT, ZERO, Base, Json, TenantMixin, Timestamps
+from monitor.tables import EMPTY_LIST, EMPTY_OBJECT, NOW, ZERO, Base, Json, TenantMixin, Timestamps
 
 
 class Tenant(Timestamps, Base):
@@ -30,10 +32,14 @@ class Tenant(Timestamps, Base):
     settings: Mapped[Json] = mapped_column(server_default=EMPTY_OBJECT)
     meta: Mapped[Json] = mapped_column("metadata", server_default=EMPTY_OBJECT)
     deleted_at: Mapped[datetime | None]
+    suspended_at: Mapped[datetime | None] = mapped_column(sort_order=2)
+    suspended_reason: Mapped[str | None] = mapped_column(sort_order=2)
+    purge_at: Mapped[datetime | None] = mapped_column(sort_order=2)
     __table_args__ = (
         CheckConstraint("status IN ('active', 'suspended', 'deleted')", name="status"),
         CheckConstraint("plan IN ('free', 'starter', 'pro', 'enterprise')", name="plan"),
         Index(None, "status"),
+        Index("tenants_purge_at_idx", "purge_at", postgresql_where=text("purge_at IS NOT NULL")),
     )
 
 
@@ -46,9 +52,33 @@ class User(Timestamps, Base):
     name: Mapped[str | None]
     password_hash: Mapped[str | None]
     deleted_at: Mapped[datetime | None]
+    username: Mapped[str | None] = mapped_column(sort_order=2)
+    first_name: Mapped[str | None] = mapped_column(sort_order=2)
+    last_name: Mapped[str | None] = mapped_column(sort_order=2)
+    avatar_url: Mapped[str | None] = mapped_column(sort_order=2)
+    email_verified_at: Mapped[datetime | None] = mapped_column(sort_order=2)
+    password_changed_at: Mapped[datetime | None] = mapped_column(sort_order=2)
+    last_login_at: Mapped[datetime | None] = mapped_column(sort_order=2)
     __table_args__ = (
         CheckConstraint("email ~ '^[^@[:space:]]+@[^@[:space:]]+$'", name="email"),
+        CheckConstraint("username ~ '^[^@[:space:]]{1,100}$'", name="username"),
+        CheckConstraint("avatar_url ~ '^https?://' AND length(avatar_url) <= 2000", name="avatar_url"),
         Index("users_lower_email_key", func.lower(text("email")), unique=True),
+        Index("users_lower_username_key", func.lower(text("username")), unique=True),
+    )
+
+
+class UserIdentity(Base):
+    """Who somebody is at a provider of OpenID Connect. Global, as users are."""
+
+    __tablename__ = "user_identities"
+    issuer: Mapped[str] = mapped_column(primary_key=True)
+    subject: Mapped[str] = mapped_column(primary_key=True)
+    user_id: Mapped[UUID]
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    __table_args__ = (
+        ForeignKeyConstraint(["user_id"], ["users.id"], ondelete="CASCADE"),
+        Index(None, "user_id"),
     )
 
 
@@ -64,7 +94,7 @@ class Membership(TenantMixin, Timestamps, Base):
     __table_args__ = (
         ForeignKeyConstraint(["user_id"], ["users.id"], ondelete="CASCADE"),
         CheckConstraint("role IN ('owner', 'admin', 'member', 'viewer', 'on-call')", name="role"),
-        CheckConstraint("status IN ('active', 'inactive', 'suspended')", name="status"),
+        CheckConstraint("status IN ('active', 'inactive', 'suspended', 'invited')", name="status"),
         Index(None, "user_id"),
     )
 
@@ -90,6 +120,35 @@ class ContactMethod(TenantMixin, Base):
     )
 
 
+class UserSession(TenantMixin, Base):
+    """Somebody signed in, in one tenant. Only the SHA-256 of the cookie is stored.
+
+    How it stands follows from its times: revoked, expired, else active.
+    """
+
+    __tablename__ = "user_sessions"
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    user_id: Mapped[UUID]
+    token_hash: Mapped[str]
+    method: Mapped[str]
+    device_info: Mapped[Json] = mapped_column(server_default=EMPTY_OBJECT)
+    ip_address: Mapped[str | None] = mapped_column(INET)
+    started_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    last_activity_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    expires_at: Mapped[datetime]
+    revoked_at: Mapped[datetime | None]
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "token_hash"),
+        ForeignKeyConstraint(
+            ["tenant_id", "user_id"], ["memberships.tenant_id", "memberships.user_id"], ondelete="CASCADE"
+        ),
+        CheckConstraint("method IN ('link', 'password', 'oidc', 'import')", name="method"),
+        Index(None, "token_hash"),
+        Index(None, "tenant_id", "user_id"),
+        Index(None, "expires_at"),
+    )
+
+
 class ApiKey(TenantMixin, Timestamps, Base):
     """A key for programs. Only the SHA-256 of its secret is stored."""
 
@@ -105,12 +164,20 @@ class ApiKey(TenantMixin, Timestamps, Base):
     expires_at: Mapped[datetime | None]
     last_used_at: Mapped[datetime | None]
     meta: Mapped[Json] = mapped_column("metadata", server_default=EMPTY_OBJECT)
+    replaces_id: Mapped[UUID | None] = mapped_column(sort_order=2)
+    revoked_at: Mapped[datetime | None] = mapped_column(sort_order=2)
     __table_args__ = (
         UniqueConstraint("tenant_id", "key_hash"),
         ForeignKeyConstraint(["user_id"], ["users.id"], ondelete="SET NULL"),
         ForeignKeyConstraint(["tenant_id", "agent_id"], ["agents.tenant_id", "agents.id"], ondelete="CASCADE"),
+        ForeignKeyConstraint(
+            ["tenant_id", "replaces_id"],
+            ["api_keys.tenant_id", "api_keys.id"],
+            ondelete="SET NULL (replaces_id)",
+        ),
         CheckConstraint("status IN ('active', 'revoked')", name="status"),
         Index(None, "key_hash"),
         Index(None, "user_id"),
         Index(None, "tenant_id", "agent_id"),
+        Index(None, "tenant_id", "replaces_id", postgresql_where=text("replaces_id IS NOT NULL")),
     )

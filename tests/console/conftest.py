@@ -21,8 +21,9 @@ from alerts.tables import Alert, AlertEvent, Notification, NotificationGroup
 from monitor import clock
 from monitor.agents.tables import AgentLive
 from monitor.app import create_app
-from monitor.compose import make_authenticator, make_deps
+from monitor.compose import make_deps
 from monitor.db import Database
+from monitor.identity.links import Links, Purpose
 from monitor.ids import uuid7
 from monitor.ingest import Ingest
 from monitor.serving import QuietServer
@@ -109,7 +110,7 @@ async def scene(db: Database, settings: Settings) -> Scene:
                 status="dead", attempts=3, last_error=HOSTILE,
             )
         )  # fmt: skip
-    link = make_authenticator(settings, db).sign_in_link(tenant.id, tenant.user_id)
+    link = Links(settings.secret_keys).make(Purpose.SIGN_IN, tenant.id, tenant.user_id)
     return Scene(tenant, agent_id, alert_id, f"/sign-in?token={link}")
 
 

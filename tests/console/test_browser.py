@@ -28,9 +28,15 @@ def text_of(browser: webdriver.Chrome, selector: str) -> str:
     return str(browser.find_element(By.CSS_SELECTOR, selector).text)
 
 
+def follow(browser: webdriver.Chrome, address: str, scene: Scene) -> None:
+    """Sign in by the link: its page has one button."""
+    browser.get(address + scene.link)
+    browser.find_element(By.CSS_SELECTOR, "form.ask button").click()
+
+
 def show(browser: webdriver.Chrome, address: str, scene: Scene) -> None:
     """Sign in and wait for the charts."""
-    browser.get(address + scene.link)
+    follow(browser, address, scene)
     wait_until(lambda: bool(browser.find_elements(By.CSS_SELECTOR, DRAWN)), "a chart")
 
 
@@ -83,7 +89,7 @@ async def test_an_alert_is_acknowledged_with_two_clicks(browser: webdriver.Chrom
 async def test_nothing_is_wider_than_a_phone(browser: webdriver.Chrome, address: str, scene: Scene, page: str) -> None:
     def overflow() -> int:
         browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", PHONE)
-        browser.get(address + scene.link)
+        follow(browser, address, scene)
         browser.get(address + page.format(alert=scene.alert_id))
         width: int = browser.execute_script("return document.documentElement.scrollWidth - window.innerWidth")
         return width

@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, text
 
 from alerts.tables import Alert, Notification, NotificationGroup
 from monitor import clock
@@ -21,8 +21,15 @@ ESCAPED = "&lt;script&gt;window.hacked=1&lt;/script&gt;"
 
 
 async def sign_in(client: httpx.AsyncClient, scene: Scene) -> httpx.Response:
-    """Follow the link; the client keeps the cookie."""
-    return await client.get(scene.link)
+    """Follow the link and press its button; the client keeps the cookie."""
+    return await follow(client, scene.link)
+
+
+async def follow(client: httpx.AsyncClient, link: str) -> httpx.Response:
+    """Press the button of the page that a sign-in link leads to."""
+    found = re.search(r'name="form" value="([0-9a-f]{64})"', (await client.get(link)).text)
+    assert found is not None
+    return await client.post(link, data={"form": found[1]})
 
 
 def token_in(page: str) -> str:
@@ -50,11 +57,28 @@ async def test_a_link_begins_a_session_whose_cookie_scripts_cannot_read(
     assert (await client.get("/")).status_code == 200
 
 
-@pytest.mark.parametrize("token", ["", "forged", "é"])
+@pytest.mark.parametrize("token", ["forged", "é"])
 async def test_a_link_that_we_did_not_make_begins_nothing(client: httpx.AsyncClient, token: str) -> None:
-    answer = await client.get("/sign-in", params={"token": token})
-    assert answer.status_code == 401
-    assert "set-cookie" not in answer.headers
+    for answer in (
+        await client.get("/sign-in", params={"token": token}),
+        await follow(client, str(httpx.URL("/sign-in", params={"token": token}))),
+    ):
+        assert answer.status_code == 401
+        assert "agent_monitor_session" not in answer.headers["set-cookie"]
+
+
+async def test_a_link_that_a_program_opens_begins_nothing(
+    client: httpx.AsyncClient, scene: Scene, db: Database
+) -> None:
+    shown = await client.get(scene.link)
+    assert shown.status_code == 200
+    assert "agent_monitor_session" not in shown.headers["set-cookie"]
+    # Another site's form, and one that was asked for by another browser.
+    assert (await client.post(scene.link, data={"form": "f" * 64})).status_code == 403
+    foreign = await client.post(scene.link, headers={"Sec-Fetch-Site": "cross-site"})
+    assert foreign.status_code == 403
+    async with db.owner() as owner:
+        assert (await owner.execute(text("SELECT count(*) FROM user_sessions"))).scalar() == 0
 
 
 async def test_a_token_of_a_session_is_no_link_and_the_other_way_round(client: httpx.AsyncClient, scene: Scene) -> None:
