@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint
+from sqlalchemy import CheckConstraint, Index, text
 from sqlalchemy.dialects.postgresql import INET
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -29,5 +29,8 @@ class AuditLog(HotTenantMixin, Base):
     meta: Mapped[Json] = mapped_column("metadata", server_default=EMPTY_OBJECT)
     __table_args__ = (
         CheckConstraint("status IN ('success', 'failure')", name="status"),
+        Index(None, "tenant_id", "user_id", "id", postgresql_where=text("user_id IS NOT NULL")),
+        Index(None, "tenant_id", "action", "id"),
+        Index(None, "tenant_id", "resource_type", "resource_id", "id"),
         {"postgresql_partition_by": "RANGE (id)"},
     )
