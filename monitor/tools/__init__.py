@@ -1,0 +1,1 @@
+"""Tools: the MCP servers that agents may use, and how each tenant uses them."""

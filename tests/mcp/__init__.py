@@ -1,0 +1,1 @@
+"""MCP servers, and how they are used."""
