@@ -6,11 +6,12 @@ from decimal import Decimal
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.errors import InvalidInput, NotFound, Unreadable
 from monitor.http.deps import Given, Reader, Writer
+from monitor.http.etags import Match, check_match, etag
 from monitor.http.paging import Cursor, Limit, Page, decode, page
 from monitor.http.problems import uuid_of
 from monitor.ids import uuid7
@@ -58,7 +59,7 @@ async def list_budgets(deps: Given, principal: Reader, limit: Limit = 100, curso
 
 
 @router.post("/budgets", status_code=201)
-async def create_budget(deps: Given, principal: Writer, body: NewBudgetBody) -> BudgetBody:
+async def create_budget(deps: Given, principal: Writer, body: NewBudgetBody, response: Response) -> BudgetBody:
     """Make a budget. What was spent in its period so far counts. 409 where there is such a one already."""
     now, tenant_id = deps.clock(), principal.tenant_id
     budget_id = uuid7(now)
@@ -75,7 +76,7 @@ async def create_budget(deps: Given, principal: Writer, body: NewBudgetBody) -> 
         await budgets.insert_budget(connection, tenant_id, budget_id, values, now=now)
         new = body.model_dump(mode="json") | {"limit": plain(body.limit), "warn_at": plain(body.warn_at)}
         await deps.audit(connection, principal, "budget.created", resource=("budget", str(budget_id)), new=new)
-        return _body(await budgets.get_standing(connection, tenant_id, budget_id, now=now), now)
+        return await _one(connection, tenant_id, budget_id, response, now=now)
 
 
 async def _stored_target(connection: AsyncConnection, tenant_id: UUID, body: NewBudgetBody) -> str:
@@ -92,18 +93,21 @@ async def _stored_target(connection: AsyncConnection, tenant_id: UUID, body: New
 
 
 @router.get("/budgets/{budget}")
-async def get_budget(deps: Given, principal: Reader, budget: str) -> BudgetBody:
-    """One budget and where it stands."""
+async def get_budget(deps: Given, principal: Reader, budget: str, response: Response) -> BudgetBody:
+    """One budget and where it stands. What is spent of it does not change its ETag."""
     now = deps.clock()
     async with deps.db.tenant(principal.tenant_id) as connection:
-        return _body(await budgets.get_standing(connection, principal.tenant_id, _id(budget), now=now), now)
+        return await _one(connection, principal.tenant_id, _id(budget), response, now=now)
 
 
 @router.patch("/budgets/{budget}")
-async def update_budget(deps: Given, principal: Writer, budget: str, body: BudgetChanges) -> BudgetBody:
+async def update_budget(
+    deps: Given, principal: Writer, budget: str, body: BudgetChanges, response: Response, match: Match = None
+) -> BudgetBody:
     """Change the limit, when it warns, its name, or whether it is in force. Fields that are not sent stay."""
     now, values = deps.clock(), body.model_dump(exclude_unset=True)
     async with deps.db.tenant(principal.tenant_id) as connection:
+        check_match(await budgets.read_budget(connection, principal.tenant_id, _id(budget), lock=True), match)
         old = await budgets.get_standing(connection, principal.tenant_id, _id(budget), now=now)
         if values:
             await budgets.update_budget(connection, principal.tenant_id, old.id, values)
@@ -111,15 +115,22 @@ async def update_budget(deps: Given, principal: Writer, budget: str, body: Budge
                 connection, principal, "budget.updated", resource=("budget", str(old.id)),
                 old=_plain({name: getattr(old, name) for name in values}), new=_plain(values),
             )  # fmt: skip
-        return _body(await budgets.get_standing(connection, principal.tenant_id, old.id, now=now), now)
+        return await _one(connection, principal.tenant_id, old.id, response, now=now)
 
 
 @router.delete("/budgets/{budget}", status_code=204)
-async def delete_budget(deps: Given, principal: Writer, budget: str) -> None:
+async def delete_budget(deps: Given, principal: Writer, budget: str, match: Match = None) -> None:
     """Forget a budget, and what was spent and reserved of it. The calls stay in the ledger."""
     async with deps.db.tenant(principal.tenant_id) as connection:
-        await budgets.delete_budget(connection, principal.tenant_id, _id(budget))
+        check_match(await budgets.delete_budget(connection, principal.tenant_id, _id(budget)), match)
         await deps.audit(connection, principal, "budget.deleted", resource=("budget", str(_id(budget))))
+
+
+async def _one(
+    connection: AsyncConnection, tenant_id: UUID, budget_id: UUID, response: Response, *, now: datetime
+) -> BudgetBody:
+    response.headers["ETag"] = etag(await budgets.read_budget(connection, tenant_id, budget_id))
+    return _body(await budgets.get_standing(connection, tenant_id, budget_id, now=now), now)
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:

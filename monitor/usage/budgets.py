@@ -136,6 +136,20 @@ async def get_standing(connection: AsyncConnection, tenant_id: UUID, budget_id: 
     return found[0]
 
 
+async def read_budget(
+    connection: AsyncConnection, tenant_id: UUID, budget_id: UUID, *, lock: bool = False
+) -> dict[str, Any]:
+    """The stored row, without what was spent. Raises NotFound."""
+    table = Budget.metadata.tables[Budget.__tablename__]
+    query = select(table).where(table.c.tenant_id == tenant_id, table.c.id == budget_id)
+    # Not FOR UPDATE: what is spent of it may still be added.
+    query = query.with_for_update(key_share=True) if lock else query
+    row = (await connection.execute(query)).mappings().one_or_none()
+    if row is None:
+        raise NotFound("there is no such budget")
+    return dict(row)
+
+
 async def insert_budget(
     connection: AsyncConnection, tenant_id: UUID, budget_id: UUID, values: Mapping[str, Any], *, now: datetime
 ) -> None:
@@ -163,15 +177,15 @@ async def update_budget(
     )
 
 
-async def delete_budget(connection: AsyncConnection, tenant_id: UUID, budget_id: UUID) -> None:
-    """Forget a budget, what was spent of it and what was reserved. Raises NotFound."""
+async def delete_budget(connection: AsyncConnection, tenant_id: UUID, budget_id: UUID) -> dict[str, Any]:
+    """Forget a budget, what was spent of it and what was reserved; as it was stored. Raises NotFound."""
     await ledger.own_lock(connection, tenant_id)
-    gone = await connection.execute(delete(Budget).where(Budget.tenant_id == tenant_id, Budget.id == budget_id))
-    if not gone.rowcount:
-        raise NotFound("there is no such budget")
+    old = await read_budget(connection, tenant_id, budget_id, lock=True)
+    await connection.execute(delete(Budget).where(Budget.tenant_id == tenant_id, Budget.id == budget_id))
     await connection.execute(
         delete(BudgetSpending).where(BudgetSpending.tenant_id == tenant_id, BudgetSpending.budget_id == budget_id)
     )
+    return old
 
 
 async def insert_reservation(

@@ -105,6 +105,7 @@ class PriceChange(TenantMixin, Base):
 class ModelCall(HotTenantMixin, Base):
     """One call of a model: the ledger. Partitioned by day of `id`, which carries its start.
 
+    It outlives its agent, so that sums stay what they were: no reference.
     `model` is as it was told, `model_name` as budgets know it. `cost_usd` is null while nobody knows the price.
     Triggers add each change to `usage_hours` and `budget_spending`, and settle reservations.
     """
@@ -143,7 +144,6 @@ class ModelCall(HotTenantMixin, Base):
     meta: Mapped[Json] = mapped_column("metadata", server_default=EMPTY_OBJECT)
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
     __table_args__ = (
-        ForeignKeyConstraint(["tenant_id", "agent_id"], ["agents.tenant_id", "agents.id"], ondelete="CASCADE"),
         CheckConstraint("cost_source IN ('given', 'priced')", name="cost_source"),
         CheckConstraint("(cost_usd IS NULL) = (cost_source IS NULL)", name="cost"),
         CheckConstraint("source IN ('api', 'trace')", name="source"),

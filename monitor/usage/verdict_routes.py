@@ -32,7 +32,7 @@ _WORDS = "a budget's id, tenant, agent:NAME, model:NAME, user:NAME or workflow:N
 
 async def _asking(request: Request, deps: Given) -> Principal:
     """Whoever may send calls may ask what they may cost."""
-    principal = await deps.identify(request)
+    principal = await deps.authenticate(request)
     for scope, grant in ((Scope.INGEST, None), (Scope.WRITE, _WRITING)):
         if principal.scopes & {scope, grant}:
             principal.require(scope, grant)

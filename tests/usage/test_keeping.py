@@ -5,9 +5,12 @@ from decimal import Decimal
 
 from sqlalchemy import text
 
-from monitor import sweep
 from monitor.db import Database
 from monitor.ids import uuid7
+from monitor.retention import sweep
+from monitor.retention.kinds import defaults
+from monitor.retention.limits import Limits
+from monitor.settings import Settings
 from monitor.usage import budget_spending, budgets, hours
 from monitor.usage.tables import BudgetScope, Period, Unit
 from tests.usage.stage import Stage
@@ -58,9 +61,9 @@ async def test_old_sums_spending_and_reservations_go_and_young_ones_stay(db: Dat
     await make_budget(stage)
     await stage.put([stage.call()])
     tables = ("usage_hours", "budget_spending", "budget_reservations")
-    done = await sweep.run_once(db, stage.now, raw_retention=RAW)
+    done = await sweep.run_once(db, stage.now, Limits(defaults(Settings()), ()))
     assert [done[table] for table in tables] == [0, 0, 0]
-    done = await sweep.run_once(db, stage.now + OLD, raw_retention=RAW)
+    done = await sweep.run_once(db, stage.now + OLD, Limits(defaults(Settings()), ()))
     assert [done[table] for table in tables] == [1, 1, 1]
     # The call goes with its partition.
     assert len(await stage.rows("SELECT FROM model_calls")) == 1

@@ -1,0 +1,1 @@
+"""Maintenance: what is due when, and what it does to real bloat."""

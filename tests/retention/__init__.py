@@ -1,0 +1,1 @@
+"""Retention: whose rows go when, and what is said of it."""
