@@ -45,21 +45,29 @@ async def take(into: Into, rows: Sequence[Row], report: Report, made: Made) -> W
         into.knows(agent_id, name, values["name"])
         if at is not None:
             heard[agent_id] = at
-        new.append({"tenant_id": into.tenant_id, "ping_token": secrets.token_urlsafe(TOKEN_BYTES), **values})
+        new.append(values)
     report.kept += len(new)
 
     async def write(connection: AsyncConnection) -> None:
-        await connection.execute(insert(Agent), new)
-        live = [
-            {"tenant_id": into.tenant_id, "agent_id": one["id"], "last_heartbeat_at": heard.get(one["id"]),
-             "last_seen_at": heard.get(one["id"])} for one in new
-        ]  # fmt: skip
-        await connection.execute(insert(AgentLive), live)
-        ids = [one["id"] for one in new]
-        news = {"tenant_id": into.tenant_id, "agent_ids": ids, "kinds": [int(Touch.AGENT)] * len(ids)}
-        await connection.execute(insert(Touched).values(news))
+        await put(connection, into.tenant_id, new, heard)
 
     return Writing(rows=write if new else None)
+
+
+async def put(
+    connection: AsyncConnection, tenant_id: UUID, new: Sequence[Mapping[str, Any]], heard: Mapping[UUID, datetime]
+) -> None:
+    """Agents that are new, by the columns of their table, with when each was heard of, if ever."""
+    tokens = [{"tenant_id": tenant_id, "ping_token": secrets.token_urlsafe(TOKEN_BYTES)} for _ in new]
+    await connection.execute(insert(Agent), [token | dict(one) for token, one in zip(tokens, new, strict=True)])
+    live = [
+        {"tenant_id": tenant_id, "agent_id": one["id"], "last_heartbeat_at": heard.get(one["id"]),
+         "last_seen_at": heard.get(one["id"])} for one in new
+    ]  # fmt: skip
+    await connection.execute(insert(AgentLive), live)
+    ids = [one["id"] for one in new]
+    news = {"tenant_id": tenant_id, "agent_ids": ids, "kinds": [int(Touch.AGENT)] * len(ids)}
+    await connection.execute(insert(Touched).values(news))
 
 
 def status_of(given: str | None, report: Report, key: str) -> str:

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 from monitor.imports import agents, points, runs
-from monitor.imports.into import Into, Step, mended
+from monitor.imports.into import Into, Step, known, mended
 from monitor.imports.report import Report
 from monitor.imports.source import Row
 from monitor.imports.writing import Writing
@@ -43,10 +43,11 @@ async def _workflows(into: Into, rows: list[Row], report: Report) -> Writing:
         status = runs.status_of(row, report, key)
         times, imported = runs.times_of(row, status, report, key)
         # Counted here from tasks, which may not come to what the source says; changed, at the latest, when they are.
-        imported |= {name: _plain(row[name]) for name in ("description", *_SUMMED, "updated_at") if row.get(name)}
+        imported |= {name: _plain(row[name]) for name in (*_SUMMED, "updated_at") if row.get(name)}
         values = {
             "workflow_id": None,
             "name": row["name"],
+            "description": row.get("description"),
             "status": status,
             "workflow_type": row.get("workflow_type"),
             "initiator": row.get("initiator"),
@@ -142,6 +143,7 @@ def _plain(value: Any) -> Any:
     return str(value) if isinstance(value, Decimal) or hasattr(value, "isoformat") else value
 
 
+look = known
 STEPS = (
     Step("agents", ("id",), _agents),
     Step("workflows", ("id",), _workflows),

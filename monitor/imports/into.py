@@ -1,7 +1,7 @@
 """Where rows go: a tenant, what is known in it already, and how a batch of a source's table is written."""
 
 from collections.abc import Awaitable, Callable, Collection, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, tzinfo
 from uuid import UUID
 
@@ -20,8 +20,14 @@ from monitor.series.store import SeriesStore
 @dataclass(slots=True)
 class Into:
     """A tenant that something is brought into. `zone`: of times that say none. `dry`: nothing is written.
+    `source`: what the database that is read is called here.
 
     `agents`: ids by external id; `by_name`: by display name, the first of a name.
+
+    Of documents that have tenants of their own: `tenants` that are here under the same id, `users` by the source's id
+    (one address is one user), `homes`: the tenant of each agent. `tenant_id` is whose everything is that has none.
+    `slugs`: those that are taken; `types`: agent types' slugs; `members`: users who belong to a tenant; `rules`: the
+    tenant and name of each.
     """
 
     db: Database
@@ -30,9 +36,21 @@ class Into:
     now: datetime
     zone: tzinfo
     dry: bool = False
+    source: str = ""
     agents: dict[str, UUID] = field(default_factory=dict)
     by_name: dict[str, UUID] = field(default_factory=dict)
+    tenants: set[UUID] = field(default_factory=set)
+    users: dict[UUID, UUID] = field(default_factory=dict)
+    homes: dict[UUID, UUID] = field(default_factory=dict)
+    slugs: set[str] = field(default_factory=set)
+    types: dict[UUID | None, str] = field(default_factory=dict)
+    members: set[UUID] = field(default_factory=set)
+    rules: dict[UUID, tuple[UUID, str]] = field(default_factory=dict)
     _covered: set[tuple[str, datetime]] = field(default_factory=set)
+
+    def of(self, tenant_id: UUID) -> "Into":
+        """The same with another tenant; what is known is known to both."""
+        return replace(self, tenant_id=tenant_id)
 
     async def look(self) -> None:
         """Learn which agents there are."""
@@ -80,3 +98,8 @@ def mended(row: Row, into: Into, report: Report, key: str) -> Row:
         report.note(fault, key)
     values: Row = made
     return values
+
+
+async def known(into: Into, _source: object) -> None:
+    """Learn which agents there are; of documents without tenants that is all."""
+    await into.look()

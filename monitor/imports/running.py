@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from uuid import UUID
 
+from sqlalchemy import text
+
 from monitor.clock import Clock
 from monitor.db import Database, Role
-from monitor.imports import doc000, doc004
+from monitor.imports import doc000, doc001, doc002, doc003, doc004
 from monitor.imports.into import Into, Step
 from monitor.imports.progress import Progress
 from monitor.imports.report import Report
@@ -20,8 +22,14 @@ from monitor.imports.writing import Writing
 from monitor.pipeline import SET_TENANT, Pipeline
 from monitor.series.store import SeriesStore
 
-DOCUMENTS = {"000": doc000, "004": doc004}
-"""What there is for each document: its STEPS in order, and tables that are LEFT_OUT, with the reason."""
+DOCUMENTS = {"000": doc000, "001": doc001, "002": doc002, "003": doc003, "004": doc004}
+"""What there is for each document: how it `look`s at what is here already, its STEPS in order, and tables that are
+LEFT_OUT, with the reason."""
+
+_FILLED = (
+    "agents", "tasks", "workflow_executions", "agent_interactions", "run_names", "model_calls", "series", "samples",
+)  # fmt: skip
+"""Tables that are many rows larger afterwards: the planner is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +51,8 @@ class Import:
         document = DOCUMENTS[self.document]
         async with opened(self.url) as source:
             now = self.clock()
-            into = Into(self.db, self.series, self.tenant_id, now, self.zone, self.dry)
-            await into.look()
+            into = Into(self.db, self.series, self.tenant_id, now, self.zone, self.dry, source.name)
+            await document.look(into, source)
             progress = Progress(self.tenant_id, source.name, self.document)
             begun = await self._begun(progress, {step.table for step in document.STEPS})
             reports = []
@@ -55,6 +63,9 @@ class Import:
                     await self._table(source, step, into, progress, report, reached)
             for table, why in document.LEFT_OUT.items():
                 reports.append(await _left_out(source, table, why))
+        if not self.dry:
+            async with self.db.owner() as owner:
+                await owner.execute(text(f"ANALYZE {', '.join(_FILLED)}"))
         return reports
 
     async def _begun(self, progress: Progress, tables: set[str]) -> dict[str, tuple[Report, list[str] | None, bool]]:

@@ -15,7 +15,7 @@ from monitor.imports.report import Report
 from monitor.imports.source import Row
 from monitor.imports.writing import Writing
 from monitor.runs import lifecycle, names, store
-from monitor.runs.model import Execution, Interaction, Runs, RunStatus, Source, Task
+from monitor.runs.model import Execution, Interaction, Runs, RunStatus, Source, Task, ToolExecution
 from monitor.runs.names import RunKind
 from monitor.usage.ledger import put_calls, share_lock
 from monitor.usage.model import Call, Tokens
@@ -115,6 +115,7 @@ def _runs(runs: Sequence[Any]) -> Runs:
     return Runs(
         executions=tuple(run for run in runs if isinstance(run, Execution)),
         tasks=tuple(run for run in runs if isinstance(run, Task)),
+        tools=tuple(run for run in runs if isinstance(run, ToolExecution)),
         interactions=tuple(run for run in runs if isinstance(run, Interaction)),
     )
 

@@ -3,7 +3,7 @@
 import contextlib
 import hashlib
 from collections.abc import AsyncIterator, Sequence
-from typing import Any
+from typing import Any, LiteralString
 from urllib.parse import urlsplit
 
 import psycopg
@@ -36,6 +36,14 @@ class Source:
         found = await self._connection.execute(_COLUMNS, [f'"{table}"'])
         return {row[0]: row[1] for row in await found.fetchall()}
 
+    async def rows(self, table: str, query: LiteralString) -> list[Row]:
+        """All rows of a query of a table, for what has to be known before; none where there is no such table."""
+        if not await self.columns(table):
+            return []
+        async with self._connection.cursor(row_factory=dict_row) as cursor:
+            await cursor.execute(query)
+            return await cursor.fetchall()
+
     async def count(self, table: str) -> int:
         """How many rows there are."""
         found = await self._connection.execute(sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(table)))
@@ -49,7 +57,6 @@ class Source:
         after: Sequence[str] | None,
         *,
         order: str | None = None,
-        size: int = BATCH,
     ) -> AsyncIterator[tuple[list[Row], list[str]]]:
         """Rows in order of a unique key, with the last one's key as texts, to go on `after`. See Step."""
         types = await self.columns(table)
@@ -60,21 +67,20 @@ class Source:
             given = [sql.SQL("%s::{}").format(sql.SQL(types[one])) for one in key]
         else:
             places, given = [sql.SQL(order)], [sql.SQL("%s")]
-        names = sql.SQL(", ").join(places)
-        asked = sql.SQL("SELECT *, ARRAY[{}] AS {} FROM {} {{}} ORDER BY {} LIMIT {}").format(
+        query = sql.SQL("SELECT *, ARRAY[{}] AS {} FROM {}{} ORDER BY {}").format(
             sql.SQL(", ").join(sql.SQL("({})::text").format(one) for one in places),
-            sql.Identifier(_KEY), sql.Identifier(table), names, sql.Literal(BATCH),
+            sql.Identifier(_KEY), sql.Identifier(table),
+            sql.SQL("") if after is None else sql.SQL(" WHERE ({}) > ({})").format(
+                sql.SQL(", ").join(places), sql.SQL(", ").join(given)
+            ),
+            sql.SQL(", ").join(places),
         )  # fmt: skip
-        beyond = sql.SQL("WHERE ({}) > ({})").format(names, sql.SQL(", ").join(given))
-        while True:
-            query = sql.SQL(asked.as_string()).format(sql.SQL("") if after is None else beyond)
-            async with self._connection.cursor(row_factory=dict_row) as cursor:
-                await cursor.execute(query, after)
-                rows = await cursor.fetchall()
-            if not rows:
-                return
-            after = [row.pop(_KEY) for row in rows][-1]
-            yield rows, list(after)
+        # Read from the server as it is asked for: the table is sorted once, and no more than a batch is held here.
+        async with self._connection.cursor("rows", row_factory=dict_row) as cursor:
+            await cursor.execute(query, after)
+            while rows := await cursor.fetchmany(BATCH):
+                last = [row.pop(_KEY) for row in rows][-1]
+                yield rows, list(last)
 
 
 @contextlib.asynccontextmanager

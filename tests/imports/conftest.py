@@ -13,6 +13,7 @@ from monitor.imports.report import Report
 from monitor.imports.running import Import
 from monitor.series.postgres import PostgresSeriesStore
 from tests.factories import TenantMade, make_tenant
+from tests.imports.stored import Stored
 
 Bring = Callable[..., Awaitable[dict[str, Report]]]
 
@@ -43,3 +44,9 @@ def bring(db: Database, tenant: TenantMade) -> Bring:
         return {report.table: report for report in await work.run()}
 
     return run
+
+
+@pytest.fixture
+def stored(db: Database, tenant: TenantMade) -> Stored:
+    """What is here."""
+    return Stored(db, tenant)

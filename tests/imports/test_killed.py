@@ -10,7 +10,8 @@ from monitor.embedded import EmbeddedPostgres
 from tests.conftest import urls
 from tests.factories import TenantMade
 from tests.imports.conftest import Bring
-from tests.imports.test_bring import FEW, Stored, compare_004, fill_004
+from tests.imports.stored import FEW, Stored
+from tests.imports.test_bring import compare_004, fill_004
 
 BATCH = 25
 BATCHES = (2, 9, 13, 17, 22)
