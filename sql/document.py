@@ -63,12 +63,6 @@ def _slice(module: str) -> str:
     return rest[0] if top == "monitor" else top
 
 
-def about(table: Table) -> str:
-    """What a table is: its comment, or what its class says first."""
-    said = next(mapper.class_.__doc__ for mapper in Base.registry.mappers if mapper.local_table is table)
-    return table.comment or " ".join((said or "").split("\n\n")[0].split())
-
-
 def dictionary() -> str:
     """Every table with its columns, keys and checks; then indexes, partitions, and what is kept twice."""
     parts = [_HEADER, "# Data dictionary\n\nTypes are PostgreSQL's; durations are milliseconds where `_ms` says so.\n"]
@@ -83,7 +77,7 @@ def dictionary() -> str:
 
 def _table(table: Table) -> str:
     rows = [_column(column) for column in table.columns]
-    lines = [f"\n### {table.name}\n\n{about(table)}\n"]
+    lines = [f"\n### {table.name}\n\n{table.comment}\n"]
     lines += _grid(("Column", "Type", "Null", "Default", "About"), rows)
     checks = sorted(filter(None, map(_said, table.constraints)))
     return "\n".join(lines) + "\n" + ("\n" + "\n".join(f"- {said}" for said in checks) + "\n" if checks else "")
@@ -239,6 +233,8 @@ Rules for a new revision, each held by a test:
 - Every revision has a downgrade that works with rows in the tables; going down and up again leads to the same schema.
 - The history is one line without gaps. A revision that was released is never changed.
 - A table of a tenant's has its key begin with `tenant_id`, row-level security forced, and grants to parents only.
+- A reference has an index that begins with its columns, and says what becomes of its rows.
+- A table says what it is in its class, a column in `sql/comments`: `migrate` tells the database.
 - Models, revisions, `schema.sql` and these files say the same: `make schema` writes them anew.
 
 ## Revisions

@@ -12,6 +12,8 @@ from sqlalchemy import Connection, text
 
 from monitor.db import Database
 from monitor.errors import DatabaseDown
+from sql import comments
+from sql.models import metadata
 
 # Any fixed number: whoever migrates holds this lock, a second one waits and then finds nothing to do.
 _LOCK = 7_305_311_829_014_113
@@ -51,8 +53,13 @@ async def _run(db: Database, step: Callable[[Config], None]) -> None:
 
 
 async def upgrade(db: Database, revision: str = "head") -> None:
-    """Run the missing revisions in one transaction."""
-    await _run(db, lambda made: command.upgrade(made, revision))
+    """Run the missing revisions, and say what tables and columns are, in one transaction."""
+
+    def run(made: Config) -> None:
+        command.upgrade(made, revision)
+        comments.apply(made.attributes["connection"], metadata)
+
+    await _run(db, run)
 
 
 async def downgrade(db: Database, revision: str) -> None:

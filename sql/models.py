@@ -13,16 +13,21 @@ import monitor.conversations.tables
 import monitor.identity.tables
 import monitor.imports.tables
 import monitor.ingest.tables
+import monitor.knowledge.tables
+import monitor.maintenance.tables
 import monitor.regions.tables
+import monitor.retention.tables
 import monitor.runs.insight_tables
 import monitor.runs.tables
 import monitor.runs.trace_tables
 import monitor.schedules.tables
 import monitor.series.tables
+import monitor.tools.tables
 import monitor.usage.quota_tables
 import monitor.usage.statement_tables
 import monitor.usage.tables
 from monitor.tables import Base
+from sql import comments
 
 MODULES = (
     monitor.identity.tables,
@@ -41,6 +46,10 @@ MODULES = (
     monitor.audit.tables,
     monitor.calendar.tables,
     monitor.imports.tables,
+    monitor.retention.tables,
+    monitor.maintenance.tables,
+    monitor.knowledge.tables,
+    monitor.tools.tables,
     alerts.tables,
     alerts.interop_tables,
     alerts.drill_tables,
@@ -50,3 +59,4 @@ MODULES = (
 )
 
 metadata = Base.metadata
+comments.attach(metadata)

@@ -270,6 +270,99 @@ CREATE FUNCTION public.count_calls_on_update() RETURNS trigger
 
 ALTER FUNCTION public.count_calls_on_update() OWNER TO agent_monitor_owner;
 
+CREATE FUNCTION public.count_chunks_on_delete() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+    BEGIN
+        UPDATE documents d SET chunk_count = d.chunk_count + n.chunks
+        FROM (
+            SELECT tenant_id, document_id, sum(sign) AS chunks FROM (SELECT -1 AS sign, * FROM gone) changes GROUP BY tenant_id, document_id
+        ) n
+        WHERE d.tenant_id = n.tenant_id AND d.id = n.document_id AND n.chunks <> 0;
+        RETURN NULL;
+    END
+    $$;
+
+ALTER FUNCTION public.count_chunks_on_delete() OWNER TO agent_monitor_owner;
+
+CREATE FUNCTION public.count_chunks_on_insert() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+    BEGIN
+        UPDATE documents d SET chunk_count = d.chunk_count + n.chunks
+        FROM (
+            SELECT tenant_id, document_id, sum(sign) AS chunks FROM (SELECT 1 AS sign, * FROM added) changes GROUP BY tenant_id, document_id
+        ) n
+        WHERE d.tenant_id = n.tenant_id AND d.id = n.document_id AND n.chunks <> 0;
+        RETURN NULL;
+    END
+    $$;
+
+ALTER FUNCTION public.count_chunks_on_insert() OWNER TO agent_monitor_owner;
+
+CREATE FUNCTION public.count_chunks_on_update() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+    BEGIN
+        UPDATE documents d SET chunk_count = d.chunk_count + n.chunks
+        FROM (
+            SELECT tenant_id, document_id, sum(sign) AS chunks FROM (SELECT 1 AS sign, * FROM added UNION ALL SELECT -1 AS sign, * FROM gone) changes GROUP BY tenant_id, document_id
+        ) n
+        WHERE d.tenant_id = n.tenant_id AND d.id = n.document_id AND n.chunks <> 0;
+        RETURN NULL;
+    END
+    $$;
+
+ALTER FUNCTION public.count_chunks_on_update() OWNER TO agent_monitor_owner;
+
+CREATE FUNCTION public.count_documents_on_delete() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+    BEGIN
+        UPDATE collections c SET document_count = c.document_count + n.documents, chunk_count = c.chunk_count + n.chunks
+        FROM (
+            SELECT tenant_id, collection_id, sum(sign) AS documents, sum(sign * chunk_count) AS chunks
+            FROM (SELECT -1 AS sign, * FROM gone) changes WHERE deleted_at IS NULL GROUP BY tenant_id, collection_id
+        ) n
+        WHERE c.tenant_id = n.tenant_id AND c.id = n.collection_id AND (n.documents, n.chunks) <> (0, 0);
+        RETURN NULL;
+    END
+    $$;
+
+ALTER FUNCTION public.count_documents_on_delete() OWNER TO agent_monitor_owner;
+
+CREATE FUNCTION public.count_documents_on_insert() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+    BEGIN
+        UPDATE collections c SET document_count = c.document_count + n.documents, chunk_count = c.chunk_count + n.chunks
+        FROM (
+            SELECT tenant_id, collection_id, sum(sign) AS documents, sum(sign * chunk_count) AS chunks
+            FROM (SELECT 1 AS sign, * FROM added) changes WHERE deleted_at IS NULL GROUP BY tenant_id, collection_id
+        ) n
+        WHERE c.tenant_id = n.tenant_id AND c.id = n.collection_id AND (n.documents, n.chunks) <> (0, 0);
+        RETURN NULL;
+    END
+    $$;
+
+ALTER FUNCTION public.count_documents_on_insert() OWNER TO agent_monitor_owner;
+
+CREATE FUNCTION public.count_documents_on_update() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+    BEGIN
+        UPDATE collections c SET document_count = c.document_count + n.documents, chunk_count = c.chunk_count + n.chunks
+        FROM (
+            SELECT tenant_id, collection_id, sum(sign) AS documents, sum(sign * chunk_count) AS chunks
+            FROM (SELECT 1 AS sign, * FROM added UNION ALL SELECT -1 AS sign, * FROM gone) changes WHERE deleted_at IS NULL GROUP BY tenant_id, collection_id
+        ) n
+        WHERE c.tenant_id = n.tenant_id AND c.id = n.collection_id AND (n.documents, n.chunks) <> (0, 0);
+        RETURN NULL;
+    END
+    $$;
+
+ALTER FUNCTION public.count_documents_on_update() OWNER TO agent_monitor_owner;
+
 CREATE FUNCTION public.count_tasks_on_delete() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -555,6 +648,42 @@ ALTER TABLE ONLY public.agent_live FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.agent_live OWNER TO agent_monitor_owner;
 
+COMMENT ON TABLE public.agent_live IS 'What is known of an agent right now, kept in the transaction that stores its news.';
+
+COMMENT ON COLUMN public.agent_live.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.agent_live.agent_id IS 'Whose state this is: one row for each agent, made with it.';
+
+COMMENT ON COLUMN public.agent_live.last_seen_at IS 'When anything of it was received last; null: never.';
+
+COMMENT ON COLUMN public.agent_live.last_heartbeat_at IS 'When a heartbeat was received last; null: never.';
+
+COMMENT ON COLUMN public.agent_live.heartbeat_status IS 'What the last heartbeat that said anything called the agent''s condition, in its own word.';
+
+COMMENT ON COLUMN public.agent_live.heartbeat_count IS 'How many heartbeats were received since the agent was made.';
+
+COMMENT ON COLUMN public.agent_live.heartbeat_interval IS 'Seconds from heartbeat to heartbeat: as the agent tells, else a moving average; null until two came.';
+
+COMMENT ON COLUMN public.agent_live.expected IS 'Whether its silence means something: an interval was told or three heartbeats came, and it did not say goodbye.';
+
+COMMENT ON COLUMN public.agent_live.last_execution_id IS 'The newest execution in its log by event time; null: none yet.';
+
+COMMENT ON COLUMN public.agent_live.last_ok_id IS 'The newest execution that was no error; failures after it are counted.';
+
+COMMENT ON COLUMN public.agent_live.last_status IS 'How the newest execution ended: success, error or warning.';
+
+COMMENT ON COLUMN public.agent_live.last_message IS 'What that execution said, cut at 2,000 characters.';
+
+COMMENT ON COLUMN public.agent_live.last_duration IS 'How long it took, in milliseconds; null where nobody said.';
+
+COMMENT ON COLUMN public.agent_live.consecutive_failures IS 'How many executions were errors since the last one that was not.';
+
+COMMENT ON COLUMN public.agent_live.metrics IS 'The last value of each metric that came with heartbeats, by name.';
+
+COMMENT ON COLUMN public.agent_live.last_active_at IS 'When anything but a plain heartbeat was received last; null: never.';
+
+COMMENT ON COLUMN public.agent_live.active_by IS 'What that was: log, heartbeat (of an agent that says it is busy), task, tool, metric and the like.';
+
 CREATE TABLE public.agents (
     tenant_id uuid NOT NULL,
     id uuid NOT NULL,
@@ -606,6 +735,80 @@ ALTER TABLE ONLY public.agents FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.agents OWNER TO agent_monitor_owner;
 
+COMMENT ON TABLE public.agents IS 'One agent. `external_id` is what payloads call it; `status` is set by people, never computed.';
+
+COMMENT ON COLUMN public.agents.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.agents.id IS 'UUIDv7: our own name of it, which never changes.';
+
+COMMENT ON COLUMN public.agents.external_id IS 'What payloads call it, 1 to 200 characters; one agent a tenant.';
+
+COMMENT ON COLUMN public.agents.name IS 'What people see; need not be unique.';
+
+COMMENT ON COLUMN public.agents.agent_type IS 'The slug of its type. No reference: a type may come later, or go.';
+
+COMMENT ON COLUMN public.agents.description IS 'What it is for; null where nobody wrote it.';
+
+COMMENT ON COLUMN public.agents.status IS 'What people set: active, inactive, maintenance or archived. How it is doing is computed, never stored.';
+
+COMMENT ON COLUMN public.agents.tags IS 'Labels, key and value, that rules and lists select by.';
+
+COMMENT ON COLUMN public.agents.capabilities IS 'What it can do, in words of the tenant''s own.';
+
+COMMENT ON COLUMN public.agents.config IS 'Configuration as its program reads it, beside the settings that have columns.';
+
+COMMENT ON COLUMN public.agents.metadata IS 'Anything else that callers keep with it.';
+
+COMMENT ON COLUMN public.agents.webhook_url IS 'Where a scheduled run calls it; null: it runs by itself.';
+
+COMMENT ON COLUMN public.agents.schedule IS 'When it runs, as five fields of cron; null: when it wants.';
+
+COMMENT ON COLUMN public.agents.version IS 'The version of its program, as it was told last; null: never.';
+
+COMMENT ON COLUMN public.agents.ephemeral IS 'Made for one job: its silence means that it is done.';
+
+COMMENT ON COLUMN public.agents.ping_token IS 'The secret part of the address under which it may be pinged without a key.';
+
+COMMENT ON COLUMN public.agents.created_by IS 'The user who made it; null where a key or a collector did, or the user is gone.';
+
+COMMENT ON COLUMN public.agents.retired_at IS 'When it was taken out of service: nothing is expected of it from then on. Null: in service.';
+
+COMMENT ON COLUMN public.agents.deleted_at IS 'When it was deleted; null: it is there. What it did stays, and it can be restored.';
+
+COMMENT ON COLUMN public.agents.created_at IS 'When the row was made, by the database''s clock.';
+
+COMMENT ON COLUMN public.agents.updated_at IS 'When anything in the row was changed last: the trigger `set_updated_at` keeps it.';
+
+COMMENT ON COLUMN public.agents.timezone IS 'The zone that the schedule is meant in, by its IANA name.';
+
+COMMENT ON COLUMN public.agents.patience IS 'Seconds without news after which work that goes on counts as standing still; null: the product''s own.';
+
+COMMENT ON COLUMN public.agents.role IS 'What it does in a team, in a word or two; null where nobody wrote it.';
+
+COMMENT ON COLUMN public.agents.backstory IS 'What its model is told about who it is.';
+
+COMMENT ON COLUMN public.agents.emoji IS 'Shown before its name.';
+
+COMMENT ON COLUMN public.agents.model_provider IS 'Who serves its model, such as anthropic; null: not set here.';
+
+COMMENT ON COLUMN public.agents.model IS 'The model that it is to use; what it really used stands with its tasks and calls. Null: not set here.';
+
+COMMENT ON COLUMN public.agents.temperature IS '0 to 2, handed to the model; null: the model''s own.';
+
+COMMENT ON COLUMN public.agents.max_tokens IS 'How many tokens one answer may have, above 0; null: the model''s own limit.';
+
+COMMENT ON COLUMN public.agents.system_prompt IS 'The instructions that go before every conversation; long, and left out of lists.';
+
+COMMENT ON COLUMN public.agents.tools IS 'Names of the tools that it may use.';
+
+COMMENT ON COLUMN public.agents.timeout_seconds IS 'After how many seconds one piece of work is to be given up, above 0; null: never.';
+
+COMMENT ON COLUMN public.agents.max_iterations IS 'How many rounds of model and tools one piece of work may take, above 0; null: no limit.';
+
+COMMENT ON COLUMN public.agents.memory_enabled IS 'Whether it keeps a state from one conversation to the next.';
+
+COMMENT ON COLUMN public.agents.settings_version IS 'Counts changes of its settings from 1; earlier ones stand in `agent_versions`.';
+
 CREATE TABLE public.tasks (
     tenant_id uuid NOT NULL,
     id uuid NOT NULL,
@@ -654,6 +857,78 @@ ALTER TABLE ONLY public.tasks FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.tasks OWNER TO agent_monitor_owner;
 
+COMMENT ON TABLE public.tasks IS 'One piece of an agent''s work. Partitioned by day of `id`, which carries its start.';
+
+COMMENT ON COLUMN public.tasks.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.tasks.id IS 'UUIDv7: when it began, or was told of where it has not.';
+
+COMMENT ON COLUMN public.tasks.agent_id IS 'Whose work.';
+
+COMMENT ON COLUMN public.tasks.execution_id IS 'The execution that it is a part of (no reference, it may be told later); null: none.';
+
+COMMENT ON COLUMN public.tasks.parent_task_id IS 'The task that it is a part of; null: none.';
+
+COMMENT ON COLUMN public.tasks.conversation IS 'The conversation''s external id; null: none.';
+
+COMMENT ON COLUMN public.tasks.user_ref IS 'For whom, by the caller''s name for the user; null: not told.';
+
+COMMENT ON COLUMN public.tasks.task_type IS 'What kind of work, in the caller''s word.';
+
+COMMENT ON COLUMN public.tasks.description IS 'What is to be done; empty where nobody wrote it.';
+
+COMMENT ON COLUMN public.tasks.status IS 'pending, running, completed, failed or cancelled.';
+
+COMMENT ON COLUMN public.tasks.priority IS 'low, normal, high or critical.';
+
+COMMENT ON COLUMN public.tasks.input IS 'What it was given, as JSON; null: nothing, or withheld.';
+
+COMMENT ON COLUMN public.tasks.output IS 'What came of it, as JSON; null: nothing yet, or withheld.';
+
+COMMENT ON COLUMN public.tasks.error_type IS 'The class or code of the error; null: none.';
+
+COMMENT ON COLUMN public.tasks.error_message IS 'What the error said; null: none.';
+
+COMMENT ON COLUMN public.tasks.traceback IS 'Where in the program it happened; null: not told.';
+
+COMMENT ON COLUMN public.tasks.error_fingerprint IS 'The group of errors that it belongs to; null: it did not fail.';
+
+COMMENT ON COLUMN public.tasks.retry_count IS 'How often it was begun anew.';
+
+COMMENT ON COLUMN public.tasks.model IS 'The model that did most of it; null: not told.';
+
+COMMENT ON COLUMN public.tasks.agent_version IS 'The version of the agent''s program; null: not told.';
+
+COMMENT ON COLUMN public.tasks.environment IS 'Where it ran, such as production; null: not told.';
+
+COMMENT ON COLUMN public.tasks.calls IS 'How many calls of models it made.';
+
+COMMENT ON COLUMN public.tasks.input_tokens IS 'Tokens that they read, cached ones included.';
+
+COMMENT ON COLUMN public.tasks.output_tokens IS 'Tokens that they wrote, reasoning included.';
+
+COMMENT ON COLUMN public.tasks.tokens_used IS 'Both together.';
+
+COMMENT ON COLUMN public.tasks.cost_usd IS 'What they cost, in US dollars; those whose price nobody knows add nothing.';
+
+COMMENT ON COLUMN public.tasks.started_at IS 'When it began; null: it has not.';
+
+COMMENT ON COLUMN public.tasks.completed_at IS 'When it ended; null: it has not.';
+
+COMMENT ON COLUMN public.tasks.duration_ms IS 'From one to the other, in milliseconds: the trigger `calculate_duration` keeps it.';
+
+COMMENT ON COLUMN public.tasks.source IS '`api`: told by the caller; `trace`: assembled from spans, and made anew with them.';
+
+COMMENT ON COLUMN public.tasks.trace_id IS 'The trace that it is a part of, 32 hexadecimal digits; null: none.';
+
+COMMENT ON COLUMN public.tasks.span_id IS 'The step in it, 16 hexadecimal digits; null: none.';
+
+COMMENT ON COLUMN public.tasks.metadata IS 'Anything else that is kept with it.';
+
+COMMENT ON COLUMN public.tasks.created_at IS 'When the row was made, by the database''s clock.';
+
+COMMENT ON COLUMN public.tasks.updated_at IS 'When anything in the row was changed last: the trigger `set_updated_at` keeps it.';
+
 CREATE TABLE public.tool_executions (
     tenant_id uuid NOT NULL,
     id uuid NOT NULL,
@@ -679,6 +954,7 @@ CREATE TABLE public.tool_executions (
     span_id text,
     metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
+    message_id text,
     CONSTRAINT tool_executions_order_check CHECK ((completed_at >= started_at)),
     CONSTRAINT tool_executions_source_check CHECK ((source = ANY (ARRAY['api'::text, 'trace'::text]))),
     CONSTRAINT tool_executions_status_check CHECK ((status = ANY (ARRAY['running'::text, 'success'::text, 'error'::text, 'timeout'::text])))
@@ -688,6 +964,58 @@ PARTITION BY RANGE (id);
 ALTER TABLE ONLY public.tool_executions FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.tool_executions OWNER TO agent_monitor_owner;
+
+COMMENT ON TABLE public.tool_executions IS 'One call of a tool, MCP included. Partitioned by day of `id`, which carries its start.';
+
+COMMENT ON COLUMN public.tool_executions.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.tool_executions.id IS 'UUIDv7: when it began.';
+
+COMMENT ON COLUMN public.tool_executions.agent_id IS 'Who used the tool.';
+
+COMMENT ON COLUMN public.tool_executions.task_id IS 'For which task; null: none is known.';
+
+COMMENT ON COLUMN public.tool_executions.execution_id IS 'In which execution; null: none is known.';
+
+COMMENT ON COLUMN public.tool_executions.conversation IS 'The conversation''s external id; null: none.';
+
+COMMENT ON COLUMN public.tool_executions.tool_name IS 'Which tool, as its agent or MCP server calls it.';
+
+COMMENT ON COLUMN public.tool_executions.tool_type IS 'What kind it is, such as function or mcp; null: not told.';
+
+COMMENT ON COLUMN public.tool_executions.call_id IS 'What the model called this use; null: not told.';
+
+COMMENT ON COLUMN public.tool_executions.mcp_server IS 'The MCP server that has the tool; null: none.';
+
+COMMENT ON COLUMN public.tool_executions.mcp_instance IS 'Which running instance of it; null: not told.';
+
+COMMENT ON COLUMN public.tool_executions.status IS 'running, success, error or timeout.';
+
+COMMENT ON COLUMN public.tool_executions.parameters IS 'What the tool was given, as JSON; null: nothing, or withheld.';
+
+COMMENT ON COLUMN public.tool_executions.result IS 'What it answered, as JSON; null: nothing, or withheld.';
+
+COMMENT ON COLUMN public.tool_executions.error_message IS 'What went wrong, in words; null: nothing.';
+
+COMMENT ON COLUMN public.tool_executions.error_code IS 'The same as a code; null: nothing, or not told.';
+
+COMMENT ON COLUMN public.tool_executions.started_at IS 'When it began.';
+
+COMMENT ON COLUMN public.tool_executions.completed_at IS 'When it ended; null: not yet.';
+
+COMMENT ON COLUMN public.tool_executions.duration_ms IS 'From one to the other, in milliseconds; null: not yet.';
+
+COMMENT ON COLUMN public.tool_executions.source IS '`api` or `trace`: told, or assembled from spans.';
+
+COMMENT ON COLUMN public.tool_executions.trace_id IS 'The trace that it is a part of; null: none.';
+
+COMMENT ON COLUMN public.tool_executions.span_id IS 'The step in it; null: none.';
+
+COMMENT ON COLUMN public.tool_executions.metadata IS 'Anything else that is kept with it.';
+
+COMMENT ON COLUMN public.tool_executions.created_at IS 'When the row was made, by the database''s clock.';
+
+COMMENT ON COLUMN public.tool_executions.message_id IS 'The message that asked for it, by the id that the caller gives; null: not told.';
 
 CREATE TABLE public.tool_patience (
     tenant_id uuid NOT NULL,
@@ -699,6 +1027,14 @@ CREATE TABLE public.tool_patience (
 ALTER TABLE ONLY public.tool_patience FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.tool_patience OWNER TO agent_monitor_owner;
+
+COMMENT ON TABLE public.tool_patience IS 'How many seconds a call of a tool may take before its agent stands still; `*`: of any other tool.';
+
+COMMENT ON COLUMN public.tool_patience.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.tool_patience.tool IS 'The tool''s name; `*`: any other.';
+
+COMMENT ON COLUMN public.tool_patience.seconds IS 'How long a call may take, above 0.';
 
 CREATE VIEW dashboards.agents AS
  SELECT a.tenant_id,
@@ -797,6 +1133,56 @@ ALTER TABLE ONLY public.alerts FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.alerts OWNER TO agent_monitor_owner;
 
+COMMENT ON TABLE public.alerts IS 'One episode. A system alert has no rule: `rule` names what it is about.';
+
+COMMENT ON COLUMN public.alerts.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.alerts.id IS 'UUIDv7: when it was opened.';
+
+COMMENT ON COLUMN public.alerts.config_id IS 'The rule that opened it; null: alerting itself did, or another system.';
+
+COMMENT ON COLUMN public.alerts.config_version IS 'Which version of the rule; null as before.';
+
+COMMENT ON COLUMN public.alerts.agent_id IS 'The agent that it is about; null: none.';
+
+COMMENT ON COLUMN public.alerts.rule IS 'The rule''s name, or what a system alert is about.';
+
+COMMENT ON COLUMN public.alerts.fingerprint IS 'A digest of the labels: one alert is open for each.';
+
+COMMENT ON COLUMN public.alerts.labels IS 'What matchers, groups and messages see.';
+
+COMMENT ON COLUMN public.alerts.severity IS 'info, warning or critical, as the rule said when it opened.';
+
+COMMENT ON COLUMN public.alerts.status IS 'open, acknowledged or resolved.';
+
+COMMENT ON COLUMN public.alerts.value IS 'The last number that it was judged by, in the metric''s unit; null where there is none.';
+
+COMMENT ON COLUMN public.alerts.triggered_at IS 'When it began to fire.';
+
+COMMENT ON COLUMN public.alerts.acknowledged_at IS 'When somebody took it; null: nobody has.';
+
+COMMENT ON COLUMN public.alerts.acknowledged_by IS 'Who took it: `user:…`, `key:…`, or whom a channel names.';
+
+COMMENT ON COLUMN public.alerts.acknowledged_until IS 'When the acknowledgement lapses and it is told again; null: it holds to the end.';
+
+COMMENT ON COLUMN public.alerts.resolved_at IS 'When it ended; null: goes on.';
+
+COMMENT ON COLUMN public.alerts.reason IS 'Why it ended: recovered, its rule was changed, its agent went, somebody said so; null: goes on.';
+
+COMMENT ON COLUMN public.alerts.last_notified_at IS 'When anybody was told of it last; null: nobody was.';
+
+COMMENT ON COLUMN public.alerts.heard IS 'Who was told, when last, why, and in which group: those are told of the end.';
+
+COMMENT ON COLUMN public.alerts.details IS 'What it says beyond its labels: summary, values, why it is withheld.';
+
+COMMENT ON COLUMN public.alerts.created_at IS 'When the row was made, by the database''s clock.';
+
+COMMENT ON COLUMN public.alerts.updated_at IS 'When anything in the row was changed last: the trigger `set_updated_at` keeps it.';
+
+COMMENT ON COLUMN public.alerts.snoozed_until IS 'Until when nothing is told of it; null: not snoozed.';
+
+COMMENT ON COLUMN public.alerts.snoozed_by IS 'Who snoozed it.';
+
 CREATE VIEW dashboards.alerts AS
  SELECT t.tenant_id,
     t.id AS alert_id,
@@ -838,6 +1224,34 @@ ALTER TABLE ONLY public.agent_logs FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.agent_logs OWNER TO agent_monitor_owner;
 
+COMMENT ON TABLE public.agent_logs IS 'One execution or one line. Partitioned by day of `id`, which carries the event''s time.';
+
+COMMENT ON COLUMN public.agent_logs.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.agent_logs.agent_id IS 'Who did or said it. No reference: thousands of rows a second come in, and an agent''s history outlives it.';
+
+COMMENT ON COLUMN public.agent_logs.id IS 'UUIDv7 whose time is the event''s; the order of the log, and which partition.';
+
+COMMENT ON COLUMN public.agent_logs.received_at IS 'When a collector took it in.';
+
+COMMENT ON COLUMN public.agent_logs.started_at IS 'When it began, as the caller says; null for a line.';
+
+COMMENT ON COLUMN public.agent_logs.completed_at IS 'When it ended, as the caller says; null for a line or where nobody said.';
+
+COMMENT ON COLUMN public.agent_logs.duration IS 'How long it took, in milliseconds; null where nobody said.';
+
+COMMENT ON COLUMN public.agent_logs.kind IS '`execution`: one piece of work from beginning to end; `line`: something that was said on the way.';
+
+COMMENT ON COLUMN public.agent_logs.status IS 'success, error or warning; that of a line follows from its level.';
+
+COMMENT ON COLUMN public.agent_logs.level IS 'How grave a line is: debug, info, warning, error …; null for an execution.';
+
+COMMENT ON COLUMN public.agent_logs.external_id IS 'The caller''s own id, by which a repetition is known (`agent_log_ids`); null where it gave none.';
+
+COMMENT ON COLUMN public.agent_logs.message IS 'What happened, in words; null where nothing was said.';
+
+COMMENT ON COLUMN public.agent_logs.details IS 'What else the caller said, as JSON; null where nothing.';
+
 CREATE VIEW dashboards.logs AS
  SELECT l.tenant_id,
     l.id,
@@ -873,6 +1287,34 @@ ALTER TABLE ONLY public.rollups_hour FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.rollups_hour OWNER TO agent_monitor_owner;
 
+COMMENT ON TABLE public.rollups_hour IS 'Closed hours. Partitioned by month of `at`.';
+
+COMMENT ON COLUMN public.rollups_hour.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.rollups_hour.series_id IS 'The series that is summed up.';
+
+COMMENT ON COLUMN public.rollups_hour.at IS 'Start of the hour.';
+
+COMMENT ON COLUMN public.rollups_hour.count IS 'How many points there are.';
+
+COMMENT ON COLUMN public.rollups_hour.sum IS 'Their sum.';
+
+COMMENT ON COLUMN public.rollups_hour.sum_sq IS 'The sum of their squared distances from the mean.';
+
+COMMENT ON COLUMN public.rollups_hour.min IS 'The least of them.';
+
+COMMENT ON COLUMN public.rollups_hour.max IS 'The greatest.';
+
+COMMENT ON COLUMN public.rollups_hour.first IS 'The first value; only of a counter, else null.';
+
+COMMENT ON COLUMN public.rollups_hour.last IS 'The last value.';
+
+COMMENT ON COLUMN public.rollups_hour.last_at IS 'When the last was measured.';
+
+COMMENT ON COLUMN public.rollups_hour.increase IS 'By how much a counter rose, resets counted as starts from 0; null for anything else.';
+
+COMMENT ON COLUMN public.rollups_hour.histogram IS 'Logarithmic buckets with their counts, packed: percentiles to about 1 %.';
+
 CREATE VIEW dashboards.rollups_hour AS
  SELECT tenant_id,
     series_id,
@@ -898,6 +1340,18 @@ ALTER TABLE ONLY public.sample_chunks FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.sample_chunks OWNER TO agent_monitor_owner;
 
+COMMENT ON TABLE public.sample_chunks IS 'All points of one series in one closed hour, in order. Partitioned by day of `hour`.';
+
+COMMENT ON COLUMN public.sample_chunks.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.sample_chunks.series_id IS 'The series that the points are of.';
+
+COMMENT ON COLUMN public.sample_chunks.hour IS 'Start of the hour.';
+
+COMMENT ON COLUMN public.sample_chunks.t IS 'When each point was measured: microseconds from the middle of the hour, in order.';
+
+COMMENT ON COLUMN public.sample_chunks.v IS 'What was measured, place by place with `t`.';
+
 CREATE VIEW dashboards.sample_chunks AS
  SELECT tenant_id,
     series_id,
@@ -919,6 +1373,16 @@ PARTITION BY RANGE (at);
 ALTER TABLE ONLY public.samples FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.samples OWNER TO agent_monitor_owner;
+
+COMMENT ON TABLE public.samples IS 'A raw point of an open hour, or one that came late. Closed hours move to sample_chunks: a row here that is older than the open hour is work for compaction. Partitioned by day of `at`.';
+
+COMMENT ON COLUMN public.samples.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.samples.series_id IS 'The series that the point is of.';
+
+COMMENT ON COLUMN public.samples.at IS 'When it was measured.';
+
+COMMENT ON COLUMN public.samples.value IS 'What was measured, in the series'' unit; the last told of a moment stays.';
 
 CREATE VIEW dashboards.samples AS
  SELECT tenant_id,
@@ -945,6 +1409,26 @@ CREATE TABLE public.series (
 ALTER TABLE ONLY public.series FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.series OWNER TO agent_monitor_owner;
+
+COMMENT ON TABLE public.series IS 'All values with the same agent, metric and tags. `kind` and `unit` are fixed by the first point.';
+
+COMMENT ON COLUMN public.series.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.series.id IS 'Counts up, across tenants: points name it instead of all that it stands for.';
+
+COMMENT ON COLUMN public.series.agent_id IS 'Whose values they are.';
+
+COMMENT ON COLUMN public.series.metric IS 'The metric''s name.';
+
+COMMENT ON COLUMN public.series.tags IS 'What tells its series apart, key and value.';
+
+COMMENT ON COLUMN public.series.tags_hash IS 'A digest of the tags, for the unique key.';
+
+COMMENT ON COLUMN public.series.kind IS 'gauge; counter: only rises until it starts anew; delta: what was added since the last point.';
+
+COMMENT ON COLUMN public.series.unit IS 'What the values are in, as first told; null: nobody said.';
+
+COMMENT ON COLUMN public.series.created_at IS 'When the row was made, by the database''s clock.';
 
 CREATE VIEW dashboards.series AS
  SELECT s.tenant_id,
@@ -979,6 +1463,9 @@ CREATE TABLE public.tenants (
     deleted_at timestamp with time zone,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    suspended_at timestamp with time zone,
+    suspended_reason text,
+    purge_at timestamp with time zone,
     CONSTRAINT tenants_plan_check CHECK ((plan = ANY (ARRAY['free'::text, 'starter'::text, 'pro'::text, 'enterprise'::text]))),
     CONSTRAINT tenants_status_check CHECK ((status = ANY (ARRAY['active'::text, 'suspended'::text, 'deleted'::text])))
 );
@@ -986,6 +1473,48 @@ CREATE TABLE public.tenants (
 ALTER TABLE ONLY public.tenants FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.tenants OWNER TO agent_monitor_owner;
+
+COMMENT ON TABLE public.tenants IS 'The owner of everything; an organization in other systems'' words.';
+
+COMMENT ON COLUMN public.tenants.id IS 'UUIDv7, and the value of every `tenant_id`.';
+
+COMMENT ON COLUMN public.tenants.slug IS 'Its name in addresses and commands: lower case, one in the whole database.';
+
+COMMENT ON COLUMN public.tenants.name IS 'What people see.';
+
+COMMENT ON COLUMN public.tenants.status IS 'active; suspended: it may read and writes nothing; deleted: nobody gets in, and the rows wait to be purged.';
+
+COMMENT ON COLUMN public.tenants.plan IS 'free, starter, pro or enterprise: whose limits hold where none is set here.';
+
+COMMENT ON COLUMN public.tenants.max_agents IS 'How many agents it may have; null: as many as the plan says.';
+
+COMMENT ON COLUMN public.tenants.daily_requests IS 'How many requests it may send in a day of UTC; null: as the plan says.';
+
+COMMENT ON COLUMN public.tenants.monthly_tokens IS 'How many tokens its agents may use in a month of UTC; null: as the plan says.';
+
+COMMENT ON COLUMN public.tenants.contact_email IS 'Where the operator writes to; null where nobody said.';
+
+COMMENT ON COLUMN public.tenants.contact_name IS 'Whom the operator writes to.';
+
+COMMENT ON COLUMN public.tenants.auto_register IS 'Whether an agent that is not known yet is made when it sends something.';
+
+COMMENT ON COLUMN public.tenants.fallback_channel IS 'Channels that are told of what no rule names anybody for; null: none.';
+
+COMMENT ON COLUMN public.tenants.settings IS 'The tenant''s own choices, by slice: retention, privacy, conversations and so on.';
+
+COMMENT ON COLUMN public.tenants.metadata IS 'Anything else that is kept with it.';
+
+COMMENT ON COLUMN public.tenants.deleted_at IS 'When it was given up; null: it is in use.';
+
+COMMENT ON COLUMN public.tenants.created_at IS 'When the row was made, by the database''s clock.';
+
+COMMENT ON COLUMN public.tenants.updated_at IS 'When anything in the row was changed last: the trigger `set_updated_at` keeps it.';
+
+COMMENT ON COLUMN public.tenants.suspended_at IS 'When it was suspended; null: it is not.';
+
+COMMENT ON COLUMN public.tenants.suspended_reason IS 'Why it was suspended, for its members to read; null where nobody said.';
+
+COMMENT ON COLUMN public.tenants.purge_at IS 'From when on its rows may be taken away; null: it is not deleted.';
 
 CREATE VIEW dashboards.tenants AS
  SELECT id,
@@ -1012,6 +1541,22 @@ ALTER TABLE ONLY public.agent_configurations FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.agent_configurations OWNER TO agent_monitor_owner;
 
+COMMENT ON TABLE public.agent_configurations IS 'One value that an agent is configured with, by its key; switched off where it is not `active`.';
+
+COMMENT ON COLUMN public.agent_configurations.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.agent_configurations.agent_id IS 'The agent that is configured.';
+
+COMMENT ON COLUMN public.agent_configurations.key IS 'What is configured, 1 to 200 characters: the agent''s program gives it its meaning.';
+
+COMMENT ON COLUMN public.agent_configurations.value IS 'The setting as text; programs that want a number read it as one.';
+
+COMMENT ON COLUMN public.agent_configurations.active IS 'False: kept, and not handed to the agent.';
+
+COMMENT ON COLUMN public.agent_configurations.created_at IS 'When the row was made, by the database''s clock.';
+
+COMMENT ON COLUMN public.agent_configurations.updated_at IS 'When anything in the row was changed last: the trigger `set_updated_at` keeps it.';
+
 CREATE TABLE public.agent_counts (
     tenant_id uuid NOT NULL,
     id bigint NOT NULL,
@@ -1028,6 +1573,28 @@ CREATE TABLE public.agent_counts (
 ALTER TABLE ONLY public.agent_counts FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.agent_counts OWNER TO agent_monitor_owner;
+
+COMMENT ON TABLE public.agent_counts IS 'What a statement changed in an agent''s counters: added by triggers on `tasks`, folded into `agent_totals`.';
+
+COMMENT ON COLUMN public.agent_counts.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.agent_counts.id IS 'Counts up; says nothing but which row it is.';
+
+COMMENT ON COLUMN public.agent_counts.agent_id IS 'Whose counters change. No reference: rows are taken away within seconds.';
+
+COMMENT ON COLUMN public.agent_counts.tasks IS 'By how many tasks there are more; below zero where tasks went.';
+
+COMMENT ON COLUMN public.agent_counts.completed IS 'By how many there are more that completed.';
+
+COMMENT ON COLUMN public.agent_counts.failed IS 'By how many there are more that failed.';
+
+COMMENT ON COLUMN public.agent_counts.timed IS 'By how many there are more that completed and whose duration is known.';
+
+COMMENT ON COLUMN public.agent_counts.duration_ms IS 'By how much the sum of those durations grows, in milliseconds.';
+
+COMMENT ON COLUMN public.agent_counts.tokens IS 'By how much the sum of tokens grows.';
+
+COMMENT ON COLUMN public.agent_counts.cost_usd IS 'By how much the sum of costs grows, in US dollars.';
 
 ALTER TABLE public.agent_counts ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.agent_counts_id_seq
@@ -1061,6 +1628,36 @@ ALTER TABLE ONLY public.agent_interactions FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.agent_interactions OWNER TO agent_monitor_owner;
 
+COMMENT ON TABLE public.agent_interactions IS 'One agent handing over to another, working with it, reviewing or answering it; at the time in `id`.';
+
+COMMENT ON COLUMN public.agent_interactions.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.agent_interactions.id IS 'UUIDv7: when it happened.';
+
+COMMENT ON COLUMN public.agent_interactions.execution_id IS 'The execution that it was a part of; null: none.';
+
+COMMENT ON COLUMN public.agent_interactions.task_id IS 'The task that it was about (no reference, tasks go with their day); null: none.';
+
+COMMENT ON COLUMN public.agent_interactions.from_agent_id IS 'Who turned to the other.';
+
+COMMENT ON COLUMN public.agent_interactions.to_agent_id IS 'To whom.';
+
+COMMENT ON COLUMN public.agent_interactions.interaction_type IS 'handoff, collaboration, review or feedback.';
+
+COMMENT ON COLUMN public.agent_interactions.message IS 'What was said; null: nothing, or it was not told.';
+
+COMMENT ON COLUMN public.agent_interactions.payload IS 'What was handed over, as JSON; null: nothing.';
+
+COMMENT ON COLUMN public.agent_interactions.at IS 'When, as told.';
+
+COMMENT ON COLUMN public.agent_interactions.source IS '`api` or `trace`: told, or assembled from spans.';
+
+COMMENT ON COLUMN public.agent_interactions.trace_id IS 'The trace that it is a part of; null: none.';
+
+COMMENT ON COLUMN public.agent_interactions.span_id IS 'The step in it; null: none.';
+
+COMMENT ON COLUMN public.agent_interactions.created_at IS 'When the row was made, by the database''s clock.';
+
 CREATE TABLE public.agent_log_ids (
     tenant_id uuid NOT NULL,
     agent_id uuid NOT NULL,
@@ -1072,6 +1669,16 @@ ALTER TABLE ONLY public.agent_log_ids FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.agent_log_ids OWNER TO agent_monitor_owner;
 
+COMMENT ON TABLE public.agent_log_ids IS 'Callers'' own log ids: the same id is the same log, whatever times its repetition carries.';
+
+COMMENT ON COLUMN public.agent_log_ids.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.agent_log_ids.agent_id IS 'Whose log it is; two agents may use the same id.';
+
+COMMENT ON COLUMN public.agent_log_ids.external_id IS 'The id that the caller gave.';
+
+COMMENT ON COLUMN public.agent_log_ids.log_id IS 'The row in `agent_logs` that it stands for.';
+
 CREATE TABLE public.agent_schedules (
     tenant_id uuid NOT NULL,
     agent_id uuid NOT NULL,
@@ -1082,6 +1689,16 @@ CREATE TABLE public.agent_schedules (
 ALTER TABLE ONLY public.agent_schedules FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.agent_schedules OWNER TO agent_monitor_owner;
+
+COMMENT ON TABLE public.agent_schedules IS 'When an agent with a schedule is due next: null while it is not active. Earlier runs than `since` say nothing.';
+
+COMMENT ON COLUMN public.agent_schedules.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.agent_schedules.agent_id IS 'The agent that is to run.';
+
+COMMENT ON COLUMN public.agent_schedules.since IS 'From when on the schedule, as it is now, holds.';
+
+COMMENT ON COLUMN public.agent_schedules.next_run_at IS 'When it is due next; null while nothing is planned: the agent is not active, or was retired.';
 
 CREATE TABLE public.agent_states (
     tenant_id uuid NOT NULL,
@@ -1100,6 +1717,26 @@ ALTER TABLE ONLY public.agent_states FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.agent_states OWNER TO agent_monitor_owner;
 
+COMMENT ON TABLE public.agent_states IS 'What an agent of a type keeps in mind of a conversation, which is a name: a state may come before it is told of.';
+
+COMMENT ON COLUMN public.agent_states.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.agent_states.id IS 'UUIDv7: when the state was first stored.';
+
+COMMENT ON COLUMN public.agent_states.conversation IS 'The conversation''s external id; not a reference, since a state may come before its conversation.';
+
+COMMENT ON COLUMN public.agent_states.agent_type IS 'The slug of the type of agent that keeps it: one state for each type in a conversation.';
+
+COMMENT ON COLUMN public.agent_states.agent_id IS 'Which agent stored it last; null where the caller did not say.';
+
+COMMENT ON COLUMN public.agent_states.state IS 'What is kept in mind, as the agent''s program shapes it.';
+
+COMMENT ON COLUMN public.agent_states.version IS 'Counts changes from 1: whoever writes over an older one is refused.';
+
+COMMENT ON COLUMN public.agent_states.created_at IS 'When the row was made, by the database''s clock.';
+
+COMMENT ON COLUMN public.agent_states.updated_at IS 'When anything in the row was changed last: the trigger `set_updated_at` keeps it.';
+
 CREATE TABLE public.agent_totals (
     tenant_id uuid NOT NULL,
     agent_id uuid NOT NULL,
@@ -1115,6 +1752,26 @@ CREATE TABLE public.agent_totals (
 ALTER TABLE ONLY public.agent_totals FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.agent_totals OWNER TO agent_monitor_owner;
+
+COMMENT ON TABLE public.agent_totals IS 'An agent''s counters since it was made, up to the last folding.';
+
+COMMENT ON COLUMN public.agent_totals.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.agent_totals.agent_id IS 'Whose counters these are.';
+
+COMMENT ON COLUMN public.agent_totals.tasks IS 'How many tasks it was given.';
+
+COMMENT ON COLUMN public.agent_totals.completed IS 'How many of them completed.';
+
+COMMENT ON COLUMN public.agent_totals.failed IS 'How many failed.';
+
+COMMENT ON COLUMN public.agent_totals.timed IS 'How many completed with a known duration: what `duration_ms` is divided by for a mean.';
+
+COMMENT ON COLUMN public.agent_totals.duration_ms IS 'The sum of those durations, in milliseconds.';
+
+COMMENT ON COLUMN public.agent_totals.tokens IS 'The sum of its tasks'' tokens, read and written.';
+
+COMMENT ON COLUMN public.agent_totals.cost_usd IS 'The sum of its tasks'' costs, in US dollars; tasks whose price nobody knows add nothing.';
 
 CREATE TABLE public.agent_types (
     tenant_id uuid NOT NULL,
@@ -1132,6 +1789,26 @@ ALTER TABLE ONLY public.agent_types FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.agent_types OWNER TO agent_monitor_owner;
 
+COMMENT ON TABLE public.agent_types IS 'A template of agents. The platform tenant''s are predefined and readable by all.';
+
+COMMENT ON COLUMN public.agent_types.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.agent_types.id IS 'UUIDv7.';
+
+COMMENT ON COLUMN public.agent_types.slug IS 'What agents name it by (`agents.agent_type`).';
+
+COMMENT ON COLUMN public.agent_types.name IS 'What people see.';
+
+COMMENT ON COLUMN public.agent_types.description IS 'What agents of this type are for; null where nobody wrote it.';
+
+COMMENT ON COLUMN public.agent_types.default_config IS 'Configuration that an agent of the type starts from; its own values go before.';
+
+COMMENT ON COLUMN public.agent_types.required_params IS 'Paths in the configuration that an agent of the type must have, such as `model`.';
+
+COMMENT ON COLUMN public.agent_types.created_at IS 'When the row was made, by the database''s clock.';
+
+COMMENT ON COLUMN public.agent_types.updated_at IS 'When anything in the row was changed last: the trigger `set_updated_at` keeps it.';
+
 CREATE TABLE public.agent_versions (
     tenant_id uuid NOT NULL,
     agent_id uuid NOT NULL,
@@ -1146,6 +1823,20 @@ ALTER TABLE ONLY public.agent_versions FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.agent_versions OWNER TO agent_monitor_owner;
 
+COMMENT ON TABLE public.agent_versions IS 'An agent''s settings since a change of them. The version that it has now is in `agents.settings_version`.';
+
+COMMENT ON COLUMN public.agent_versions.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.agent_versions.agent_id IS 'Whose settings they were.';
+
+COMMENT ON COLUMN public.agent_versions.version IS 'From 1; the agent''s present one is in `agents.settings_version`.';
+
+COMMENT ON COLUMN public.agent_versions.settings IS 'Model, prompt, tools, limits and configuration as they stood, by the names of the columns of `agents`.';
+
+COMMENT ON COLUMN public.agent_versions.changed_by IS 'Who set them: `user:…`, `key:…` or `system`.';
+
+COMMENT ON COLUMN public.agent_versions.changed_at IS 'From when on they held.';
+
 CREATE TABLE public.alert_config_versions (
     tenant_id uuid NOT NULL,
     config_id uuid NOT NULL,
@@ -1158,6 +1849,20 @@ CREATE TABLE public.alert_config_versions (
 ALTER TABLE ONLY public.alert_config_versions FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.alert_config_versions OWNER TO agent_monitor_owner;
+
+COMMENT ON TABLE public.alert_config_versions IS 'A rule as it stood: who changed it, when, and what it said.';
+
+COMMENT ON COLUMN public.alert_config_versions.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.alert_config_versions.config_id IS 'The rule.';
+
+COMMENT ON COLUMN public.alert_config_versions.version IS 'Counts its changes from 1.';
+
+COMMENT ON COLUMN public.alert_config_versions.rule IS 'What it said: condition, timing, channels and the rest, as it was sent.';
+
+COMMENT ON COLUMN public.alert_config_versions.changed_by IS 'Who set it so: `user:…`, `key:…` or `system`.';
+
+COMMENT ON COLUMN public.alert_config_versions.changed_at IS 'From when on it said so.';
 
 CREATE TABLE public.alert_configs (
     tenant_id uuid NOT NULL,
@@ -1193,6 +1898,60 @@ ALTER TABLE ONLY public.alert_configs FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.alert_configs OWNER TO agent_monitor_owner;
 
+COMMENT ON TABLE public.alert_configs IS 'A rule: condition, timing, channels. `timing` holds `configs.TIMING`.';
+
+COMMENT ON COLUMN public.alert_configs.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.alert_configs.id IS 'UUIDv7.';
+
+COMMENT ON COLUMN public.alert_configs.agent_id IS 'The one agent that it is about; null: those that `selector` finds.';
+
+COMMENT ON COLUMN public.alert_configs.selector IS 'Which agents it is about, by type, tags or name; null: `agent_id`, or all.';
+
+COMMENT ON COLUMN public.alert_configs.name IS 'What people and messages call it.';
+
+COMMENT ON COLUMN public.alert_configs.conditions IS 'What must be true, as it was sent.';
+
+COMMENT ON COLUMN public.alert_configs.timing IS 'How long it must hold, when it is told again and to whom: `for`, `keep_firing_for`, `repeat`, `escalate`, `flapping`.';
+
+COMMENT ON COLUMN public.alert_configs.channels IS 'Who is told, by kind of channel or by its name.';
+
+COMMENT ON COLUMN public.alert_configs.severity IS 'info, warning or critical.';
+
+COMMENT ON COLUMN public.alert_configs.labels IS 'Put on its alerts, for matchers to find.';
+
+COMMENT ON COLUMN public.alert_configs.runbook IS 'Where to read what to do, a URL; null: nowhere.';
+
+COMMENT ON COLUMN public.alert_configs.owner IS 'Whose rule it is, in words; null: nobody''s.';
+
+COMMENT ON COLUMN public.alert_configs.enabled IS 'False: not judged; what it has open is resolved.';
+
+COMMENT ON COLUMN public.alert_configs.version IS 'Counts changes from 1; earlier ones stand in `alert_config_versions`.';
+
+COMMENT ON COLUMN public.alert_configs.condition_version IS 'Counts changes of the condition alone: states of an older one are begun anew.';
+
+COMMENT ON COLUMN public.alert_configs.reads IS 'What kinds of news it depends on, as bits: see `monitor.signals.Touch`.';
+
+COMMENT ON COLUMN public.alert_configs.targets_version IS 'For which version its agents have been found; differs from `version` while that is to be done.';
+
+COMMENT ON COLUMN public.alert_configs.last_error IS 'Why it could not be judged last; null: it could.';
+
+COMMENT ON COLUMN public.alert_configs.created_by IS 'Who made it: `user:…`, `key:…` or `system`.';
+
+COMMENT ON COLUMN public.alert_configs.deleted_at IS 'When it was deleted; null: it is there.';
+
+COMMENT ON COLUMN public.alert_configs.created_at IS 'When the row was made, by the database''s clock.';
+
+COMMENT ON COLUMN public.alert_configs.updated_at IS 'When anything in the row was changed last: the trigger `set_updated_at` keeps it.';
+
+COMMENT ON COLUMN public.alert_configs.pack IS 'The pack that it is from; null: somebody''s own.';
+
+COMMENT ON COLUMN public.alert_configs.pack_rule IS 'Which rule of the pack.';
+
+COMMENT ON COLUMN public.alert_configs.pack_base IS 'As the pack last made it: what differs is the tenant''s change and stays.';
+
+COMMENT ON COLUMN public.alert_configs.sifted IS 'Whether its values are judged in columns, many agents at once.';
+
 CREATE TABLE public.alert_events (
     tenant_id uuid NOT NULL,
     id uuid NOT NULL,
@@ -1207,6 +1966,22 @@ ALTER TABLE ONLY public.alert_events FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.alert_events OWNER TO agent_monitor_owner;
 
+COMMENT ON TABLE public.alert_events IS 'A line of an alert''s timeline.';
+
+COMMENT ON COLUMN public.alert_events.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.alert_events.id IS 'UUIDv7: the order of the timeline.';
+
+COMMENT ON COLUMN public.alert_events.alert_id IS 'The alert whose timeline it is.';
+
+COMMENT ON COLUMN public.alert_events.kind IS 'What happened, such as opened, notified, acknowledged or resolved.';
+
+COMMENT ON COLUMN public.alert_events.actor IS 'Who did it: `user:…`, `key:…`, or `system` for alerting itself.';
+
+COMMENT ON COLUMN public.alert_events.at IS 'When.';
+
+COMMENT ON COLUMN public.alert_events.details IS 'What else there is to know: which message to whom, which value, which words.';
+
 CREATE TABLE public.alert_settings (
     tenant_id uuid NOT NULL,
     settings jsonb DEFAULT '{}'::jsonb NOT NULL,
@@ -1217,6 +1992,16 @@ CREATE TABLE public.alert_settings (
 ALTER TABLE ONLY public.alert_settings FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.alert_settings OWNER TO agent_monitor_owner;
+
+COMMENT ON TABLE public.alert_settings IS 'How a tenant wants to be told, as `alerts.settings_bodies` checks it. Absent: everything as it comes.';
+
+COMMENT ON COLUMN public.alert_settings.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.alert_settings.settings IS 'Grouping, digests, budgets, quiet hours and where links lead; what is absent has its default.';
+
+COMMENT ON COLUMN public.alert_settings.created_at IS 'When the row was made, by the database''s clock.';
+
+COMMENT ON COLUMN public.alert_settings.updated_at IS 'When anything in the row was changed last: the trigger `set_updated_at` keeps it.';
 
 CREATE TABLE public.alert_states (
     tenant_id uuid NOT NULL,
@@ -1241,6 +2026,34 @@ ALTER TABLE ONLY public.alert_states FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.alert_states OWNER TO agent_monitor_owner;
 
+COMMENT ON TABLE public.alert_states IS 'Phase of one rule x agent x label set. Absent means INACTIVE and never seen.';
+
+COMMENT ON COLUMN public.alert_states.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.alert_states.config_id IS 'The rule that is judged.';
+
+COMMENT ON COLUMN public.alert_states.agent_id IS 'For which agent.';
+
+COMMENT ON COLUMN public.alert_states.fingerprint IS 'A digest of the label set, for rules that tell several things apart.';
+
+COMMENT ON COLUMN public.alert_states.labels IS 'That label set; empty where there is one thing only.';
+
+COMMENT ON COLUMN public.alert_states.phase IS 'INACTIVE, PENDING (true, not long enough yet), FIRING or RECOVERING (over, not long enough yet).';
+
+COMMENT ON COLUMN public.alert_states.since IS 'Since when it is in that phase.';
+
+COMMENT ON COLUMN public.alert_states.state IS 'What judging needs to remember: clocks of the timing, memory of flapping, edges.';
+
+COMMENT ON COLUMN public.alert_states.verdict IS 'What the condition came to last: OK, BREACHED or UNKNOWN.';
+
+COMMENT ON COLUMN public.alert_states.value IS 'The number that it was judged by, in the metric''s unit; null where there is none.';
+
+COMMENT ON COLUMN public.alert_states.detail IS 'The same in words; null where there is nothing to say.';
+
+COMMENT ON COLUMN public.alert_states.evaluated_at IS 'When it was judged last.';
+
+COMMENT ON COLUMN public.alert_states.alert_id IS 'The alert that is open for it; null: none.';
+
 CREATE TABLE public.alert_targets (
     tenant_id uuid NOT NULL,
     config_id uuid NOT NULL,
@@ -1254,6 +2067,22 @@ CREATE TABLE public.alert_targets (
 ALTER TABLE ONLY public.alert_targets FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.alert_targets OWNER TO agent_monitor_owner;
+
+COMMENT ON TABLE public.alert_targets IS 'A rule resolved to one agent, and when it must next be judged; null: as soon as news or the sieve says so.';
+
+COMMENT ON COLUMN public.alert_targets.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.alert_targets.config_id IS 'The rule.';
+
+COMMENT ON COLUMN public.alert_targets.agent_id IS 'The agent that it is about.';
+
+COMMENT ON COLUMN public.alert_targets.reads IS 'As in `alert_configs`: which news wakes it.';
+
+COMMENT ON COLUMN public.alert_targets.due_at IS 'When it must be judged even without news; null: never.';
+
+COMMENT ON COLUMN public.alert_targets.created_at IS 'When the rule was found to be about the agent.';
+
+COMMENT ON COLUMN public.alert_targets.sifted IS 'As in `alert_configs`.';
 
 CREATE TABLE public.api_keys (
     tenant_id uuid NOT NULL,
@@ -1270,12 +2099,48 @@ CREATE TABLE public.api_keys (
     metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    replaces_id uuid,
+    revoked_at timestamp with time zone,
     CONSTRAINT api_keys_status_check CHECK ((status = ANY (ARRAY['active'::text, 'revoked'::text])))
 );
 
 ALTER TABLE ONLY public.api_keys FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.api_keys OWNER TO agent_monitor_owner;
+
+COMMENT ON TABLE public.api_keys IS 'A key for programs. Only the SHA-256 of its secret is stored.';
+
+COMMENT ON COLUMN public.api_keys.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.api_keys.id IS 'UUIDv7: what an audit row or a rate limit calls the key.';
+
+COMMENT ON COLUMN public.api_keys.user_id IS 'Whose key it is; null: the tenant''s.';
+
+COMMENT ON COLUMN public.api_keys.agent_id IS 'The one agent that the key may speak for; null: any.';
+
+COMMENT ON COLUMN public.api_keys.name IS 'What people call it.';
+
+COMMENT ON COLUMN public.api_keys.prefix IS 'Its first characters, so that people can tell keys apart.';
+
+COMMENT ON COLUMN public.api_keys.key_hash IS 'SHA-256 of the whole key in hexadecimal: the key itself is stored nowhere.';
+
+COMMENT ON COLUMN public.api_keys.scopes IS 'What it may do: read, write, admin and narrower grants; none: nothing.';
+
+COMMENT ON COLUMN public.api_keys.status IS 'active or revoked; that a key has expired follows from `expires_at`.';
+
+COMMENT ON COLUMN public.api_keys.expires_at IS 'From when on it is refused; null: never.';
+
+COMMENT ON COLUMN public.api_keys.last_used_at IS 'When it was last accepted, to about a minute; null: never.';
+
+COMMENT ON COLUMN public.api_keys.metadata IS 'What was told with it, such as what an import knew.';
+
+COMMENT ON COLUMN public.api_keys.created_at IS 'When the row was made, by the database''s clock.';
+
+COMMENT ON COLUMN public.api_keys.updated_at IS 'When anything in the row was changed last: the trigger `set_updated_at` keeps it.';
+
+COMMENT ON COLUMN public.api_keys.replaces_id IS 'The key in whose place it was made; null: none.';
+
+COMMENT ON COLUMN public.api_keys.revoked_at IS 'When it was revoked; null: it was not.';
 
 CREATE TABLE public.audit_logs (
     tenant_id uuid NOT NULL,
@@ -1299,6 +2164,36 @@ PARTITION BY RANGE (id);
 ALTER TABLE ONLY public.audit_logs FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.audit_logs OWNER TO agent_monitor_owner;
+
+COMMENT ON TABLE public.audit_logs IS 'One mutation, or an attempt at one. Partitioned by month of `id`; the application may add and read, no more.';
+
+COMMENT ON COLUMN public.audit_logs.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.audit_logs.id IS 'UUIDv7: when it happened.';
+
+COMMENT ON COLUMN public.audit_logs.actor IS 'Who did it: `user:…`, `key:…` or `system`.';
+
+COMMENT ON COLUMN public.audit_logs.user_id IS 'The user among them; null for keys and the product itself.';
+
+COMMENT ON COLUMN public.audit_logs.action IS 'What was done, such as `agent.created`.';
+
+COMMENT ON COLUMN public.audit_logs.resource_type IS 'To what kind of thing.';
+
+COMMENT ON COLUMN public.audit_logs.resource_id IS 'To which one; null where there is no single one.';
+
+COMMENT ON COLUMN public.audit_logs.old_values IS 'What the fields that changed were before; null where nothing was.';
+
+COMMENT ON COLUMN public.audit_logs.new_values IS 'What they are since; null where it is gone. Secrets are left out.';
+
+COMMENT ON COLUMN public.audit_logs.ip_address IS 'Where the request came from; null where it was no request.';
+
+COMMENT ON COLUMN public.audit_logs.user_agent IS 'What the client calls itself; null where it does not say.';
+
+COMMENT ON COLUMN public.audit_logs.status IS '`success`, or `failure` for what was tried and refused.';
+
+COMMENT ON COLUMN public.audit_logs.error_message IS 'Why it was refused; null where it was not.';
+
+COMMENT ON COLUMN public.audit_logs.metadata IS 'What else there is to know about it.';
 
 CREATE TABLE public.billing_records (
     tenant_id uuid NOT NULL,
@@ -1331,6 +2226,48 @@ ALTER TABLE ONLY public.billing_records FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.billing_records OWNER TO agent_monitor_owner;
 
+COMMENT ON TABLE public.billing_records IS 'What a month came to, in US dollars: `lines` add up to `total_usd`, those of calls to `usage_usd`.';
+
+COMMENT ON COLUMN public.billing_records.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.billing_records.id IS 'UUIDv7.';
+
+COMMENT ON COLUMN public.billing_records.period_start IS 'Start of the month, in UTC.';
+
+COMMENT ON COLUMN public.billing_records.period_end IS 'Start of the next.';
+
+COMMENT ON COLUMN public.billing_records.plan IS 'The slug of the plan that the tenant had when it was computed.';
+
+COMMENT ON COLUMN public.billing_records.status IS 'draft: computed anew while calls come in; issued; paid; void.';
+
+COMMENT ON COLUMN public.billing_records.calls IS 'How many calls of models there were.';
+
+COMMENT ON COLUMN public.billing_records.unpriced_calls IS 'How many of them nobody knows the price of: not in the sums.';
+
+COMMENT ON COLUMN public.billing_records.input_tokens IS 'Tokens that models read, cached ones included.';
+
+COMMENT ON COLUMN public.billing_records.output_tokens IS 'Tokens that models wrote, reasoning included.';
+
+COMMENT ON COLUMN public.billing_records.usage_usd IS 'What the calls cost.';
+
+COMMENT ON COLUMN public.billing_records.included_usd IS 'How much of that the plan''s price pays for.';
+
+COMMENT ON COLUMN public.billing_records.plan_usd IS 'The plan''s price for the month.';
+
+COMMENT ON COLUMN public.billing_records.total_usd IS 'What is to be paid: the sum of the lines.';
+
+COMMENT ON COLUMN public.billing_records.lines IS 'What the total is made of: text, amount, and what it is about.';
+
+COMMENT ON COLUMN public.billing_records.computed_at IS 'When it was last computed.';
+
+COMMENT ON COLUMN public.billing_records.issued_at IS 'When it was sent out; null while a draft.';
+
+COMMENT ON COLUMN public.billing_records.paid_at IS 'When it was paid; null: not yet.';
+
+COMMENT ON COLUMN public.billing_records.created_at IS 'When the row was made, by the database''s clock.';
+
+COMMENT ON COLUMN public.billing_records.updated_at IS 'When anything in the row was changed last: the trigger `set_updated_at` keeps it.';
+
 CREATE TABLE public.bounces (
     tenant_id uuid NOT NULL,
     address text NOT NULL,
@@ -1344,6 +2281,22 @@ CREATE TABLE public.bounces (
 ALTER TABLE ONLY public.bounces FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.bounces OWNER TO agent_monitor_owner;
+
+COMMENT ON TABLE public.bounces IS 'A mail address that mail could not be delivered to: later mail takes another way, until somebody clears it.';
+
+COMMENT ON COLUMN public.bounces.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.bounces.address IS 'The mail address.';
+
+COMMENT ON COLUMN public.bounces.said IS 'What the other mail server answered.';
+
+COMMENT ON COLUMN public.bounces.at IS 'When mail came back last.';
+
+COMMENT ON COLUMN public.bounces.notification_id IS 'The message that came back; null where it cannot be told.';
+
+COMMENT ON COLUMN public.bounces.told IS 'Whether that was made known, and its mail sent another way.';
+
+COMMENT ON COLUMN public.bounces.cleared_by IS 'Who says that the address works again; null: nobody has.';
 
 CREATE TABLE public.budget_reservations (
     tenant_id uuid NOT NULL,
@@ -1361,6 +2314,24 @@ ALTER TABLE ONLY public.budget_reservations FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.budget_reservations OWNER TO agent_monitor_owner;
 
+COMMENT ON TABLE public.budget_reservations IS 'A part of a budget that somebody is about to spend. What is left of it counts as spent until it expires.';
+
+COMMENT ON COLUMN public.budget_reservations.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.budget_reservations.id IS 'UUIDv7: what the asker hands back with the call.';
+
+COMMENT ON COLUMN public.budget_reservations.budget_id IS 'The budget that a part of is set aside.';
+
+COMMENT ON COLUMN public.budget_reservations.agent_id IS 'Who asked; null: not told.';
+
+COMMENT ON COLUMN public.budget_reservations.amount IS 'How much, in the budget''s unit.';
+
+COMMENT ON COLUMN public.budget_reservations.settled IS 'How much of it calls have spent since.';
+
+COMMENT ON COLUMN public.budget_reservations.created_at IS 'When it was asked for.';
+
+COMMENT ON COLUMN public.budget_reservations.expires_at IS 'When what is left of it is free again.';
+
 CREATE TABLE public.budget_spending (
     tenant_id uuid NOT NULL,
     budget_id uuid NOT NULL,
@@ -1375,6 +2346,24 @@ CREATE TABLE public.budget_spending (
 ALTER TABLE ONLY public.budget_spending FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.budget_spending OWNER TO agent_monitor_owner;
+
+COMMENT ON TABLE public.budget_spending IS 'What was spent of a budget, in its unit: rows are only added, and added up later, as in `usage_hours`.';
+
+COMMENT ON COLUMN public.budget_spending.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.budget_spending.budget_id IS 'The budget that the calls count for.';
+
+COMMENT ON COLUMN public.budget_spending.period_start IS 'Start of the budget''s period, in its time zone.';
+
+COMMENT ON COLUMN public.budget_spending.id IS 'Counts up; says nothing but which row it is.';
+
+COMMENT ON COLUMN public.budget_spending.slot IS 'Start of the span that the calls fell into.';
+
+COMMENT ON COLUMN public.budget_spending.folded IS 'Whether it is the sum of earlier rows.';
+
+COMMENT ON COLUMN public.budget_spending.last_at IS 'When the last of the calls began.';
+
+COMMENT ON COLUMN public.budget_spending.amount IS 'What they spent, in the budget''s unit; below zero where a call was corrected.';
 
 ALTER TABLE public.budget_spending ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.budget_spending_id_seq
@@ -1413,6 +2402,36 @@ ALTER TABLE ONLY public.budgets FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.budgets OWNER TO agent_monitor_owner;
 
+COMMENT ON TABLE public.budgets IS 'How much may be spent in a period. `target`: the agent''s id, the model''s name, the user or the workflow.';
+
+COMMENT ON COLUMN public.budgets.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.budgets.id IS 'UUIDv7.';
+
+COMMENT ON COLUMN public.budgets.name IS 'What people and messages call it.';
+
+COMMENT ON COLUMN public.budgets.scope IS 'Whose calls count: tenant, agent, model, user or workflow.';
+
+COMMENT ON COLUMN public.budgets.target IS 'Which one of those: the agent''s id, the model''s name and so on; empty for the tenant.';
+
+COMMENT ON COLUMN public.budgets.agent_id IS 'The agent, where the scope is one; else null.';
+
+COMMENT ON COLUMN public.budgets.unit IS '`tokens` or `cost_usd`.';
+
+COMMENT ON COLUMN public.budgets.period IS 'hour, day, week (from Monday) or month.';
+
+COMMENT ON COLUMN public.budgets.timezone IS 'The IANA zone in which periods begin.';
+
+COMMENT ON COLUMN public.budgets.limit_amount IS 'How much may be spent in a period, in the unit.';
+
+COMMENT ON COLUMN public.budgets.warn_at IS 'From which share of the limit on a warning is given, 0 to 1.';
+
+COMMENT ON COLUMN public.budgets.enabled IS 'False: counted, and nobody is refused or warned.';
+
+COMMENT ON COLUMN public.budgets.created_at IS 'When the row was made, by the database''s clock.';
+
+COMMENT ON COLUMN public.budgets.updated_at IS 'When anything in the row was changed last: the trigger `set_updated_at` keeps it.';
+
 CREATE TABLE public.calendar_events (
     tenant_id uuid NOT NULL,
     id uuid NOT NULL,
@@ -1444,6 +2463,48 @@ ALTER TABLE ONLY public.calendar_events FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.calendar_events OWNER TO agent_monitor_owner;
 
+COMMENT ON TABLE public.calendar_events IS 'An event, or the first of a series; a rotation''s shifts; a maintenance window.';
+
+COMMENT ON COLUMN public.calendar_events.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.calendar_events.id IS 'UUIDv7.';
+
+COMMENT ON COLUMN public.calendar_events.kind IS '`event`; `on_call`: shifts of a rotation; `maintenance`: a window in which alerts are withheld.';
+
+COMMENT ON COLUMN public.calendar_events.title IS 'What people see, at most 200 characters; searched by its words.';
+
+COMMENT ON COLUMN public.calendar_events.description IS 'More about it; null where nobody wrote it.';
+
+COMMENT ON COLUMN public.calendar_events.start_time IS 'When it begins, the first of a series.';
+
+COMMENT ON COLUMN public.calendar_events.end_time IS 'When it ends; what begins at this moment does not conflict.';
+
+COMMENT ON COLUMN public.calendar_events.location IS 'Where, at most 200 characters; null: nowhere in particular.';
+
+COMMENT ON COLUMN public.calendar_events.all_day IS 'Whether it is whole days, in `time_zone`.';
+
+COMMENT ON COLUMN public.calendar_events.time_zone IS 'The IANA zone that repetitions and whole days are reckoned in.';
+
+COMMENT ON COLUMN public.calendar_events.rrule IS 'How it repeats, as in RFC 5545; null: once.';
+
+COMMENT ON COLUMN public.calendar_events.exdates IS 'Starts of repetitions that do not take place.';
+
+COMMENT ON COLUMN public.calendar_events.overrides IS 'Repetitions that differ: which one, and what is different.';
+
+COMMENT ON COLUMN public.calendar_events.matchers IS 'Which alerts a maintenance window withholds; none: all.';
+
+COMMENT ON COLUMN public.calendar_events.schedule IS 'The name of the rotation; null where it is no rotation.';
+
+COMMENT ON COLUMN public.calendar_events.members IS 'Users of the rotation in turn.';
+
+COMMENT ON COLUMN public.calendar_events.layer IS 'Which of several shifts at one moment counts: the highest.';
+
+COMMENT ON COLUMN public.calendar_events.created_by IS 'Who entered it: `user:…`, `key:…` or `system`.';
+
+COMMENT ON COLUMN public.calendar_events.created_at IS 'When the row was made, by the database''s clock.';
+
+COMMENT ON COLUMN public.calendar_events.updated_at IS 'When anything in the row was changed last: the trigger `set_updated_at` keeps it.';
+
 CREATE TABLE public.channels (
     tenant_id uuid NOT NULL,
     id uuid NOT NULL,
@@ -1460,6 +2521,132 @@ ALTER TABLE ONLY public.channels FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.channels OWNER TO agent_monitor_owner;
 
+COMMENT ON TABLE public.channels IS 'A named channel of a tenant, which rules may name.';
+
+COMMENT ON COLUMN public.channels.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.channels.id IS 'UUIDv7.';
+
+COMMENT ON COLUMN public.channels.name IS 'What rules call it; one in the tenant.';
+
+COMMENT ON COLUMN public.channels.kind IS 'Which service carries the message: email, slack, webhook, pagerduty and so on.';
+
+COMMENT ON COLUMN public.channels.target IS 'The address there: a mail address, a URL, a room.';
+
+COMMENT ON COLUMN public.channels.secret IS 'What the service wants to see or messages are signed with; null: nothing. Never shown again.';
+
+COMMENT ON COLUMN public.channels.created_at IS 'When the row was made, by the database''s clock.';
+
+COMMENT ON COLUMN public.channels.updated_at IS 'When anything in the row was changed last: the trigger `set_updated_at` keeps it.';
+
+CREATE TABLE public.chunks (
+    tenant_id uuid NOT NULL,
+    id uuid NOT NULL,
+    collection_id uuid NOT NULL,
+    document_id uuid NOT NULL,
+    chunk_index bigint NOT NULL,
+    content text NOT NULL,
+    embedding public.vector,
+    embedding_model text,
+    token_count bigint,
+    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT chunks_amounts_check CHECK (((chunk_index >= 0) AND (token_count >= 0)))
+);
+
+ALTER TABLE ONLY public.chunks FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.chunks OWNER TO agent_monitor_owner;
+
+COMMENT ON TABLE public.chunks IS 'A piece of a document, and the vector that stands for it.';
+
+COMMENT ON COLUMN public.chunks.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.chunks.id IS 'UUIDv7: when it was stored.';
+
+COMMENT ON COLUMN public.chunks.collection_id IS 'The collection of its document, which searches go through.';
+
+COMMENT ON COLUMN public.chunks.document_id IS 'The document that it is a piece of.';
+
+COMMENT ON COLUMN public.chunks.chunk_index IS 'Its place in the document, from 0.';
+
+COMMENT ON COLUMN public.chunks.content IS 'The text of the piece.';
+
+COMMENT ON COLUMN public.chunks.embedding IS 'The vector that stands for it, of the collection''s dimensions and in single precision; null: no search finds it.';
+
+COMMENT ON COLUMN public.chunks.embedding_model IS 'The model that made the vector; null: the collection''s.';
+
+COMMENT ON COLUMN public.chunks.token_count IS 'How many tokens its text has; null: not told.';
+
+COMMENT ON COLUMN public.chunks.metadata IS 'What searches filter by, as JSON.';
+
+COMMENT ON COLUMN public.chunks.created_at IS 'When the row was made, by the database''s clock.';
+
+CREATE TABLE public.collections (
+    tenant_id uuid NOT NULL,
+    id uuid NOT NULL,
+    slug text NOT NULL,
+    name text NOT NULL,
+    description text,
+    embedding_model text NOT NULL,
+    dimensions bigint,
+    chunk_size bigint DEFAULT 1000 NOT NULL,
+    chunk_overlap bigint DEFAULT 0 NOT NULL,
+    document_count bigint DEFAULT 0 NOT NULL,
+    chunk_count bigint DEFAULT 0 NOT NULL,
+    status text DEFAULT 'active'::text NOT NULL,
+    settings jsonb DEFAULT '{}'::jsonb NOT NULL,
+    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
+    deleted_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT collections_chunk_size_check CHECK ((chunk_size > 0)),
+    CONSTRAINT collections_counts_check CHECK (((document_count >= 0) AND (chunk_count >= 0))),
+    CONSTRAINT collections_dimensions_check CHECK (((dimensions >= 1) AND (dimensions <= 16000))),
+    CONSTRAINT collections_overlap_check CHECK (((chunk_overlap >= 0) AND (chunk_overlap < chunk_size))),
+    CONSTRAINT collections_status_check CHECK ((status = ANY (ARRAY['active'::text, 'archived'::text])))
+);
+
+ALTER TABLE ONLY public.collections FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.collections OWNER TO agent_monitor_owner;
+
+COMMENT ON TABLE public.collections IS 'A body of knowledge whose vectors are of one model. `dimensions` is that of its first chunk. Triggers keep the counts, which are without what is deleted.';
+
+COMMENT ON COLUMN public.collections.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.collections.id IS 'UUIDv7.';
+
+COMMENT ON COLUMN public.collections.slug IS 'What callers call it, 1 to 100 characters; unique in the tenant, deleted ones too.';
+
+COMMENT ON COLUMN public.collections.name IS 'What people see.';
+
+COMMENT ON COLUMN public.collections.description IS 'What it is for; null: not told.';
+
+COMMENT ON COLUMN public.collections.embedding_model IS 'The model that makes all of its vectors.';
+
+COMMENT ON COLUMN public.collections.dimensions IS 'Numbers in each of its vectors, 1 to 16,000; null until the first one comes.';
+
+COMMENT ON COLUMN public.collections.chunk_size IS 'Characters that a document is cut into.';
+
+COMMENT ON COLUMN public.collections.chunk_overlap IS 'Characters that a piece has in common with the one before; fewer than `chunk_size`.';
+
+COMMENT ON COLUMN public.collections.document_count IS 'Documents in it that are not deleted, kept by triggers.';
+
+COMMENT ON COLUMN public.collections.chunk_count IS 'Chunks of those, kept by triggers; it decides how a search goes.';
+
+COMMENT ON COLUMN public.collections.status IS 'active or archived.';
+
+COMMENT ON COLUMN public.collections.settings IS 'How it is to be used, as JSON of the caller''s own.';
+
+COMMENT ON COLUMN public.collections.metadata IS 'Anything else that is kept with it.';
+
+COMMENT ON COLUMN public.collections.deleted_at IS 'When somebody deleted it: hidden from then on, and restorable until it is purged. Null: it is there.';
+
+COMMENT ON COLUMN public.collections.created_at IS 'When the row was made, by the database''s clock.';
+
+COMMENT ON COLUMN public.collections.updated_at IS 'When anything in the row was changed last: the trigger `set_updated_at` keeps it.';
+
 CREATE TABLE public.contact_methods (
     tenant_id uuid NOT NULL,
     user_id uuid NOT NULL,
@@ -1474,6 +2661,22 @@ CREATE TABLE public.contact_methods (
 ALTER TABLE ONLY public.contact_methods FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.contact_methods OWNER TO agent_monitor_owner;
+
+COMMENT ON TABLE public.contact_methods IS 'One way to reach a member, in the order of `position`. Without any, it is the user''s email address.';
+
+COMMENT ON COLUMN public.contact_methods.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.contact_methods.user_id IS 'The member who is reached this way.';
+
+COMMENT ON COLUMN public.contact_methods."position" IS 'Its place in the order in which ways are taken, from 0.';
+
+COMMENT ON COLUMN public.contact_methods.kind IS 'The kind of channel, as in `channels.kind`.';
+
+COMMENT ON COLUMN public.contact_methods.target IS 'The address: a mail address, a topic, a URL.';
+
+COMMENT ON COLUMN public.contact_methods.secret IS 'What the address needs to be used, such as a token; null: nothing. Never shown again.';
+
+COMMENT ON COLUMN public.contact_methods.after_seconds IS 'How many seconds an alert is open, with nobody having it, before this way is taken as well; 0: at once.';
 
 CREATE TABLE public.conversations (
     tenant_id uuid NOT NULL,
@@ -1507,6 +2710,50 @@ ALTER TABLE ONLY public.conversations FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.conversations OWNER TO agent_monitor_owner;
 
+COMMENT ON TABLE public.conversations IS 'One conversation. `external_id` is what callers name it; `user_ref` is anybody, `user_id` a member among them.';
+
+COMMENT ON COLUMN public.conversations.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.conversations.id IS 'UUIDv7.';
+
+COMMENT ON COLUMN public.conversations.external_id IS 'What callers call it, 1 to 200 characters; agents'' states and runs name it so.';
+
+COMMENT ON COLUMN public.conversations.conversation_type IS 'individual, group, support or a word of the caller''s own.';
+
+COMMENT ON COLUMN public.conversations.title IS 'What people see; empty where nobody gave one.';
+
+COMMENT ON COLUMN public.conversations.summary IS 'What it was about, as its agent or a person sums it up; empty: not summed up.';
+
+COMMENT ON COLUMN public.conversations.status IS 'active, completed, failed or cancelled; that one is idle follows from `last_activity_at`.';
+
+COMMENT ON COLUMN public.conversations.agent_id IS 'The agent that leads it; null: none in particular.';
+
+COMMENT ON COLUMN public.conversations.user_id IS 'The member who began it; null where it was somebody else, or they are gone.';
+
+COMMENT ON COLUMN public.conversations.user_ref IS 'What the caller calls the user, who need not be a member; null: not told.';
+
+COMMENT ON COLUMN public.conversations.participants IS 'Who takes part, by the caller''s names.';
+
+COMMENT ON COLUMN public.conversations.context IS 'What the participants start from, as JSON.';
+
+COMMENT ON COLUMN public.conversations.settings IS 'How it is to be led, as JSON.';
+
+COMMENT ON COLUMN public.conversations.metadata IS 'Anything else that is kept with it.';
+
+COMMENT ON COLUMN public.conversations.last_sequence IS 'The number of the last message: the next one gets one more.';
+
+COMMENT ON COLUMN public.conversations.started_at IS 'When it began.';
+
+COMMENT ON COLUMN public.conversations.last_activity_at IS 'When anything was said last.';
+
+COMMENT ON COLUMN public.conversations.completed_at IS 'When it ended; null: goes on.';
+
+COMMENT ON COLUMN public.conversations.deleted_at IS 'When somebody deleted it: hidden from then on, and restorable until it is purged. Null: it is there.';
+
+COMMENT ON COLUMN public.conversations.created_at IS 'When the row was made, by the database''s clock.';
+
+COMMENT ON COLUMN public.conversations.updated_at IS 'When anything in the row was changed last: the trigger `set_updated_at` keeps it.';
+
 CREATE TABLE public.cross_region_sync_logs (
     tenant_id uuid NOT NULL,
     id uuid NOT NULL,
@@ -1530,6 +2777,30 @@ ALTER TABLE ONLY public.cross_region_sync_logs FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.cross_region_sync_logs OWNER TO agent_monitor_owner;
 
+COMMENT ON TABLE public.cross_region_sync_logs IS 'A time in which a copy was not up to date, from its primary''s region to its own; the lags are the largest.';
+
+COMMENT ON COLUMN public.cross_region_sync_logs.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.cross_region_sync_logs.id IS 'UUIDv7.';
+
+COMMENT ON COLUMN public.cross_region_sync_logs.application_name IS 'The standby, as it calls itself to its primary.';
+
+COMMENT ON COLUMN public.cross_region_sync_logs.source_region_id IS 'Where the primary is; null where no region says so, or it is gone.';
+
+COMMENT ON COLUMN public.cross_region_sync_logs.target_region_id IS 'Where the standby is; null as before.';
+
+COMMENT ON COLUMN public.cross_region_sync_logs.kind IS '`lag`: it was behind; `outage`: it was not connected.';
+
+COMMENT ON COLUMN public.cross_region_sync_logs.status IS 'running while that goes on, then completed.';
+
+COMMENT ON COLUMN public.cross_region_sync_logs.lag_bytes IS 'The most log that it had not replayed, in bytes; null: not known.';
+
+COMMENT ON COLUMN public.cross_region_sync_logs.lag_seconds IS 'The oldest that what it shows was, in seconds; null: not known.';
+
+COMMENT ON COLUMN public.cross_region_sync_logs.started_at IS 'When it was first seen.';
+
+COMMENT ON COLUMN public.cross_region_sync_logs.completed_at IS 'When it was over; null: goes on.';
+
 CREATE TABLE public.deployments (
     tenant_id uuid NOT NULL,
     id uuid NOT NULL,
@@ -1550,6 +2821,91 @@ ALTER TABLE ONLY public.deployments FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.deployments OWNER TO agent_monitor_owner;
 
+COMMENT ON TABLE public.deployments IS 'A version that went out at `at`: told by somebody, or `seen`, the first time that a task says it.';
+
+COMMENT ON COLUMN public.deployments.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.deployments.id IS 'UUIDv7.';
+
+COMMENT ON COLUMN public.deployments.agent_id IS 'Whose program; null: everybody''s.';
+
+COMMENT ON COLUMN public.deployments.version IS 'What went out.';
+
+COMMENT ON COLUMN public.deployments.environment IS 'Where to; empty: nobody said.';
+
+COMMENT ON COLUMN public.deployments.source IS '`told` by somebody, or `seen` for the first time in a task.';
+
+COMMENT ON COLUMN public.deployments.description IS 'What it brings; null where nobody wrote it.';
+
+COMMENT ON COLUMN public.deployments.url IS 'Where to read more; null: nowhere.';
+
+COMMENT ON COLUMN public.deployments.created_by IS 'Who told of it: `user:…` or `key:…`; null where it was seen.';
+
+COMMENT ON COLUMN public.deployments.at IS 'When it went out.';
+
+COMMENT ON COLUMN public.deployments.created_at IS 'When the row was made, by the database''s clock.';
+
+COMMENT ON COLUMN public.deployments.updated_at IS 'When anything in the row was changed last: the trigger `set_updated_at` keeps it.';
+
+CREATE TABLE public.documents (
+    tenant_id uuid NOT NULL,
+    id uuid NOT NULL,
+    collection_id uuid NOT NULL,
+    title text NOT NULL,
+    filename text,
+    file_type text,
+    file_size_bytes bigint,
+    storage_url text,
+    status text DEFAULT 'pending'::text NOT NULL,
+    chunk_count bigint DEFAULT 0 NOT NULL,
+    error_message text,
+    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
+    uploaded_by uuid,
+    deleted_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT documents_amounts_check CHECK (((file_size_bytes >= 0) AND (chunk_count >= 0))),
+    CONSTRAINT documents_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'processing'::text, 'indexed'::text, 'failed'::text])))
+);
+
+ALTER TABLE ONLY public.documents FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.documents OWNER TO agent_monitor_owner;
+
+COMMENT ON TABLE public.documents IS 'A text that was brought into a collection. Its bytes lie at `storage_url`; a trigger keeps the count.';
+
+COMMENT ON COLUMN public.documents.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.documents.id IS 'UUIDv7.';
+
+COMMENT ON COLUMN public.documents.collection_id IS 'The collection that it was brought into.';
+
+COMMENT ON COLUMN public.documents.title IS 'What people see.';
+
+COMMENT ON COLUMN public.documents.filename IS 'Of the file that it was; null: not told.';
+
+COMMENT ON COLUMN public.documents.file_type IS 'What kind of file, such as pdf or text/markdown; null: not told.';
+
+COMMENT ON COLUMN public.documents.file_size_bytes IS 'Size of that file in bytes; null: not told.';
+
+COMMENT ON COLUMN public.documents.storage_url IS 'Where its bytes lie, which are not kept here; null: not told.';
+
+COMMENT ON COLUMN public.documents.status IS 'pending, processing, indexed or failed.';
+
+COMMENT ON COLUMN public.documents.chunk_count IS 'Pieces that are stored of it, kept by triggers.';
+
+COMMENT ON COLUMN public.documents.error_message IS 'Why it failed; null: it did not.';
+
+COMMENT ON COLUMN public.documents.metadata IS 'Anything else that is kept with it.';
+
+COMMENT ON COLUMN public.documents.uploaded_by IS 'The member who brought it; null: a key did, or they are gone.';
+
+COMMENT ON COLUMN public.documents.deleted_at IS 'When somebody deleted it: hidden from then on, and restorable until it is purged. Null: it is there.';
+
+COMMENT ON COLUMN public.documents.created_at IS 'When the row was made, by the database''s clock.';
+
+COMMENT ON COLUMN public.documents.updated_at IS 'When anything in the row was changed last: the trigger `set_updated_at` keeps it.';
+
 CREATE TABLE public.drills (
     tenant_id uuid NOT NULL,
     id uuid NOT NULL,
@@ -1564,6 +2920,24 @@ CREATE TABLE public.drills (
 ALTER TABLE ONLY public.drills FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.drills OWNER TO agent_monitor_owner;
+
+COMMENT ON TABLE public.drills IS 'One channel in one drill. `delivered_at` null: it has not arrived; `late_at`: when that was reported.';
+
+COMMENT ON COLUMN public.drills.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.drills.id IS 'UUIDv7.';
+
+COMMENT ON COLUMN public.drills.group_id IS 'The message''s group; it has no reference, as groups go sooner.';
+
+COMMENT ON COLUMN public.drills.channel IS 'The kind of channel that is tried.';
+
+COMMENT ON COLUMN public.drills.target IS 'The address there.';
+
+COMMENT ON COLUMN public.drills.started_at IS 'When it was sent.';
+
+COMMENT ON COLUMN public.drills.delivered_at IS 'When the service had it; null: not yet.';
+
+COMMENT ON COLUMN public.drills.late_at IS 'When it was reported that it takes too long; null: it does not, or not yet.';
 
 CREATE TABLE public.subscription_plans (
     tenant_id uuid NOT NULL,
@@ -1588,6 +2962,34 @@ ALTER TABLE ONLY public.subscription_plans FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.subscription_plans OWNER TO agent_monitor_owner;
 
+COMMENT ON TABLE public.subscription_plans IS 'What tenants of this plan may use, and pay for a month. The platform''s: everybody reads them. Null: no limit.';
+
+COMMENT ON COLUMN public.subscription_plans.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.subscription_plans.id IS 'UUIDv7.';
+
+COMMENT ON COLUMN public.subscription_plans.slug IS 'free, starter, pro or enterprise: `tenants.plan`.';
+
+COMMENT ON COLUMN public.subscription_plans.name IS 'What people see.';
+
+COMMENT ON COLUMN public.subscription_plans.description IS 'Who it is for; null where nobody wrote it.';
+
+COMMENT ON COLUMN public.subscription_plans.price_usd IS 'What it costs in a month.';
+
+COMMENT ON COLUMN public.subscription_plans.included_usd IS 'How much of the usage that pays for.';
+
+COMMENT ON COLUMN public.subscription_plans.max_agents IS 'How many agents; null: no limit.';
+
+COMMENT ON COLUMN public.subscription_plans.daily_requests IS 'How many requests in a day of UTC; null: no limit.';
+
+COMMENT ON COLUMN public.subscription_plans.monthly_tokens IS 'How many tokens in a month of UTC; null: no limit.';
+
+COMMENT ON COLUMN public.subscription_plans.source IS 'Whether it is shipped with the product or was imported by the operator, who goes before.';
+
+COMMENT ON COLUMN public.subscription_plans.created_at IS 'When the row was made, by the database''s clock.';
+
+COMMENT ON COLUMN public.subscription_plans.updated_at IS 'When anything in the row was changed last: the trigger `set_updated_at` keeps it.';
+
 CREATE TABLE public.tenant_quotas (
     tenant_id uuid NOT NULL,
     resource text NOT NULL,
@@ -1603,6 +3005,22 @@ CREATE TABLE public.tenant_quotas (
 ALTER TABLE ONLY public.tenant_quotas FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.tenant_quotas OWNER TO agent_monitor_owner;
+
+COMMENT ON TABLE public.tenant_quotas IS 'A limit of one tenant''s own, before its plan''s. Without `enforced` it is counted and nothing is refused.';
+
+COMMENT ON COLUMN public.tenant_quotas.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.tenant_quotas.resource IS 'What is limited: agents, daily_requests or monthly_tokens.';
+
+COMMENT ON COLUMN public.tenant_quotas.limit_amount IS 'How much; null: no limit, whatever the plan says.';
+
+COMMENT ON COLUMN public.tenant_quotas.enforced IS 'False: counted, and nothing is refused.';
+
+COMMENT ON COLUMN public.tenant_quotas.warn_at IS 'From which share of the limit on a warning is given, 0 to 1.';
+
+COMMENT ON COLUMN public.tenant_quotas.created_at IS 'When the row was made, by the database''s clock.';
+
+COMMENT ON COLUMN public.tenant_quotas.updated_at IS 'When anything in the row was changed last: the trigger `set_updated_at` keeps it.';
 
 CREATE VIEW public.effective_quotas WITH (security_invoker='true') AS
  SELECT t.id AS tenant_id,
@@ -1642,6 +3060,30 @@ ALTER TABLE ONLY public.error_groups FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.error_groups OWNER TO agent_monitor_owner;
 
+COMMENT ON TABLE public.error_groups IS 'All occurrences of one fingerprint, those that retention has taken too. `status` is set by people, but for `regressed`: resolved, and seen again after that.';
+
+COMMENT ON COLUMN public.error_groups.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.error_groups.fingerprint IS 'A digest of what the errors have in common.';
+
+COMMENT ON COLUMN public.error_groups.error_type IS 'The class or code of the error; null: not told.';
+
+COMMENT ON COLUMN public.error_groups.message IS 'What the newest said, without what differs from one to the next.';
+
+COMMENT ON COLUMN public.error_groups.count IS 'How often it happened, rows that retention took included.';
+
+COMMENT ON COLUMN public.error_groups.first_seen_at IS 'When it happened first.';
+
+COMMENT ON COLUMN public.error_groups.last_seen_at IS 'When it happened last.';
+
+COMMENT ON COLUMN public.error_groups.first_version IS 'The version of the program in which it happened first; null: not told.';
+
+COMMENT ON COLUMN public.error_groups.status IS 'open, resolved, ignored, or regressed: resolved, and seen again since.';
+
+COMMENT ON COLUMN public.error_groups.status_by IS 'Who set that; null: nobody has.';
+
+COMMENT ON COLUMN public.error_groups.status_at IS 'When; null as before.';
+
 CREATE TABLE public.error_occurrences (
     tenant_id uuid NOT NULL,
     id uuid NOT NULL,
@@ -1662,6 +3104,30 @@ ALTER TABLE ONLY public.error_occurrences FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.error_occurrences OWNER TO agent_monitor_owner;
 
+COMMENT ON TABLE public.error_occurrences IS 'One thing that failed: `id` is the task''s, the tool execution''s or the log''s. Partitioned by day of `id`.';
+
+COMMENT ON COLUMN public.error_occurrences.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.error_occurrences.id IS 'The id of the task, tool execution or log that failed.';
+
+COMMENT ON COLUMN public.error_occurrences.fingerprint IS 'The group that it belongs to.';
+
+COMMENT ON COLUMN public.error_occurrences.kind IS 'Which of the three it is: task, tool or log.';
+
+COMMENT ON COLUMN public.error_occurrences.agent_id IS 'Whose failure.';
+
+COMMENT ON COLUMN public.error_occurrences.agent_version IS 'The version of its program; null: not told.';
+
+COMMENT ON COLUMN public.error_occurrences.task_id IS 'The task in which a tool failed; null: none is known.';
+
+COMMENT ON COLUMN public.error_occurrences.trace_id IS 'The trace that it is a part of; null: none.';
+
+COMMENT ON COLUMN public.error_occurrences.error_type IS 'The class or code of the error; null: not told.';
+
+COMMENT ON COLUMN public.error_occurrences.message IS 'What it said; null: nothing.';
+
+COMMENT ON COLUMN public.error_occurrences.at IS 'When.';
+
 CREATE TABLE public.escalations (
     tenant_id uuid NOT NULL,
     id uuid NOT NULL,
@@ -1674,6 +3140,20 @@ CREATE TABLE public.escalations (
 ALTER TABLE ONLY public.escalations FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.escalations OWNER TO agent_monitor_owner;
+
+COMMENT ON TABLE public.escalations IS 'Steps that rules name: `[{"after": "15m", "channels": {…}}, …]`, as a rule spells them.';
+
+COMMENT ON COLUMN public.escalations.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.escalations.id IS 'UUIDv7.';
+
+COMMENT ON COLUMN public.escalations.name IS 'What rules call it; one in the tenant.';
+
+COMMENT ON COLUMN public.escalations.steps IS 'Who is told after how long without anybody having the alert, in order.';
+
+COMMENT ON COLUMN public.escalations.created_at IS 'When the row was made, by the database''s clock.';
+
+COMMENT ON COLUMN public.escalations.updated_at IS 'When anything in the row was changed last: the trigger `set_updated_at` keeps it.';
 
 CREATE TABLE public.exemplars (
     tenant_id uuid NOT NULL,
@@ -1692,6 +3172,26 @@ ALTER TABLE ONLY public.exemplars FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.exemplars OWNER TO agent_monitor_owner;
 
+COMMENT ON TABLE public.exemplars IS 'A single measurement of a metric and the trace that it was made in. Partitioned by day of `id`, which carries its time and is made of what it says.';
+
+COMMENT ON COLUMN public.exemplars.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.exemplars.id IS 'UUIDv7 made of the moment and of what is said: told again, it is the same row.';
+
+COMMENT ON COLUMN public.exemplars.agent_id IS 'Whose measurement it is.';
+
+COMMENT ON COLUMN public.exemplars.metric IS 'The metric''s name.';
+
+COMMENT ON COLUMN public.exemplars.tags IS 'The tags of its series.';
+
+COMMENT ON COLUMN public.exemplars.value IS 'What was measured, in the metric''s unit.';
+
+COMMENT ON COLUMN public.exemplars.trace_id IS 'The trace that it was made in, 32 hexadecimal digits.';
+
+COMMENT ON COLUMN public.exemplars.span_id IS 'The step in that trace, 16 hexadecimal digits; null where nobody said.';
+
+COMMENT ON COLUMN public.exemplars.attributes IS 'What was said of this one measurement beyond the tags of its series.';
+
 CREATE TABLE public.idempotency_keys (
     tenant_id uuid NOT NULL,
     key text NOT NULL,
@@ -1703,6 +3203,18 @@ CREATE TABLE public.idempotency_keys (
 ALTER TABLE ONLY public.idempotency_keys FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.idempotency_keys OWNER TO agent_monitor_owner;
+
+COMMENT ON TABLE public.idempotency_keys IS 'One answered request, written in the transaction that kept its rows.';
+
+COMMENT ON COLUMN public.idempotency_keys.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.idempotency_keys.key IS 'What the caller sent as Idempotency-Key.';
+
+COMMENT ON COLUMN public.idempotency_keys.body_hash IS 'A digest of the request: the same key with another body is refused.';
+
+COMMENT ON COLUMN public.idempotency_keys.answer IS 'What was answered, and is answered again.';
+
+COMMENT ON COLUMN public.idempotency_keys.created_at IS 'When the row was made, by the database''s clock.';
 
 CREATE TABLE public.imports (
     tenant_id uuid NOT NULL,
@@ -1724,6 +3236,30 @@ ALTER TABLE ONLY public.imports FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.imports OWNER TO agent_monitor_owner;
 
+COMMENT ON TABLE public.imports IS 'How far one table of another platform''s database is brought here. `source` tells databases apart.';
+
+COMMENT ON COLUMN public.imports.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.imports.source IS 'The database that is read: its name and a digest of where it is.';
+
+COMMENT ON COLUMN public.imports.source_table IS 'The table there.';
+
+COMMENT ON COLUMN public.imports.document IS 'Which of the five documents it was made from.';
+
+COMMENT ON COLUMN public.imports.reached IS 'The key of the last row that was brought, each part as text; null: none yet.';
+
+COMMENT ON COLUMN public.imports.rows_read IS 'How many rows were looked at.';
+
+COMMENT ON COLUMN public.imports.rows_kept IS 'How many of them are here now.';
+
+COMMENT ON COLUMN public.imports.notes IS 'What was left out or stored otherwise: for each reason how often, and the keys of the first rows.';
+
+COMMENT ON COLUMN public.imports.completed_at IS 'When the table was through; null: not yet.';
+
+COMMENT ON COLUMN public.imports.created_at IS 'When the row was made, by the database''s clock.';
+
+COMMENT ON COLUMN public.imports.updated_at IS 'When anything in the row was changed last: the trigger `set_updated_at` keeps it.';
+
 CREATE TABLE public.inhibitions (
     tenant_id uuid NOT NULL,
     id uuid NOT NULL,
@@ -1740,6 +3276,26 @@ ALTER TABLE ONLY public.inhibitions FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.inhibitions OWNER TO agent_monitor_owner;
 
+COMMENT ON TABLE public.inhibitions IS 'While an alert that matches `source` is open, those that match `target`, with the same `equal`, are not told.';
+
+COMMENT ON COLUMN public.inhibitions.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.inhibitions.id IS 'UUIDv7.';
+
+COMMENT ON COLUMN public.inhibitions.name IS 'What people call it; one in the tenant.';
+
+COMMENT ON COLUMN public.inhibitions.source IS 'Matchers of the alert that withholds others while it is open.';
+
+COMMENT ON COLUMN public.inhibitions.target IS 'Matchers of those that are withheld.';
+
+COMMENT ON COLUMN public.inhibitions.equal IS 'Labels that both must have the same of.';
+
+COMMENT ON COLUMN public.inhibitions.created_by IS 'Who made it: `user:…`, `key:…` or `system`.';
+
+COMMENT ON COLUMN public.inhibitions.created_at IS 'When the row was made, by the database''s clock.';
+
+COMMENT ON COLUMN public.inhibitions.updated_at IS 'When anything in the row was changed last: the trigger `set_updated_at` keeps it.';
+
 CREATE TABLE public.leases (
     name text NOT NULL,
     holder text NOT NULL,
@@ -1747,6 +3303,158 @@ CREATE TABLE public.leases (
 );
 
 ALTER TABLE public.leases OWNER TO agent_monitor_owner;
+
+COMMENT ON TABLE public.leases IS 'Who does a job that one process at a time may do. Nobody''s data: no tenant.';
+
+COMMENT ON COLUMN public.leases.name IS 'The job.';
+
+COMMENT ON COLUMN public.leases.holder IS 'The process that does it, by host and number.';
+
+COMMENT ON COLUMN public.leases.expires_at IS 'Until when nobody else may; renewed long before.';
+
+CREATE TABLE public.maintenance_runs (
+    task text NOT NULL,
+    relation text NOT NULL,
+    completed_at timestamp with time zone NOT NULL,
+    seconds double precision NOT NULL,
+    bytes_before bigint NOT NULL,
+    bytes_after bigint NOT NULL,
+    CONSTRAINT maintenance_runs_task_check CHECK ((task = ANY (ARRAY['vacuum'::text, 'analyze'::text, 'reindex'::text])))
+);
+
+ALTER TABLE public.maintenance_runs OWNER TO agent_monitor_owner;
+
+COMMENT ON TABLE public.maintenance_runs IS 'The last time that a task was done to a table or an index. Nobody''s but the owner''s.';
+
+COMMENT ON COLUMN public.maintenance_runs.task IS 'vacuum, analyze or reindex.';
+
+COMMENT ON COLUMN public.maintenance_runs.relation IS 'Name of the table, partition or index that it was done to.';
+
+COMMENT ON COLUMN public.maintenance_runs.completed_at IS 'When it was done.';
+
+COMMENT ON COLUMN public.maintenance_runs.seconds IS 'How long it took, in seconds.';
+
+COMMENT ON COLUMN public.maintenance_runs.bytes_before IS 'Size of the relation before, in bytes.';
+
+COMMENT ON COLUMN public.maintenance_runs.bytes_after IS 'Size of the relation after, in bytes.';
+
+CREATE TABLE public.mcp_server_configs (
+    tenant_id uuid NOT NULL,
+    id uuid NOT NULL,
+    server_tenant_id uuid NOT NULL,
+    server_id uuid NOT NULL,
+    enabled boolean DEFAULT true NOT NULL,
+    config jsonb DEFAULT '{}'::jsonb NOT NULL,
+    environment jsonb DEFAULT '{}'::jsonb NOT NULL,
+    limits jsonb DEFAULT '{}'::jsonb NOT NULL,
+    allowed_users uuid[],
+    created_by uuid,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT mcp_server_configs_server_check CHECK (((server_tenant_id = tenant_id) OR (server_tenant_id = '00000000-0000-7000-8000-000000000000'::uuid)))
+);
+
+ALTER TABLE ONLY public.mcp_server_configs FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.mcp_server_configs OWNER TO agent_monitor_owner;
+
+COMMENT ON TABLE public.mcp_server_configs IS 'How a tenant uses a server. Secrets in `config` and everything in `environment` are sealed (`monitor.sealing`).';
+
+COMMENT ON COLUMN public.mcp_server_configs.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.mcp_server_configs.id IS 'UUIDv7.';
+
+COMMENT ON COLUMN public.mcp_server_configs.server_tenant_id IS 'Whose server it is: the tenant''s own, or the platform''s.';
+
+COMMENT ON COLUMN public.mcp_server_configs.server_id IS 'The server that is configured.';
+
+COMMENT ON COLUMN public.mcp_server_configs.enabled IS 'Whether it can be launched.';
+
+COMMENT ON COLUMN public.mcp_server_configs.config IS 'What the server''s schema asks for, as JSON; what is secret there is sealed.';
+
+COMMENT ON COLUMN public.mcp_server_configs.environment IS 'Variables that the server is started with, each value sealed.';
+
+COMMENT ON COLUMN public.mcp_server_configs.limits IS 'What it may take, as JSON: timeout_seconds, memory_mb, calls_per_minute.';
+
+COMMENT ON COLUMN public.mcp_server_configs.allowed_users IS 'Members who may launch it; null: everybody in the tenant.';
+
+COMMENT ON COLUMN public.mcp_server_configs.created_by IS 'The member who made it; null: a key did, or they are gone.';
+
+COMMENT ON COLUMN public.mcp_server_configs.created_at IS 'When the row was made, by the database''s clock.';
+
+COMMENT ON COLUMN public.mcp_server_configs.updated_at IS 'When anything in the row was changed last: the trigger `set_updated_at` keeps it.';
+
+CREATE TABLE public.mcp_servers (
+    tenant_id uuid NOT NULL,
+    id uuid NOT NULL,
+    slug text NOT NULL,
+    name text NOT NULL,
+    description text,
+    version text,
+    category text,
+    server_type text NOT NULL,
+    command text,
+    url text,
+    config_schema jsonb DEFAULT '{}'::jsonb NOT NULL,
+    tools jsonb DEFAULT '[]'::jsonb NOT NULL,
+    resources jsonb DEFAULT '[]'::jsonb NOT NULL,
+    status text DEFAULT 'active'::text NOT NULL,
+    documentation_url text,
+    repository_url text,
+    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
+    deleted_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT mcp_servers_server_type_check CHECK ((server_type = ANY (ARRAY['stdio'::text, 'sse'::text, 'http'::text]))),
+    CONSTRAINT mcp_servers_start_check CHECK ((((server_type = 'stdio'::text) = (command IS NOT NULL)) AND ((server_type = 'stdio'::text) = (url IS NULL)))),
+    CONSTRAINT mcp_servers_status_check CHECK ((status = ANY (ARRAY['active'::text, 'deprecated'::text, 'disabled'::text])))
+);
+
+ALTER TABLE ONLY public.mcp_servers FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.mcp_servers OWNER TO agent_monitor_owner;
+
+COMMENT ON TABLE public.mcp_servers IS 'A server of the Model Context Protocol: what starts it or where it is, and what must be said to use it.';
+
+COMMENT ON COLUMN public.mcp_servers.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.mcp_servers.id IS 'UUIDv7.';
+
+COMMENT ON COLUMN public.mcp_servers.slug IS 'What callers call it, 1 to 100 characters; unique in the tenant, deleted ones too.';
+
+COMMENT ON COLUMN public.mcp_servers.name IS 'What people see.';
+
+COMMENT ON COLUMN public.mcp_servers.description IS 'What it is good for; null: not told.';
+
+COMMENT ON COLUMN public.mcp_servers.version IS 'Of the server''s program; null: not told.';
+
+COMMENT ON COLUMN public.mcp_servers.category IS 'What kind of server, in the caller''s word; null: not told.';
+
+COMMENT ON COLUMN public.mcp_servers.server_type IS 'How it is spoken to: stdio, sse or http.';
+
+COMMENT ON COLUMN public.mcp_servers.command IS 'What starts one of type stdio; null with the others.';
+
+COMMENT ON COLUMN public.mcp_servers.url IS 'Where one of type sse or http is; null with stdio.';
+
+COMMENT ON COLUMN public.mcp_servers.config_schema IS 'JSON Schema of what a configuration must say; `secret` or `writeOnly` marks what is sealed.';
+
+COMMENT ON COLUMN public.mcp_servers.tools IS 'What it can do, as a JSON array.';
+
+COMMENT ON COLUMN public.mcp_servers.resources IS 'What it can be asked for, as a JSON array.';
+
+COMMENT ON COLUMN public.mcp_servers.status IS 'active, deprecated or disabled; one that is disabled is not launched.';
+
+COMMENT ON COLUMN public.mcp_servers.documentation_url IS 'Where it is explained; null: not told.';
+
+COMMENT ON COLUMN public.mcp_servers.repository_url IS 'Where its source is; null: not told.';
+
+COMMENT ON COLUMN public.mcp_servers.metadata IS 'Anything else that is kept with it.';
+
+COMMENT ON COLUMN public.mcp_servers.deleted_at IS 'When somebody deleted it: hidden from then on, and restorable until it is purged. Null: it is there.';
+
+COMMENT ON COLUMN public.mcp_servers.created_at IS 'When the row was made, by the database''s clock.';
+
+COMMENT ON COLUMN public.mcp_servers.updated_at IS 'When anything in the row was changed last: the trigger `set_updated_at` keeps it.';
 
 CREATE TABLE public.memberships (
     tenant_id uuid NOT NULL,
@@ -1758,12 +3466,30 @@ CREATE TABLE public.memberships (
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     quiet_hours jsonb,
     CONSTRAINT memberships_role_check CHECK ((role = ANY (ARRAY['owner'::text, 'admin'::text, 'member'::text, 'viewer'::text, 'on-call'::text]))),
-    CONSTRAINT memberships_status_check CHECK ((status = ANY (ARRAY['active'::text, 'inactive'::text, 'suspended'::text])))
+    CONSTRAINT memberships_status_check CHECK ((status = ANY (ARRAY['active'::text, 'inactive'::text, 'suspended'::text, 'invited'::text])))
 );
 
 ALTER TABLE ONLY public.memberships FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.memberships OWNER TO agent_monitor_owner;
+
+COMMENT ON TABLE public.memberships IS 'A user''s place in a tenant.';
+
+COMMENT ON COLUMN public.memberships.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.memberships.user_id IS 'Who belongs to the tenant.';
+
+COMMENT ON COLUMN public.memberships.role IS 'owner, admin, member, viewer or on-call: what they may do.';
+
+COMMENT ON COLUMN public.memberships.status IS 'active, inactive, suspended or invited: only active members get in and are told of alerts.';
+
+COMMENT ON COLUMN public.memberships.permissions IS 'Grants that they have beyond their role, as a list: a scope, or as in agents:write a verb in one slice.';
+
+COMMENT ON COLUMN public.memberships.created_at IS 'When the row was made, by the database''s clock.';
+
+COMMENT ON COLUMN public.memberships.updated_at IS 'When anything in the row was changed last: the trigger `set_updated_at` keeps it.';
+
+COMMENT ON COLUMN public.memberships.quiet_hours IS 'When they are not to be disturbed: hours, days and zone; null: at any time.';
 
 CREATE TABLE public.message_edits (
     tenant_id uuid NOT NULL,
@@ -1780,6 +3506,22 @@ ALTER TABLE ONLY public.message_edits FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.message_edits OWNER TO agent_monitor_owner;
 
+COMMENT ON TABLE public.message_edits IS 'What a message said before an edit; `version` counts from 1.';
+
+COMMENT ON COLUMN public.message_edits.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.message_edits.message_id IS 'Which message was edited.';
+
+COMMENT ON COLUMN public.message_edits.version IS 'Counts its edits from 1.';
+
+COMMENT ON COLUMN public.message_edits.conversation_id IS 'The conversation that it is in.';
+
+COMMENT ON COLUMN public.message_edits.content IS 'What the message said until then.';
+
+COMMENT ON COLUMN public.message_edits.edited_by IS 'Who changed it: `user:…` or `key:…`.';
+
+COMMENT ON COLUMN public.message_edits.edited_at IS 'When.';
+
 CREATE TABLE public.message_names (
     tenant_id uuid NOT NULL,
     conversation_id uuid NOT NULL,
@@ -1790,6 +3532,16 @@ CREATE TABLE public.message_names (
 ALTER TABLE ONLY public.message_names FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.message_names OWNER TO agent_monitor_owner;
+
+COMMENT ON TABLE public.message_names IS 'Callers'' own ids of messages: the same id in a conversation is the same message, in whichever partition.';
+
+COMMENT ON COLUMN public.message_names.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.message_names.conversation_id IS 'The conversation in which the id is unique.';
+
+COMMENT ON COLUMN public.message_names.external_id IS 'The caller''s id.';
+
+COMMENT ON COLUMN public.message_names.message_id IS 'The message that it stands for.';
 
 CREATE TABLE public.messages (
     tenant_id uuid NOT NULL,
@@ -1820,6 +3572,48 @@ PARTITION BY RANGE (id);
 ALTER TABLE ONLY public.messages FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.messages OWNER TO agent_monitor_owner;
+
+COMMENT ON TABLE public.messages IS 'One message. Partitioned by month of `id`, which carries its time; `sequence_number` is its place, from 1.';
+
+COMMENT ON COLUMN public.messages.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.messages.id IS 'UUIDv7: when it was said.';
+
+COMMENT ON COLUMN public.messages.conversation_id IS 'The conversation that it is a part of.';
+
+COMMENT ON COLUMN public.messages.sequence_number IS 'Its place there, from 1 and without gaps.';
+
+COMMENT ON COLUMN public.messages.external_id IS 'The caller''s own id; null where it gave none.';
+
+COMMENT ON COLUMN public.messages.role IS 'Who speaks: user, assistant, system or tool.';
+
+COMMENT ON COLUMN public.messages.content IS 'What is said, after the tenant''s rules of redaction.';
+
+COMMENT ON COLUMN public.messages.agent_id IS 'The agent that says it; null: none, or not known.';
+
+COMMENT ON COLUMN public.messages.agent_type IS 'The type of that agent, as told.';
+
+COMMENT ON COLUMN public.messages.user_ref IS 'What the caller calls the person who says it; null: nobody.';
+
+COMMENT ON COLUMN public.messages.model IS 'The model that wrote it; null where none did or nobody said.';
+
+COMMENT ON COLUMN public.messages.token_count IS 'How many tokens it has; null where nobody counted.';
+
+COMMENT ON COLUMN public.messages.latency_ms IS 'How long the answer took, in milliseconds; null where it is none.';
+
+COMMENT ON COLUMN public.messages.tool_calls IS 'Tools that the speaker wants called, as JSON; null: none.';
+
+COMMENT ON COLUMN public.messages.tool_results IS 'What tools answered, as JSON; null: none.';
+
+COMMENT ON COLUMN public.messages.attachments IS 'What came with it: names, kinds and addresses, not the contents.';
+
+COMMENT ON COLUMN public.messages.reply_to_id IS 'The message of the same conversation that it answers; null: none in particular.';
+
+COMMENT ON COLUMN public.messages.edited_at IS 'When it was changed last; null: never.';
+
+COMMENT ON COLUMN public.messages.metadata IS 'Anything else that is kept with it.';
+
+COMMENT ON COLUMN public.messages.created_at IS 'When the row was made, by the database''s clock.';
 
 CREATE TABLE public.model_calls (
     tenant_id uuid NOT NULL,
@@ -1866,6 +3660,74 @@ ALTER TABLE ONLY public.model_calls FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.model_calls OWNER TO agent_monitor_owner;
 
+COMMENT ON TABLE public.model_calls IS 'One call of a model: the ledger. Partitioned by day of `id`, which carries its start.';
+
+COMMENT ON COLUMN public.model_calls.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.model_calls.id IS 'UUIDv7: when the call began.';
+
+COMMENT ON COLUMN public.model_calls.agent_id IS 'Who called. No reference.';
+
+COMMENT ON COLUMN public.model_calls.task_id IS 'The task that it was made for; null: none is known.';
+
+COMMENT ON COLUMN public.model_calls.execution_id IS 'The workflow''s execution that it was made for; null: none is known.';
+
+COMMENT ON COLUMN public.model_calls.conversation IS 'The conversation''s external id; null: none is known.';
+
+COMMENT ON COLUMN public.model_calls.user_ref IS 'For whom, by the caller''s name for the user; null: not told.';
+
+COMMENT ON COLUMN public.model_calls.workflow IS 'The name of the workflow whose execution it is a part of; null: none.';
+
+COMMENT ON COLUMN public.model_calls.model IS 'The model as it was told; null: not told.';
+
+COMMENT ON COLUMN public.model_calls.model_name IS 'Its plain name, as budgets and prices know it; null as before.';
+
+COMMENT ON COLUMN public.model_calls.provider IS 'Who serves it; null: not told.';
+
+COMMENT ON COLUMN public.model_calls.operation IS 'What was asked of it, such as chat or embeddings; null: not told.';
+
+COMMENT ON COLUMN public.model_calls.failed IS 'Whether it ended in an error; what it used until then counts.';
+
+COMMENT ON COLUMN public.model_calls.error_message IS 'Which error; null where there is none.';
+
+COMMENT ON COLUMN public.model_calls.input_tokens IS 'Tokens that the model read, cached ones included.';
+
+COMMENT ON COLUMN public.model_calls.output_tokens IS 'Tokens that it wrote, reasoning included.';
+
+COMMENT ON COLUMN public.model_calls.cache_read_tokens IS 'Those of the input that came from its cache.';
+
+COMMENT ON COLUMN public.model_calls.cache_write_tokens IS 'Those of the input that were put into its cache.';
+
+COMMENT ON COLUMN public.model_calls.reasoning_tokens IS 'Those of the output that it thought in.';
+
+COMMENT ON COLUMN public.model_calls.cost_usd IS 'What it cost; null while nobody knows.';
+
+COMMENT ON COLUMN public.model_calls.cost_source IS '`given` by the caller or `priced` here; null while nobody knows.';
+
+COMMENT ON COLUMN public.model_calls.price_id IS 'The price that it was reckoned by (`model_prices`, no reference: prices may go); null otherwise.';
+
+COMMENT ON COLUMN public.model_calls.reservation_id IS 'The reservation that it spends (`budget_reservations`, which expires sooner); null: none.';
+
+COMMENT ON COLUMN public.model_calls.started_at IS 'When it began.';
+
+COMMENT ON COLUMN public.model_calls.completed_at IS 'When it ended; null: not told.';
+
+COMMENT ON COLUMN public.model_calls.time_to_first_token_ms IS 'How long the first token took, in milliseconds; null: not told.';
+
+COMMENT ON COLUMN public.model_calls.agent_version IS 'The version of the agent''s program; null: not told.';
+
+COMMENT ON COLUMN public.model_calls.environment IS 'Where it ran, such as production; null: not told.';
+
+COMMENT ON COLUMN public.model_calls.source IS '`api`: told by the caller; `trace`: assembled from spans, and made anew with them.';
+
+COMMENT ON COLUMN public.model_calls.trace_id IS 'The trace that it is a part of, 32 hexadecimal digits; null: none.';
+
+COMMENT ON COLUMN public.model_calls.span_id IS 'The step in it, 16 hexadecimal digits; null: none.';
+
+COMMENT ON COLUMN public.model_calls.metadata IS 'What else was told.';
+
+COMMENT ON COLUMN public.model_calls.created_at IS 'When the row was made, by the database''s clock.';
+
 CREATE TABLE public.model_prices (
     tenant_id uuid NOT NULL,
     id uuid NOT NULL,
@@ -1888,6 +3750,34 @@ ALTER TABLE ONLY public.model_prices FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.model_prices OWNER TO agent_monitor_owner;
 
+COMMENT ON TABLE public.model_prices IS 'What a model costs from a time on, in US dollars for a million tokens.';
+
+COMMENT ON COLUMN public.model_prices.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.model_prices.id IS 'UUIDv7.';
+
+COMMENT ON COLUMN public.model_prices.model IS 'The model, or with a `*` at the end the beginning of its name.';
+
+COMMENT ON COLUMN public.model_prices.provider IS 'Who serves it at that price; null: anybody.';
+
+COMMENT ON COLUMN public.model_prices.valid_from IS 'From when on calls cost that.';
+
+COMMENT ON COLUMN public.model_prices.input IS 'US dollars for a million tokens read.';
+
+COMMENT ON COLUMN public.model_prices.output IS 'US dollars for a million tokens written.';
+
+COMMENT ON COLUMN public.model_prices.cache_read IS 'US dollars for a million tokens from the cache; null: as `input`.';
+
+COMMENT ON COLUMN public.model_prices.cache_write IS 'US dollars for a million tokens put into the cache; null: as `input`.';
+
+COMMENT ON COLUMN public.model_prices.reasoning IS 'US dollars for a million tokens of reasoning; null: as `output`.';
+
+COMMENT ON COLUMN public.model_prices.source IS 'Who said so: shipped with the product, imported by the operator, or the tenant''s own.';
+
+COMMENT ON COLUMN public.model_prices.created_at IS 'When the row was made, by the database''s clock.';
+
+COMMENT ON COLUMN public.model_prices.updated_at IS 'When anything in the row was changed last: the trigger `set_updated_at` keeps it.';
+
 CREATE TABLE public.notification_groups (
     tenant_id uuid NOT NULL,
     id uuid NOT NULL,
@@ -1902,6 +3792,24 @@ CREATE TABLE public.notification_groups (
 ALTER TABLE ONLY public.notification_groups FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.notification_groups OWNER TO agent_monitor_owner;
+
+COMMENT ON TABLE public.notification_groups IS 'Alerts that one channel was told of together. `reference` is the provider''s handle of the first message, `secret` signs what goes to a webhook that has one of its own.';
+
+COMMENT ON COLUMN public.notification_groups.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.notification_groups.id IS 'UUIDv7.';
+
+COMMENT ON COLUMN public.notification_groups.channel IS 'The kind of channel.';
+
+COMMENT ON COLUMN public.notification_groups.target IS 'The address there.';
+
+COMMENT ON COLUMN public.notification_groups.secret IS 'What messages to that webhook are signed with; null: not a webhook of its own.';
+
+COMMENT ON COLUMN public.notification_groups.alert_ids IS 'The alerts that are told of together.';
+
+COMMENT ON COLUMN public.notification_groups.reference IS 'What the service calls the first message, for later ones to be put to it; null: nothing yet.';
+
+COMMENT ON COLUMN public.notification_groups.created_at IS 'When the row was made, by the database''s clock.';
 
 CREATE TABLE public.notifications (
     tenant_id uuid NOT NULL,
@@ -1930,6 +3838,46 @@ ALTER TABLE ONLY public.notifications FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.notifications OWNER TO agent_monitor_owner;
 
+COMMENT ON TABLE public.notifications IS 'One message to one channel: the outbox. `payload` is what it says, fixed when it was decided.';
+
+COMMENT ON COLUMN public.notifications.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.notifications.id IS 'UUIDv7.';
+
+COMMENT ON COLUMN public.notifications.group_id IS 'Which alerts it is about, and where it goes.';
+
+COMMENT ON COLUMN public.notifications.channel IS 'The kind of channel.';
+
+COMMENT ON COLUMN public.notifications.target IS 'The address there.';
+
+COMMENT ON COLUMN public.notifications.reason IS 'Why it is sent: FIRST, REPEAT, ESCALATED, RESOLVED, RESPONDED, DIGEST or TEST.';
+
+COMMENT ON COLUMN public.notifications.why IS 'The same in words for people: how the address came to be told.';
+
+COMMENT ON COLUMN public.notifications.alert_ids IS 'The alerts that this one message is about.';
+
+COMMENT ON COLUMN public.notifications.payload IS 'What it says of each alert, fixed when it was decided.';
+
+COMMENT ON COLUMN public.notifications.status IS 'pending, sending, sent, withheld, or dead: given up after many attempts.';
+
+COMMENT ON COLUMN public.notifications.attempts IS 'How often it was tried.';
+
+COMMENT ON COLUMN public.notifications.first_attempt_at IS 'When it was first tried; null: not yet.';
+
+COMMENT ON COLUMN public.notifications.next_attempt_at IS 'When it is to be tried next.';
+
+COMMENT ON COLUMN public.notifications.claimed_by IS 'The process that is sending it; null: none.';
+
+COMMENT ON COLUMN public.notifications.claimed_until IS 'Until when that process has it for itself; null as before.';
+
+COMMENT ON COLUMN public.notifications.last_error IS 'Why the last attempt failed; null: it did not.';
+
+COMMENT ON COLUMN public.notifications.sent_at IS 'When the service took it; null: not yet.';
+
+COMMENT ON COLUMN public.notifications.created_at IS 'When the row was made, by the database''s clock.';
+
+COMMENT ON COLUMN public.notifications.updated_at IS 'When anything in the row was changed last: the trigger `set_updated_at` keeps it.';
+
 CREATE TABLE public.outages (
     tenant_id uuid NOT NULL,
     what text NOT NULL,
@@ -1941,6 +3889,18 @@ CREATE TABLE public.outages (
 ALTER TABLE ONLY public.outages FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.outages OWNER TO agent_monitor_owner;
+
+COMMENT ON TABLE public.outages IS 'When something was away last: the alerter (a platform''s row), or a tenant''s history. `ended_at` null: still is.';
+
+COMMENT ON COLUMN public.outages.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.outages.what IS 'What was away: the alerter, or history.';
+
+COMMENT ON COLUMN public.outages.seen_at IS 'When it was last known to work.';
+
+COMMENT ON COLUMN public.outages.began_at IS 'When it went away; null: it never did.';
+
+COMMENT ON COLUMN public.outages.ended_at IS 'When it was back; null: it is away, or never was.';
 
 CREATE TABLE public.paces (
     tenant_id uuid NOT NULL,
@@ -1955,6 +3915,20 @@ ALTER TABLE ONLY public.paces FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.paces OWNER TO agent_monitor_owner;
 
+COMMENT ON TABLE public.paces IS 'Groups, digest and budget of one target, as `alerts.core.pacing` steps them.';
+
+COMMENT ON COLUMN public.paces.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.paces.channel IS 'The kind of channel.';
+
+COMMENT ON COLUMN public.paces.target IS 'The address there.';
+
+COMMENT ON COLUMN public.paces.secret IS 'As in `notification_groups`.';
+
+COMMENT ON COLUMN public.paces.state IS 'What is held back, and how much of the budget is left: see `alerts.core.pacing`.';
+
+COMMENT ON COLUMN public.paces.due_at IS 'When something that is held back must be told; null: nothing is.';
+
 CREATE TABLE public.price_changes (
     tenant_id uuid NOT NULL,
     id bigint NOT NULL,
@@ -1967,6 +3941,18 @@ ALTER TABLE ONLY public.price_changes FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.price_changes OWNER TO agent_monitor_owner;
 
+COMMENT ON TABLE public.price_changes IS 'Calls to be priced anew since prices of `models` came or went: those that began at `since` or later.';
+
+COMMENT ON COLUMN public.price_changes.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.price_changes.id IS 'Counts up: the order in which changes are worked off.';
+
+COMMENT ON COLUMN public.price_changes.models IS 'Models whose prices came or went.';
+
+COMMENT ON COLUMN public.price_changes.since IS 'Calls that began at this moment or later are priced anew.';
+
+COMMENT ON COLUMN public.price_changes.done IS 'Up to which call that is done; null: not begun.';
+
 ALTER TABLE public.price_changes ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.price_changes_id_seq
     START WITH 1
@@ -1975,6 +3961,64 @@ ALTER TABLE public.price_changes ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTIT
     NO MAXVALUE
     CACHE 1
 );
+
+CREATE TABLE public.rag_queries (
+    tenant_id uuid NOT NULL,
+    id uuid NOT NULL,
+    collection_id uuid NOT NULL,
+    agent_id uuid,
+    conversation text,
+    query_text text NOT NULL,
+    chunk_ids uuid[] DEFAULT '{}'::uuid[] NOT NULL,
+    scores double precision[] DEFAULT '{}'::double precision[] NOT NULL,
+    top_score double precision,
+    strategy text DEFAULT 'similarity'::text NOT NULL,
+    filters jsonb DEFAULT '{}'::jsonb NOT NULL,
+    latency_ms double precision,
+    feedback_rating bigint,
+    feedback_comment text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT rag_queries_feedback_check CHECK (((feedback_rating >= '-1'::integer) AND (feedback_rating <= 1))),
+    CONSTRAINT rag_queries_latency_check CHECK ((latency_ms >= (0)::double precision)),
+    CONSTRAINT rag_queries_scores_check CHECK (((cardinality(scores) = cardinality(chunk_ids)) AND ((0)::double precision <= ALL (scores)) AND ((1)::double precision >= ALL (scores)))),
+    CONSTRAINT rag_queries_top_score_check CHECK (((top_score >= (0)::double precision) AND (top_score <= (1)::double precision)))
+);
+
+ALTER TABLE ONLY public.rag_queries FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.rag_queries OWNER TO agent_monitor_owner;
+
+COMMENT ON TABLE public.rag_queries IS 'A search and what it found: `chunk_ids` with their `scores`, best first, and what people thought of it.';
+
+COMMENT ON COLUMN public.rag_queries.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.rag_queries.id IS 'UUIDv7: when it was asked.';
+
+COMMENT ON COLUMN public.rag_queries.collection_id IS 'Where it was looked for.';
+
+COMMENT ON COLUMN public.rag_queries.agent_id IS 'The agent that asked; null: not told, or gone.';
+
+COMMENT ON COLUMN public.rag_queries.conversation IS 'The conversation''s external id; null: none.';
+
+COMMENT ON COLUMN public.rag_queries.query_text IS 'The question in words; empty: only the vector was given.';
+
+COMMENT ON COLUMN public.rag_queries.chunk_ids IS 'What was found, the most similar first.';
+
+COMMENT ON COLUMN public.rag_queries.scores IS 'How similar each of those is, 0 to 1, in the same order.';
+
+COMMENT ON COLUMN public.rag_queries.top_score IS 'The highest of them; null: nothing was found.';
+
+COMMENT ON COLUMN public.rag_queries.strategy IS 'How it was looked for: similarity, or a word of whoever told of it.';
+
+COMMENT ON COLUMN public.rag_queries.filters IS 'What the metadata of a chunk had to contain, as JSON.';
+
+COMMENT ON COLUMN public.rag_queries.latency_ms IS 'Milliseconds that the search took; null: not told.';
+
+COMMENT ON COLUMN public.rag_queries.feedback_rating IS 'What somebody thinks of the results: 1 good, 0 neither, -1 bad; null: nobody said.';
+
+COMMENT ON COLUMN public.rag_queries.feedback_comment IS 'What they say beside that; null: nothing.';
+
+COMMENT ON COLUMN public.rag_queries.created_at IS 'When the row was made, by the database''s clock.';
 
 CREATE TABLE public.received_alerts (
     tenant_id uuid NOT NULL,
@@ -1994,6 +4038,30 @@ ALTER TABLE ONLY public.received_alerts FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.received_alerts OWNER TO agent_monitor_owner;
 
+COMMENT ON TABLE public.received_alerts IS 'An alert that was posted to `/api/v2/alerts`, by the fingerprint of its labels, for as long as it goes on.';
+
+COMMENT ON COLUMN public.received_alerts.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.received_alerts.fingerprint IS 'A digest of the labels: posted again, it is the same alert.';
+
+COMMENT ON COLUMN public.received_alerts.labels IS 'As posted.';
+
+COMMENT ON COLUMN public.received_alerts.annotations IS 'What it says to people, as posted.';
+
+COMMENT ON COLUMN public.received_alerts.generator_url IS 'Where it comes from; null where nobody said.';
+
+COMMENT ON COLUMN public.received_alerts.starts_at IS 'When it began, as posted.';
+
+COMMENT ON COLUMN public.received_alerts.ends_at IS 'When it ends unless it is posted again before.';
+
+COMMENT ON COLUMN public.received_alerts.resolved IS 'Whether the poster says that it has ended.';
+
+COMMENT ON COLUMN public.received_alerts.received_at IS 'When it was posted last.';
+
+COMMENT ON COLUMN public.received_alerts.alert_id IS 'The alert that stands for it; null: none yet.';
+
+COMMENT ON COLUMN public.received_alerts.due_at IS 'When the alerter must look at it.';
+
 CREATE TABLE public.regions (
     tenant_id uuid NOT NULL,
     id uuid NOT NULL,
@@ -2012,6 +4080,30 @@ CREATE TABLE public.regions (
 ALTER TABLE ONLY public.regions FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.regions OWNER TO agent_monitor_owner;
+
+COMMENT ON TABLE public.regions IS 'A place that data is kept in. The platform''s: everybody reads them.';
+
+COMMENT ON COLUMN public.regions.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.regions.id IS 'UUIDv7.';
+
+COMMENT ON COLUMN public.regions.slug IS 'What commands and settings call it.';
+
+COMMENT ON COLUMN public.regions.name IS 'What people see.';
+
+COMMENT ON COLUMN public.regions.jurisdiction IS 'Whose law holds there, such as EU.';
+
+COMMENT ON COLUMN public.regions.provider IS 'Who runs the place; null where nobody said.';
+
+COMMENT ON COLUMN public.regions.endpoint IS 'Where its collectors answer, a URL; null: it has none.';
+
+COMMENT ON COLUMN public.regions.is_primary IS 'Whether the database is written there; at most one.';
+
+COMMENT ON COLUMN public.regions.application_name IS 'As whom its standby connects to the primary; null: it has none.';
+
+COMMENT ON COLUMN public.regions.created_at IS 'When the row was made, by the database''s clock.';
+
+COMMENT ON COLUMN public.regions.updated_at IS 'When anything in the row was changed last: the trigger `set_updated_at` keeps it.';
 
 CREATE TABLE public.replication_status (
     tenant_id uuid NOT NULL,
@@ -2035,6 +4127,32 @@ ALTER TABLE ONLY public.replication_status FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.replication_status OWNER TO agent_monitor_owner;
 
+COMMENT ON TABLE public.replication_status IS 'How a standby stands, as the primary''s own view of replication has it.';
+
+COMMENT ON COLUMN public.replication_status.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.replication_status.application_name IS 'The standby, as it calls itself.';
+
+COMMENT ON COLUMN public.replication_status.region_id IS 'Where it is; null where no region says so.';
+
+COMMENT ON COLUMN public.replication_status.state IS 'What its sender does, in PostgreSQL''s words; missing: there is none.';
+
+COMMENT ON COLUMN public.replication_status.sync_state IS 'Whether commits wait for it: sync, async, potential or quorum; null: not connected.';
+
+COMMENT ON COLUMN public.replication_status.sent_lsn IS 'Up to where the log was sent to it; null: not known.';
+
+COMMENT ON COLUMN public.replication_status.replay_lsn IS 'Up to where it has replayed; null: not known.';
+
+COMMENT ON COLUMN public.replication_status.lag_bytes IS 'Log that it has not replayed, in bytes; null: not known.';
+
+COMMENT ON COLUMN public.replication_status.lag_seconds IS 'How old what it shows is, or for how long it is missing, in seconds; null: not known.';
+
+COMMENT ON COLUMN public.replication_status.advanced_at IS 'When it last replayed something, or had nothing to.';
+
+COMMENT ON COLUMN public.replication_status.seen_at IS 'When it was last connected; null: never.';
+
+COMMENT ON COLUMN public.replication_status.checked_at IS 'When that was looked at last.';
+
 CREATE TABLE public.request_counts (
     tenant_id uuid NOT NULL,
     day timestamp with time zone NOT NULL,
@@ -2047,6 +4165,88 @@ ALTER TABLE ONLY public.request_counts FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.request_counts OWNER TO agent_monitor_owner;
 
+COMMENT ON TABLE public.request_counts IS 'Requests that sent something, by day in UTC: counted by collectors in portions.';
+
+COMMENT ON COLUMN public.request_counts.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.request_counts.day IS 'Start of the day, in UTC.';
+
+COMMENT ON COLUMN public.request_counts.requests IS 'How many requests that sent something were answered in it.';
+
+CREATE TABLE public.retention_policies (
+    tenant_id uuid NOT NULL,
+    id uuid NOT NULL,
+    kind text NOT NULL,
+    keep_days bigint,
+    max_bytes bigint,
+    enabled boolean DEFAULT true NOT NULL,
+    created_by text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT retention_policies_bounds_check CHECK (((keep_days > 0) AND (max_bytes > 0) AND ((keep_days IS NOT NULL) OR (max_bytes IS NOT NULL))))
+);
+
+ALTER TABLE ONLY public.retention_policies FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.retention_policies OWNER TO agent_monitor_owner;
+
+COMMENT ON TABLE public.retention_policies IS 'How long, or how much, of one kind a tenant keeps.';
+
+COMMENT ON COLUMN public.retention_policies.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.retention_policies.id IS 'UUIDv7.';
+
+COMMENT ON COLUMN public.retention_policies.kind IS 'What is kept: messages, conversations, logs and so on, as the policies'' routes name them.';
+
+COMMENT ON COLUMN public.retention_policies.keep_days IS 'For how many days, above 0; null: as long as `max_bytes` has room.';
+
+COMMENT ON COLUMN public.retention_policies.max_bytes IS 'Up to how many bytes, above 0, the oldest going first; null: no matter how many.';
+
+COMMENT ON COLUMN public.retention_policies.enabled IS 'False: nothing goes because of it.';
+
+COMMENT ON COLUMN public.retention_policies.created_by IS 'Who made it: `user:…`, `key:…` or `system`.';
+
+COMMENT ON COLUMN public.retention_policies.created_at IS 'When the row was made, by the database''s clock.';
+
+COMMENT ON COLUMN public.retention_policies.updated_at IS 'When anything in the row was changed last: the trigger `set_updated_at` keeps it.';
+
+CREATE TABLE public.retention_runs (
+    tenant_id uuid NOT NULL,
+    id uuid NOT NULL,
+    kind text NOT NULL,
+    status text NOT NULL,
+    rows_removed bigint DEFAULT 0 NOT NULL,
+    before timestamp with time zone NOT NULL,
+    report jsonb DEFAULT '{}'::jsonb NOT NULL,
+    started_at timestamp with time zone DEFAULT now() NOT NULL,
+    completed_at timestamp with time zone,
+    CONSTRAINT retention_runs_status_check CHECK ((status = ANY (ARRAY['running'::text, 'completed'::text, 'failed'::text])))
+);
+
+ALTER TABLE ONLY public.retention_runs FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.retention_runs OWNER TO agent_monitor_owner;
+
+COMMENT ON TABLE public.retention_runs IS 'What one pass removed of one kind of a tenant''s.';
+
+COMMENT ON COLUMN public.retention_runs.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.retention_runs.id IS 'UUIDv7.';
+
+COMMENT ON COLUMN public.retention_runs.kind IS 'What was removed, as in `retention_policies`.';
+
+COMMENT ON COLUMN public.retention_runs.status IS 'How the pass stands or ended.';
+
+COMMENT ON COLUMN public.retention_runs.rows_removed IS 'How many rows went.';
+
+COMMENT ON COLUMN public.retention_runs.before IS 'What was older than this was to go.';
+
+COMMENT ON COLUMN public.retention_runs.report IS 'What else there is to know of the pass: tables, partitions, bytes.';
+
+COMMENT ON COLUMN public.retention_runs.started_at IS 'When the pass began.';
+
+COMMENT ON COLUMN public.retention_runs.completed_at IS 'When it was through; null: it is not, or was cut off.';
+
 CREATE TABLE public.rollup_dirty (
     tenant_id uuid NOT NULL,
     series_id bigint NOT NULL,
@@ -2058,6 +4258,16 @@ ALTER TABLE ONLY public.rollup_dirty FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.rollup_dirty OWNER TO agent_monitor_owner;
 
+COMMENT ON TABLE public.rollup_dirty IS 'An hour of a series to which points in InfluxDB were added when it was over: its rollups may lack them.';
+
+COMMENT ON COLUMN public.rollup_dirty.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.rollup_dirty.series_id IS 'The series that got points late.';
+
+COMMENT ON COLUMN public.rollup_dirty.hour IS 'Start of the hour that they fell into.';
+
+COMMENT ON COLUMN public.rollup_dirty.marks IS 'How often that happened since the hour was rolled up.';
+
 CREATE TABLE public.rollup_progress (
     level text NOT NULL,
     until timestamp with time zone NOT NULL,
@@ -2065,6 +4275,12 @@ CREATE TABLE public.rollup_progress (
 );
 
 ALTER TABLE public.rollup_progress OWNER TO agent_monitor_owner;
+
+COMMENT ON TABLE public.rollup_progress IS 'How far the points in InfluxDB are rolled up: everything before `until`, but for what is dirty. No tenant''s.';
+
+COMMENT ON COLUMN public.rollup_progress.level IS '`hour`: hours, and the minutes that are written with them; `day`: days.';
+
+COMMENT ON COLUMN public.rollup_progress.until IS 'Everything before this moment is rolled up.';
 
 CREATE TABLE public.rollups_day (
     tenant_id uuid NOT NULL,
@@ -2087,6 +4303,34 @@ ALTER TABLE ONLY public.rollups_day FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.rollups_day OWNER TO agent_monitor_owner;
 
+COMMENT ON TABLE public.rollups_day IS 'Days, recomputed from their hours. Partitioned by year of `at`.';
+
+COMMENT ON COLUMN public.rollups_day.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.rollups_day.series_id IS 'The series that is summed up.';
+
+COMMENT ON COLUMN public.rollups_day.at IS 'Start of the day, in UTC.';
+
+COMMENT ON COLUMN public.rollups_day.count IS 'How many points there are.';
+
+COMMENT ON COLUMN public.rollups_day.sum IS 'Their sum.';
+
+COMMENT ON COLUMN public.rollups_day.sum_sq IS 'The sum of their squared distances from the mean.';
+
+COMMENT ON COLUMN public.rollups_day.min IS 'The least of them.';
+
+COMMENT ON COLUMN public.rollups_day.max IS 'The greatest.';
+
+COMMENT ON COLUMN public.rollups_day.first IS 'The first value; only of a counter, else null.';
+
+COMMENT ON COLUMN public.rollups_day.last IS 'The last value.';
+
+COMMENT ON COLUMN public.rollups_day.last_at IS 'When the last was measured.';
+
+COMMENT ON COLUMN public.rollups_day.increase IS 'By how much a counter rose, resets counted as starts from 0; null for anything else.';
+
+COMMENT ON COLUMN public.rollups_day.histogram IS 'Logarithmic buckets with their counts, packed: percentiles to about 1 %.';
+
 CREATE TABLE public.rollups_minute (
     tenant_id uuid NOT NULL,
     series_id bigint NOT NULL,
@@ -2103,6 +4347,24 @@ ALTER TABLE ONLY public.rollups_minute FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.rollups_minute OWNER TO agent_monitor_owner;
 
+COMMENT ON TABLE public.rollups_minute IS 'The minutes of one series in one closed hour, folded into arrays. Partitioned by day of `hour`.';
+
+COMMENT ON COLUMN public.rollups_minute.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.rollups_minute.series_id IS 'The series that is summed up.';
+
+COMMENT ON COLUMN public.rollups_minute.hour IS 'Start of the hour that all the minutes belong to.';
+
+COMMENT ON COLUMN public.rollups_minute.minute IS 'Minutes that have points, 0 to 59, in order; the other arrays have as many entries.';
+
+COMMENT ON COLUMN public.rollups_minute.sum IS 'The sum of each minute''s points.';
+
+COMMENT ON COLUMN public.rollups_minute.count IS 'How many points each minute has; null: one each.';
+
+COMMENT ON COLUMN public.rollups_minute.min IS 'The least of each minute; null: as `sum`, there is one point.';
+
+COMMENT ON COLUMN public.rollups_minute.max IS 'The greatest of each minute; null: as `sum`.';
+
 CREATE TABLE public.rule_packs (
     tenant_id uuid NOT NULL,
     name text NOT NULL,
@@ -2117,6 +4379,22 @@ ALTER TABLE ONLY public.rule_packs FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.rule_packs OWNER TO agent_monitor_owner;
 
+COMMENT ON TABLE public.rule_packs IS 'A pack of rules that is switched on, with what it was told to do otherwise. `digest`: of the pack as applied.';
+
+COMMENT ON COLUMN public.rule_packs.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.rule_packs.name IS 'Which pack is switched on.';
+
+COMMENT ON COLUMN public.rule_packs.overrides IS 'What the tenant wants otherwise, by rule.';
+
+COMMENT ON COLUMN public.rule_packs.digest IS 'A digest of the pack as it was applied: another one means that there is something to do.';
+
+COMMENT ON COLUMN public.rule_packs.created_by IS 'Who switched it on: `user:…`, `key:…` or `system`.';
+
+COMMENT ON COLUMN public.rule_packs.created_at IS 'When the row was made, by the database''s clock.';
+
+COMMENT ON COLUMN public.rule_packs.updated_at IS 'When anything in the row was changed last: the trigger `set_updated_at` keeps it.';
+
 CREATE TABLE public.run_names (
     tenant_id uuid NOT NULL,
     kind text NOT NULL,
@@ -2128,6 +4406,16 @@ CREATE TABLE public.run_names (
 ALTER TABLE ONLY public.run_names FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.run_names OWNER TO agent_monitor_owner;
+
+COMMENT ON TABLE public.run_names IS 'Callers'' own ids of runs: the same id is the same run, whatever its repetition says.';
+
+COMMENT ON COLUMN public.run_names.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.run_names.kind IS 'What is named: task, execution, tool or interaction.';
+
+COMMENT ON COLUMN public.run_names.external_id IS 'The caller''s id.';
+
+COMMENT ON COLUMN public.run_names.id IS 'Ours.';
 
 CREATE TABLE public.run_news (
     tenant_id uuid NOT NULL,
@@ -2144,6 +4432,24 @@ CREATE TABLE public.run_news (
 ALTER TABLE ONLY public.run_news FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.run_news OWNER TO agent_monitor_owner;
+
+COMMENT ON TABLE public.run_news IS 'What the summary has to look at: a row for each statement that wrote runs of interest, taken by the job.';
+
+COMMENT ON COLUMN public.run_news.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.run_news.id IS 'Counts up: the order in which news came.';
+
+COMMENT ON COLUMN public.run_news.kind IS 'What was written: task, tool or log.';
+
+COMMENT ON COLUMN public.run_news.run_ids IS 'Those that need a look.';
+
+COMMENT ON COLUMN public.run_news.agent_ids IS 'For logs the agent of each; else empty.';
+
+COMMENT ON COLUMN public.run_news.trace_ids IS 'Traces whose sums changed.';
+
+COMMENT ON COLUMN public.run_news.first_id IS 'The least id of the tasks of those traces; null: no trace changed.';
+
+COMMENT ON COLUMN public.run_news.last_id IS 'The greatest; null as before.';
 
 ALTER TABLE public.run_news ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.run_news_id_seq
@@ -2175,6 +4481,34 @@ ALTER TABLE ONLY public.scheduled_runs FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.scheduled_runs OWNER TO agent_monitor_owner;
 
+COMMENT ON TABLE public.scheduled_runs IS 'One time at which an agent was due, and the queue of those to be called.';
+
+COMMENT ON COLUMN public.scheduled_runs.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.scheduled_runs.id IS 'UUIDv7.';
+
+COMMENT ON COLUMN public.scheduled_runs.agent_id IS 'The agent that was due.';
+
+COMMENT ON COLUMN public.scheduled_runs.due_at IS 'When, by its schedule.';
+
+COMMENT ON COLUMN public.scheduled_runs.status IS 'What became of it: expected, pending, running, succeeded, failed, missed or skipped (`RunStatus`).';
+
+COMMENT ON COLUMN public.scheduled_runs.attempts IS 'How often its webhook was called.';
+
+COMMENT ON COLUMN public.scheduled_runs.claimed_until IS 'Until when the process that calls it has it for itself; null: nobody has.';
+
+COMMENT ON COLUMN public.scheduled_runs.next_attempt_at IS 'When something is to be done about it; null: nothing is left.';
+
+COMMENT ON COLUMN public.scheduled_runs.started_at IS 'When it was first called; null: never.';
+
+COMMENT ON COLUMN public.scheduled_runs.finished_at IS 'When its end was known; null: not yet.';
+
+COMMENT ON COLUMN public.scheduled_runs.http_status IS 'What the webhook answered last; null: nothing did.';
+
+COMMENT ON COLUMN public.scheduled_runs.error IS 'Why the last call failed, in words; null: it did not.';
+
+COMMENT ON COLUMN public.scheduled_runs.log_id IS 'The execution in the agent''s log that tells of it; null until it is written.';
+
 CREATE TABLE public.scores (
     tenant_id uuid NOT NULL,
     id uuid NOT NULL,
@@ -2200,6 +4534,38 @@ ALTER TABLE ONLY public.scores FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.scores OWNER TO agent_monitor_owner;
 
+COMMENT ON TABLE public.scores IS 'One judgement of a run: an evaluation by a program or model, or somebody''s feedback. Partitioned by day of `id`, which carries its time.';
+
+COMMENT ON COLUMN public.scores.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.scores.id IS 'UUIDv7: when it was given.';
+
+COMMENT ON COLUMN public.scores.source IS '`evaluation`: by a program or model; `feedback`: by somebody.';
+
+COMMENT ON COLUMN public.scores.name IS 'What is judged, such as helpfulness.';
+
+COMMENT ON COLUMN public.scores.value IS 'How good, on the scale of its name; null: said otherwise.';
+
+COMMENT ON COLUMN public.scores.label IS 'The judgement as a word; null: none.';
+
+COMMENT ON COLUMN public.scores.comment IS 'The judgement in words; null: none.';
+
+COMMENT ON COLUMN public.scores.agent_id IS 'Whose work is judged.';
+
+COMMENT ON COLUMN public.scores.task_id IS 'Which task; null: none in particular.';
+
+COMMENT ON COLUMN public.scores.trace_id IS 'Which trace; null: none in particular.';
+
+COMMENT ON COLUMN public.scores.span_id IS 'Which step of it; null: the whole.';
+
+COMMENT ON COLUMN public.scores.conversation IS 'Which conversation, by its external id; null: none.';
+
+COMMENT ON COLUMN public.scores.given_by IS 'Who judged: a person or a program, by name; null: not told.';
+
+COMMENT ON COLUMN public.scores.at IS 'When, as told.';
+
+COMMENT ON COLUMN public.scores.created_at IS 'When the row was made, by the database''s clock.';
+
 CREATE TABLE public.series_copies (
     tenant_id uuid NOT NULL,
     source text NOT NULL,
@@ -2209,6 +4575,14 @@ CREATE TABLE public.series_copies (
 ALTER TABLE ONLY public.series_copies FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.series_copies OWNER TO agent_monitor_owner;
+
+COMMENT ON TABLE public.series_copies IS 'A day of a tenant that `agent-monitor series copy` has copied: an interrupted copy goes on behind it.';
+
+COMMENT ON COLUMN public.series_copies.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.series_copies.source IS 'The store that is copied from.';
+
+COMMENT ON COLUMN public.series_copies.day IS 'Start of the day in UTC that is done.';
 
 ALTER TABLE public.series ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.series_id_seq
@@ -2236,6 +4610,28 @@ CREATE TABLE public.silences (
 ALTER TABLE ONLY public.silences FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.silences OWNER TO agent_monitor_owner;
+
+COMMENT ON TABLE public.silences IS 'Withholds messages of the alerts that its matchers match, from `starts_at` up to `ends_at`; kept when it ends.';
+
+COMMENT ON COLUMN public.silences.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.silences.id IS 'UUIDv7.';
+
+COMMENT ON COLUMN public.silences.matchers IS 'Which alerts: name, how it is compared, and value of labels.';
+
+COMMENT ON COLUMN public.silences.starts_at IS 'From when on.';
+
+COMMENT ON COLUMN public.silences.ends_at IS 'Up to when; brought forward where it is ended early.';
+
+COMMENT ON COLUMN public.silences.comment IS 'Why, as its maker says.';
+
+COMMENT ON COLUMN public.silences.created_by IS 'Who made it: `user:…`, `key:…`, or the name that another client sent.';
+
+COMMENT ON COLUMN public.silences.expired_by IS 'Who ended it early; null: nobody did.';
+
+COMMENT ON COLUMN public.silences.created_at IS 'When the row was made, by the database''s clock.';
+
+COMMENT ON COLUMN public.silences.updated_at IS 'When anything in the row was changed last: the trigger `set_updated_at` keeps it.';
 
 CREATE TABLE public.spans (
     tenant_id uuid NOT NULL,
@@ -2265,6 +4661,44 @@ ALTER TABLE ONLY public.spans FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.spans OWNER TO agent_monitor_owner;
 
+COMMENT ON TABLE public.spans IS 'One step of a trace. Partitioned by day of `id`, which is made of the start and of trace and span.';
+
+COMMENT ON COLUMN public.spans.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.spans.id IS 'UUIDv7 made of the start, the trace and the step: told again, it is the same row.';
+
+COMMENT ON COLUMN public.spans.trace_id IS 'The trace, 32 hexadecimal digits.';
+
+COMMENT ON COLUMN public.spans.span_id IS 'The step, 16 hexadecimal digits.';
+
+COMMENT ON COLUMN public.spans.parent_id IS 'The step that it is a part of; null: it is the first.';
+
+COMMENT ON COLUMN public.spans.kind IS 'What it was understood to be: workflow, agent, call, tool, handoff or other.';
+
+COMMENT ON COLUMN public.spans.name IS 'What its program calls it.';
+
+COMMENT ON COLUMN public.spans.status IS 'unset, ok or error.';
+
+COMMENT ON COLUMN public.spans.agent IS 'Which agent it names; null: none, then its parents say.';
+
+COMMENT ON COLUMN public.spans.service IS 'The service that sent it; null: not told.';
+
+COMMENT ON COLUMN public.spans.facts IS 'What the dialects'' names were understood to mean, by our names.';
+
+COMMENT ON COLUMN public.spans.attributes IS 'What came with it as it came; null: nothing beyond the facts.';
+
+COMMENT ON COLUMN public.spans.events IS 'What happened on the way, with times; null: nothing.';
+
+COMMENT ON COLUMN public.spans.links IS 'Other steps that it refers to; null: none.';
+
+COMMENT ON COLUMN public.spans.started_at IS 'When it began.';
+
+COMMENT ON COLUMN public.spans.ended_at IS 'When it ended; null: not told yet.';
+
+COMMENT ON COLUMN public.spans.received_at IS 'When a collector took it in.';
+
+COMMENT ON COLUMN public.spans.rank IS 'Which of two tellings of the same step is kept: the greater.';
+
 CREATE TABLE public.spool (
     tenant_id uuid NOT NULL,
     id bigint NOT NULL,
@@ -2278,6 +4712,22 @@ CREATE TABLE public.spool (
 ALTER TABLE ONLY public.spool FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.spool OWNER TO agent_monitor_owner;
+
+COMMENT ON TABLE public.spool IS 'Points that were taken in while InfluxDB could not take them: one transaction''s, in columns of one length.';
+
+COMMENT ON COLUMN public.spool.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.spool.id IS 'Counts up: the order in which the points go on.';
+
+COMMENT ON COLUMN public.spool.created_at IS 'When the row was made, by the database''s clock.';
+
+COMMENT ON COLUMN public.spool.points IS 'How many there are in this row.';
+
+COMMENT ON COLUMN public.spool.series_ids IS 'The series of each.';
+
+COMMENT ON COLUMN public.spool.at IS 'When each was measured.';
+
+COMMENT ON COLUMN public.spool."values" IS 'What was measured, each in its series'' unit.';
 
 ALTER TABLE public.spool ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.spool_id_seq
@@ -2301,6 +4751,20 @@ ALTER TABLE ONLY public.tenant_regions FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.tenant_regions OWNER TO agent_monitor_owner;
 
+COMMENT ON TABLE public.tenant_regions IS 'A region that a tenant''s data may be in. With `residency` what it sends is taken there and nowhere else.';
+
+COMMENT ON COLUMN public.tenant_regions.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.tenant_regions.region_id IS 'Where the tenant''s data may be.';
+
+COMMENT ON COLUMN public.tenant_regions.region_tenant_id IS 'The platform''s tenant, whose rows regions are: the reference needs it.';
+
+COMMENT ON COLUMN public.tenant_regions.residency IS 'Whether what the tenant sends must be taken there and nowhere else.';
+
+COMMENT ON COLUMN public.tenant_regions.created_at IS 'When the row was made, by the database''s clock.';
+
+COMMENT ON COLUMN public.tenant_regions.updated_at IS 'When anything in the row was changed last: the trigger `set_updated_at` keeps it.';
+
 CREATE TABLE public.touched (
     tenant_id uuid NOT NULL,
     id bigint NOT NULL,
@@ -2311,6 +4775,16 @@ CREATE TABLE public.touched (
 ALTER TABLE ONLY public.touched FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.touched OWNER TO agent_monitor_owner;
+
+COMMENT ON TABLE public.touched IS 'News for the alerter: one row a tenant for each group commit, taken by the next tick.';
+
+COMMENT ON COLUMN public.touched.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.touched.id IS 'Counts up: the order in which news came.';
+
+COMMENT ON COLUMN public.touched.agent_ids IS 'The agents that there is news of.';
+
+COMMENT ON COLUMN public.touched.kinds IS 'What kind of news of each, as bits: see `monitor.signals.Touch`.';
 
 ALTER TABLE public.touched ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.touched_id_seq
@@ -2335,6 +4809,24 @@ CREATE TABLE public.touched_traces (
 ALTER TABLE ONLY public.touched_traces FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.touched_traces OWNER TO agent_monitor_owner;
+
+COMMENT ON TABLE public.touched_traces IS 'What the assembler has to do: a row for each trace and group commit, and rows of its own.';
+
+COMMENT ON COLUMN public.touched_traces.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.touched_traces.id IS 'Counts up; says nothing but which row it is.';
+
+COMMENT ON COLUMN public.touched_traces.trace_id IS 'The trace to be assembled.';
+
+COMMENT ON COLUMN public.touched_traces.due_at IS 'Not before then.';
+
+COMMENT ON COLUMN public.touched_traces.news IS 'Whether there is something to do.';
+
+COMMENT ON COLUMN public.touched_traces.holds IS 'Whether other rows of the trace wait for this one.';
+
+COMMENT ON COLUMN public.touched_traces.tries IS 'How often it could not be assembled.';
+
+COMMENT ON COLUMN public.touched_traces.error IS 'Why not; null: it could.';
 
 ALTER TABLE public.touched_traces ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.touched_traces_id_seq
@@ -2370,6 +4862,42 @@ ALTER TABLE ONLY public.traces FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.traces OWNER TO agent_monitor_owner;
 
+COMMENT ON TABLE public.traces IS 'What a trace comes to: the sums of its tasks, for lists and searches. `words`: what is searched in.';
+
+COMMENT ON COLUMN public.traces.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.traces.trace_id IS 'The trace, 32 hexadecimal digits.';
+
+COMMENT ON COLUMN public.traces.name IS 'What its first task is called.';
+
+COMMENT ON COLUMN public.traces.status IS 'running, completed or failed: of all its tasks.';
+
+COMMENT ON COLUMN public.traces.agent_ids IS 'Who took part.';
+
+COMMENT ON COLUMN public.traces.models IS 'Models that were called.';
+
+COMMENT ON COLUMN public.traces.conversation IS 'The conversation''s external id; null: none.';
+
+COMMENT ON COLUMN public.traces.tasks IS 'How many tasks it has.';
+
+COMMENT ON COLUMN public.traces.failed_tasks IS 'How many of them failed.';
+
+COMMENT ON COLUMN public.traces.tokens IS 'Sum of their tokens.';
+
+COMMENT ON COLUMN public.traces.cost_usd IS 'Sum of their costs, in US dollars.';
+
+COMMENT ON COLUMN public.traces.started_at IS 'When the first began.';
+
+COMMENT ON COLUMN public.traces.ended_at IS 'When the last ended; null: one goes on.';
+
+COMMENT ON COLUMN public.traces.duration_ms IS 'From one to the other, in milliseconds; null as before.';
+
+COMMENT ON COLUMN public.traces.words IS 'What searches look in: names, inputs and outputs, shortened.';
+
+COMMENT ON COLUMN public.traces.first_id IS 'The least id of its tasks.';
+
+COMMENT ON COLUMN public.traces.last_id IS 'The greatest.';
+
 CREATE TABLE public.unmapped_names (
     tenant_id uuid NOT NULL,
     kind text NOT NULL,
@@ -2384,6 +4912,22 @@ CREATE TABLE public.unmapped_names (
 ALTER TABLE ONLY public.unmapped_names FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.unmapped_names OWNER TO agent_monitor_owner;
+
+COMMENT ON TABLE public.unmapped_names IS 'A name that came over the wire and that a dialect does not know, or whose value did not fit (`misfit`).';
+
+COMMENT ON COLUMN public.unmapped_names.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.unmapped_names.kind IS '`unknown`: no dialect has the name; `misfit`: its value was none that it may have.';
+
+COMMENT ON COLUMN public.unmapped_names.dialect IS 'In which dialect it came.';
+
+COMMENT ON COLUMN public.unmapped_names.name IS 'The name of the attribute.';
+
+COMMENT ON COLUMN public.unmapped_names.seen IS 'About how often.';
+
+COMMENT ON COLUMN public.unmapped_names.first_seen_at IS 'When first.';
+
+COMMENT ON COLUMN public.unmapped_names.last_seen_at IS 'When last.';
 
 CREATE TABLE public.usage_hours (
     tenant_id uuid NOT NULL,
@@ -2411,6 +4955,48 @@ CREATE TABLE public.usage_hours (
 ALTER TABLE ONLY public.usage_hours FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.usage_hours OWNER TO agent_monitor_owner;
+
+COMMENT ON TABLE public.usage_hours IS 'What calls of one hour come to: rows are only added, and those of one `key` are added up later.';
+
+COMMENT ON COLUMN public.usage_hours.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.usage_hours.hour IS 'Start of the hour in which the calls began.';
+
+COMMENT ON COLUMN public.usage_hours.id IS 'Counts up; says nothing but which row it is.';
+
+COMMENT ON COLUMN public.usage_hours.key IS 'A digest of hour and the names below: rows that have the same are added up.';
+
+COMMENT ON COLUMN public.usage_hours.folded IS 'Whether it is the sum of earlier rows.';
+
+COMMENT ON COLUMN public.usage_hours.agent_id IS 'Who called.';
+
+COMMENT ON COLUMN public.usage_hours.model IS 'The model as told; empty: not told.';
+
+COMMENT ON COLUMN public.usage_hours.provider IS 'Who serves it; empty: not told.';
+
+COMMENT ON COLUMN public.usage_hours.user_ref IS 'For whom; empty: not told.';
+
+COMMENT ON COLUMN public.usage_hours.workflow IS 'The workflow''s name; empty: none.';
+
+COMMENT ON COLUMN public.usage_hours.environment IS 'Where it ran; empty: not told.';
+
+COMMENT ON COLUMN public.usage_hours.calls IS 'How many calls; below zero where some were taken back.';
+
+COMMENT ON COLUMN public.usage_hours.failed IS 'How many of them failed.';
+
+COMMENT ON COLUMN public.usage_hours.unpriced IS 'How many of them nobody knows the price of.';
+
+COMMENT ON COLUMN public.usage_hours.input_tokens IS 'Sum of tokens read, cached ones included.';
+
+COMMENT ON COLUMN public.usage_hours.output_tokens IS 'Sum of tokens written, reasoning included.';
+
+COMMENT ON COLUMN public.usage_hours.cache_read_tokens IS 'Sum of tokens from the cache.';
+
+COMMENT ON COLUMN public.usage_hours.cache_write_tokens IS 'Sum of tokens put into the cache.';
+
+COMMENT ON COLUMN public.usage_hours.reasoning_tokens IS 'Sum of tokens of reasoning.';
+
+COMMENT ON COLUMN public.usage_hours.cost_usd IS 'Sum of what is known to have been spent.';
 
 CREATE MATERIALIZED VIEW public.usage_months AS
  SELECT tenant_id,
@@ -2476,6 +5062,28 @@ ALTER TABLE ONLY public.usage_metrics FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.usage_metrics OWNER TO agent_monitor_owner;
 
+COMMENT ON TABLE public.usage_metrics IS 'How much of something was used in a period. Partitioned by month of `id`, which is made of the period''s start and of what is counted: counting again gives the same row.';
+
+COMMENT ON COLUMN public.usage_metrics.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.usage_metrics.id IS 'UUIDv7 made of the period''s start and of what is counted: counted again, it is the same row.';
+
+COMMENT ON COLUMN public.usage_metrics.metric_type IS 'What is counted, such as api_calls, tokens_input or storage_bytes; or a caller''s own word.';
+
+COMMENT ON COLUMN public.usage_metrics.metric_value IS 'How much of it: requests, calls, tokens or bytes.';
+
+COMMENT ON COLUMN public.usage_metrics.agent_id IS 'Whose use; null: the tenant''s.';
+
+COMMENT ON COLUMN public.usage_metrics.user_id IS 'Which user''s use; null: not by user.';
+
+COMMENT ON COLUMN public.usage_metrics.metadata IS 'What else was told of it.';
+
+COMMENT ON COLUMN public.usage_metrics.recorded_at IS 'When it was last counted.';
+
+COMMENT ON COLUMN public.usage_metrics.period_start IS 'From when.';
+
+COMMENT ON COLUMN public.usage_metrics.period_end IS 'Up to when.';
+
 CREATE TABLE public.used_tokens (
     tenant_id uuid NOT NULL,
     digest bytea NOT NULL,
@@ -2486,6 +5094,78 @@ ALTER TABLE ONLY public.used_tokens FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.used_tokens OWNER TO agent_monitor_owner;
 
+COMMENT ON TABLE public.used_tokens IS 'What acts once and did: a mail''s link, a signed request of Slack. `digest`: SHA-256. Kept until it expires.';
+
+COMMENT ON COLUMN public.used_tokens.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.used_tokens.digest IS 'SHA-256 of what may act once.';
+
+COMMENT ON COLUMN public.used_tokens.expires_at IS 'From when on it would be refused anyway, and the row goes.';
+
+CREATE TABLE public.user_identities (
+    issuer text NOT NULL,
+    subject text NOT NULL,
+    user_id uuid NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE ONLY public.user_identities FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.user_identities OWNER TO agent_monitor_owner;
+
+COMMENT ON TABLE public.user_identities IS 'Who somebody is at a provider of OpenID Connect. Global, as users are.';
+
+COMMENT ON COLUMN public.user_identities.issuer IS 'The provider of OpenID Connect, by the address that it calls itself.';
+
+COMMENT ON COLUMN public.user_identities.subject IS 'Who the person is at the provider, by its `sub`.';
+
+COMMENT ON COLUMN public.user_identities.user_id IS 'Who the person is here.';
+
+COMMENT ON COLUMN public.user_identities.created_at IS 'When the row was made, by the database''s clock.';
+
+CREATE TABLE public.user_sessions (
+    tenant_id uuid NOT NULL,
+    id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    token_hash text NOT NULL,
+    method text NOT NULL,
+    device_info jsonb DEFAULT '{}'::jsonb NOT NULL,
+    ip_address inet,
+    started_at timestamp with time zone DEFAULT now() NOT NULL,
+    last_activity_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    revoked_at timestamp with time zone,
+    CONSTRAINT user_sessions_method_check CHECK ((method = ANY (ARRAY['link'::text, 'password'::text, 'oidc'::text, 'import'::text])))
+);
+
+ALTER TABLE ONLY public.user_sessions FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.user_sessions OWNER TO agent_monitor_owner;
+
+COMMENT ON TABLE public.user_sessions IS 'Somebody signed in, in one tenant. Only the SHA-256 of the cookie is stored.';
+
+COMMENT ON COLUMN public.user_sessions.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.user_sessions.id IS 'UUIDv7: what an audit row calls the session.';
+
+COMMENT ON COLUMN public.user_sessions.user_id IS 'Who is signed in.';
+
+COMMENT ON COLUMN public.user_sessions.token_hash IS 'SHA-256 of the cookie in hexadecimal: the cookie itself is stored nowhere.';
+
+COMMENT ON COLUMN public.user_sessions.method IS 'How they came in: password, link, oidc, or import where another system said so.';
+
+COMMENT ON COLUMN public.user_sessions.device_info IS 'What the browser calls itself, as `user_agent`; empty where it says nothing.';
+
+COMMENT ON COLUMN public.user_sessions.ip_address IS 'Where they signed in from; null where it is not known.';
+
+COMMENT ON COLUMN public.user_sessions.started_at IS 'When they signed in.';
+
+COMMENT ON COLUMN public.user_sessions.last_activity_at IS 'When the session was last used, to about a minute.';
+
+COMMENT ON COLUMN public.user_sessions.expires_at IS 'From when on it is refused.';
+
+COMMENT ON COLUMN public.user_sessions.revoked_at IS 'When it was ended, by its owner or an administrator; null: it was not.';
+
 CREATE TABLE public.users (
     id uuid NOT NULL,
     email text NOT NULL,
@@ -2494,12 +5174,51 @@ CREATE TABLE public.users (
     deleted_at timestamp with time zone,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT users_email_check CHECK ((email ~ '^[^@[:space:]]+@[^@[:space:]]+$'::text))
+    username text,
+    first_name text,
+    last_name text,
+    avatar_url text,
+    email_verified_at timestamp with time zone,
+    password_changed_at timestamp with time zone,
+    last_login_at timestamp with time zone,
+    CONSTRAINT users_avatar_url_check CHECK (((avatar_url ~ '^https?://'::text) AND (length(avatar_url) <= 2000))),
+    CONSTRAINT users_email_check CHECK ((email ~ '^[^@[:space:]]+@[^@[:space:]]+$'::text)),
+    CONSTRAINT users_username_check CHECK ((username ~ '^[^@[:space:]]{1,100}$'::text))
 );
 
 ALTER TABLE ONLY public.users FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.users OWNER TO agent_monitor_owner;
+
+COMMENT ON TABLE public.users IS 'A person. Global: role, permissions and status stand on the membership.';
+
+COMMENT ON COLUMN public.users.id IS 'UUIDv7.';
+
+COMMENT ON COLUMN public.users.email IS 'Where mail goes, and what people sign in with; one in the whole database, whatever its case.';
+
+COMMENT ON COLUMN public.users.name IS 'What others see; null: the address.';
+
+COMMENT ON COLUMN public.users.password_hash IS 'The hash of the password, with its own salt and parameters; null: signs in by other means.';
+
+COMMENT ON COLUMN public.users.deleted_at IS 'When the person was taken away; null: is there.';
+
+COMMENT ON COLUMN public.users.created_at IS 'When the row was made, by the database''s clock.';
+
+COMMENT ON COLUMN public.users.updated_at IS 'When anything in the row was changed last: the trigger `set_updated_at` keeps it.';
+
+COMMENT ON COLUMN public.users.username IS 'Another name to sign in with, without an @; one in the whole database, whatever its case. Null: none.';
+
+COMMENT ON COLUMN public.users.first_name IS 'Given name; null where nobody said.';
+
+COMMENT ON COLUMN public.users.last_name IS 'Family name; null where nobody said.';
+
+COMMENT ON COLUMN public.users.avatar_url IS 'Where a picture of them is, as an http or https address; null: none.';
+
+COMMENT ON COLUMN public.users.email_verified_at IS 'When they proved that the address is theirs; null: they have not.';
+
+COMMENT ON COLUMN public.users.password_changed_at IS 'When the password was last set: sessions begun before it are over. Null: never.';
+
+COMMENT ON COLUMN public.users.last_login_at IS 'When they last signed in, by whatever means; null: never.';
 
 CREATE TABLE public.workflow_executions (
     tenant_id uuid NOT NULL,
@@ -2531,6 +5250,7 @@ CREATE TABLE public.workflow_executions (
     metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    description text,
     CONSTRAINT workflow_executions_order_check CHECK ((completed_at >= started_at)),
     CONSTRAINT workflow_executions_source_check CHECK ((source = ANY (ARRAY['api'::text, 'trace'::text]))),
     CONSTRAINT workflow_executions_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'running'::text, 'completed'::text, 'failed'::text, 'cancelled'::text]))),
@@ -2540,6 +5260,68 @@ CREATE TABLE public.workflow_executions (
 ALTER TABLE ONLY public.workflow_executions FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.workflow_executions OWNER TO agent_monitor_owner;
+
+COMMENT ON TABLE public.workflow_executions IS 'One run of a workflow. Counts, tokens and cost are the sums of its tasks; the trigger keeps `duration_ms`.';
+
+COMMENT ON COLUMN public.workflow_executions.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.workflow_executions.id IS 'UUIDv7: when it began, or was told of where it has not.';
+
+COMMENT ON COLUMN public.workflow_executions.workflow_id IS 'The workflow as defined; null: none is, or it is gone.';
+
+COMMENT ON COLUMN public.workflow_executions.user_id IS 'The member who began it; null: not told, or gone.';
+
+COMMENT ON COLUMN public.workflow_executions.name IS 'What people see.';
+
+COMMENT ON COLUMN public.workflow_executions.workflow_type IS 'What kind of work, in the caller''s word; null: not told.';
+
+COMMENT ON COLUMN public.workflow_executions.initiator IS 'Who or what began it, in the caller''s words; null: not told.';
+
+COMMENT ON COLUMN public.workflow_executions.conversation IS 'The conversation''s external id; null: none.';
+
+COMMENT ON COLUMN public.workflow_executions.status IS 'pending, running, completed, failed or cancelled.';
+
+COMMENT ON COLUMN public.workflow_executions.current_step IS 'Which step it is at; null: not told.';
+
+COMMENT ON COLUMN public.workflow_executions.steps_completed IS 'How many steps are done; null: not told.';
+
+COMMENT ON COLUMN public.workflow_executions.steps_total IS 'How many there are; null: not told.';
+
+COMMENT ON COLUMN public.workflow_executions.input IS 'What it was given, as JSON; null: nothing, or withheld.';
+
+COMMENT ON COLUMN public.workflow_executions.output IS 'What came of it, as JSON; null: nothing yet, or withheld.';
+
+COMMENT ON COLUMN public.workflow_executions.error_message IS 'Why it failed; null: it did not.';
+
+COMMENT ON COLUMN public.workflow_executions.total_tasks IS 'How many tasks it has.';
+
+COMMENT ON COLUMN public.workflow_executions.completed_tasks IS 'How many of them completed.';
+
+COMMENT ON COLUMN public.workflow_executions.failed_tasks IS 'How many failed.';
+
+COMMENT ON COLUMN public.workflow_executions.total_tokens IS 'Sum of the tokens of its calls.';
+
+COMMENT ON COLUMN public.workflow_executions.total_cost_usd IS 'Sum of their costs, in US dollars.';
+
+COMMENT ON COLUMN public.workflow_executions.started_at IS 'When it began; null: it has not.';
+
+COMMENT ON COLUMN public.workflow_executions.completed_at IS 'When it ended; null: it has not.';
+
+COMMENT ON COLUMN public.workflow_executions.duration_ms IS 'From one to the other, in milliseconds: the trigger `calculate_duration` keeps it.';
+
+COMMENT ON COLUMN public.workflow_executions.source IS '`api` or `trace`: told, or assembled from spans.';
+
+COMMENT ON COLUMN public.workflow_executions.trace_id IS 'The trace that it is; null: none.';
+
+COMMENT ON COLUMN public.workflow_executions.span_id IS 'The step that stands for it; null: none.';
+
+COMMENT ON COLUMN public.workflow_executions.metadata IS 'Anything else that is kept with it.';
+
+COMMENT ON COLUMN public.workflow_executions.created_at IS 'When the row was made, by the database''s clock.';
+
+COMMENT ON COLUMN public.workflow_executions.updated_at IS 'When anything in the row was changed last: the trigger `set_updated_at` keeps it.';
+
+COMMENT ON COLUMN public.workflow_executions.description IS 'What it is about, in the caller''s words; null: not told.';
 
 CREATE TABLE public.workflows (
     tenant_id uuid NOT NULL,
@@ -2566,6 +5348,40 @@ CREATE TABLE public.workflows (
 ALTER TABLE ONLY public.workflows FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE public.workflows OWNER TO agent_monitor_owner;
+
+COMMENT ON TABLE public.workflows IS 'What agents do together, as people define it: a graph or a list of steps. A change of it is a new `version`.';
+
+COMMENT ON COLUMN public.workflows.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.workflows.id IS 'UUIDv7.';
+
+COMMENT ON COLUMN public.workflows.slug IS 'What calls and links name it by; one in the tenant.';
+
+COMMENT ON COLUMN public.workflows.name IS 'What people see.';
+
+COMMENT ON COLUMN public.workflows.description IS 'What it is for; null where nobody wrote it.';
+
+COMMENT ON COLUMN public.workflows.definition IS 'The graph, or the list of steps, with what each needs.';
+
+COMMENT ON COLUMN public.workflows.agent_ids IS 'Agents that take part, by external id.';
+
+COMMENT ON COLUMN public.workflows.timeout_seconds IS 'After how many seconds an execution counts as failed, above 0; null: never.';
+
+COMMENT ON COLUMN public.workflows.retry IS 'How often and after how long a step is tried again.';
+
+COMMENT ON COLUMN public.workflows.status IS 'draft, active or archived.';
+
+COMMENT ON COLUMN public.workflows.version IS 'Counts changes of the definition from 1.';
+
+COMMENT ON COLUMN public.workflows.tags IS 'Labels, key and value, that lists select by.';
+
+COMMENT ON COLUMN public.workflows.metadata IS 'Anything else that is kept with it.';
+
+COMMENT ON COLUMN public.workflows.created_at IS 'When the row was made, by the database''s clock.';
+
+COMMENT ON COLUMN public.workflows.updated_at IS 'When anything in the row was changed last: the trigger `set_updated_at` keeps it.';
+
+COMMENT ON COLUMN public.workflows.deleted_at IS 'When somebody deleted it: hidden from then on, and restorable until it is purged. Null: it is there.';
 
 ALTER TABLE ONLY public.agent_configurations
     ADD CONSTRAINT agent_configurations_pkey PRIMARY KEY (tenant_id, agent_id, key);
@@ -2672,6 +5488,18 @@ ALTER TABLE ONLY public.channels
 ALTER TABLE ONLY public.channels
     ADD CONSTRAINT channels_tenant_id_name_key UNIQUE (tenant_id, name);
 
+ALTER TABLE ONLY public.chunks
+    ADD CONSTRAINT chunks_pkey PRIMARY KEY (tenant_id, id);
+
+ALTER TABLE ONLY public.chunks
+    ADD CONSTRAINT chunks_tenant_id_document_id_chunk_index_key UNIQUE (tenant_id, document_id, chunk_index);
+
+ALTER TABLE ONLY public.collections
+    ADD CONSTRAINT collections_pkey PRIMARY KEY (tenant_id, id);
+
+ALTER TABLE ONLY public.collections
+    ADD CONSTRAINT collections_tenant_id_slug_key UNIQUE (tenant_id, slug);
+
 ALTER TABLE ONLY public.contact_methods
     ADD CONSTRAINT contact_methods_pkey PRIMARY KEY (tenant_id, user_id, "position");
 
@@ -2686,6 +5514,9 @@ ALTER TABLE ONLY public.cross_region_sync_logs
 
 ALTER TABLE ONLY public.deployments
     ADD CONSTRAINT deployments_pkey PRIMARY KEY (tenant_id, id);
+
+ALTER TABLE ONLY public.documents
+    ADD CONSTRAINT documents_pkey PRIMARY KEY (tenant_id, id);
 
 ALTER TABLE ONLY public.drills
     ADD CONSTRAINT drills_pkey PRIMARY KEY (tenant_id, id);
@@ -2719,6 +5550,21 @@ ALTER TABLE ONLY public.inhibitions
 
 ALTER TABLE ONLY public.leases
     ADD CONSTRAINT leases_pkey PRIMARY KEY (name);
+
+ALTER TABLE ONLY public.maintenance_runs
+    ADD CONSTRAINT maintenance_runs_pkey PRIMARY KEY (task, relation);
+
+ALTER TABLE ONLY public.mcp_server_configs
+    ADD CONSTRAINT mcp_server_configs_pkey PRIMARY KEY (tenant_id, id);
+
+ALTER TABLE ONLY public.mcp_server_configs
+    ADD CONSTRAINT mcp_server_configs_tenant_id_server_id_key UNIQUE (tenant_id, server_id);
+
+ALTER TABLE ONLY public.mcp_servers
+    ADD CONSTRAINT mcp_servers_pkey PRIMARY KEY (tenant_id, id);
+
+ALTER TABLE ONLY public.mcp_servers
+    ADD CONSTRAINT mcp_servers_tenant_id_slug_key UNIQUE (tenant_id, slug);
 
 ALTER TABLE ONLY public.memberships
     ADD CONSTRAINT memberships_pkey PRIMARY KEY (tenant_id, user_id);
@@ -2756,6 +5602,9 @@ ALTER TABLE ONLY public.paces
 ALTER TABLE ONLY public.price_changes
     ADD CONSTRAINT price_changes_pkey PRIMARY KEY (tenant_id, id);
 
+ALTER TABLE ONLY public.rag_queries
+    ADD CONSTRAINT rag_queries_pkey PRIMARY KEY (tenant_id, id);
+
 ALTER TABLE ONLY public.received_alerts
     ADD CONSTRAINT received_alerts_pkey PRIMARY KEY (tenant_id, fingerprint);
 
@@ -2773,6 +5622,15 @@ ALTER TABLE ONLY public.replication_status
 
 ALTER TABLE ONLY public.request_counts
     ADD CONSTRAINT request_counts_pkey PRIMARY KEY (tenant_id, day);
+
+ALTER TABLE ONLY public.retention_policies
+    ADD CONSTRAINT retention_policies_pkey PRIMARY KEY (tenant_id, id);
+
+ALTER TABLE ONLY public.retention_policies
+    ADD CONSTRAINT retention_policies_tenant_id_kind_key UNIQUE (tenant_id, kind);
+
+ALTER TABLE ONLY public.retention_runs
+    ADD CONSTRAINT retention_runs_pkey PRIMARY KEY (tenant_id, id);
 
 ALTER TABLE ONLY public.rollup_dirty
     ADD CONSTRAINT rollup_dirty_pkey PRIMARY KEY (tenant_id, series_id, hour);
@@ -2879,6 +5737,15 @@ ALTER TABLE ONLY public.usage_metrics
 ALTER TABLE ONLY public.used_tokens
     ADD CONSTRAINT used_tokens_pkey PRIMARY KEY (tenant_id, digest);
 
+ALTER TABLE ONLY public.user_identities
+    ADD CONSTRAINT user_identities_pkey PRIMARY KEY (issuer, subject);
+
+ALTER TABLE ONLY public.user_sessions
+    ADD CONSTRAINT user_sessions_pkey PRIMARY KEY (tenant_id, id);
+
+ALTER TABLE ONLY public.user_sessions
+    ADD CONSTRAINT user_sessions_tenant_id_token_hash_key UNIQUE (tenant_id, token_hash);
+
 ALTER TABLE ONLY public.users
     ADD CONSTRAINT users_pkey PRIMARY KEY (id);
 
@@ -2945,7 +5812,15 @@ CREATE INDEX api_keys_key_hash_idx ON public.api_keys USING btree (key_hash);
 
 CREATE INDEX api_keys_tenant_id_agent_id_idx ON public.api_keys USING btree (tenant_id, agent_id);
 
+CREATE INDEX api_keys_tenant_id_replaces_id_idx ON public.api_keys USING btree (tenant_id, replaces_id) WHERE (replaces_id IS NOT NULL);
+
 CREATE INDEX api_keys_user_id_idx ON public.api_keys USING btree (user_id);
+
+CREATE INDEX audit_logs_tenant_id_action_id_idx ON ONLY public.audit_logs USING btree (tenant_id, action, id);
+
+CREATE INDEX audit_logs_tenant_id_resource_type_resource_id_id_idx ON ONLY public.audit_logs USING btree (tenant_id, resource_type, resource_id, id);
+
+CREATE INDEX audit_logs_tenant_id_user_id_id_idx ON ONLY public.audit_logs USING btree (tenant_id, user_id, id) WHERE (user_id IS NOT NULL);
 
 CREATE INDEX bounces_open_idx ON public.bounces USING btree (at) WHERE ((NOT told) OR (cleared_by IS NOT NULL));
 
@@ -2966,6 +5841,22 @@ CREATE INDEX calendar_events_tenant_id_schedule_idx ON public.calendar_events US
 CREATE INDEX calendar_events_tenant_id_start_time_end_time_idx ON public.calendar_events USING btree (tenant_id, start_time, end_time);
 
 CREATE INDEX calendar_events_title_idx ON public.calendar_events USING gin (to_tsvector('english'::regconfig, title));
+
+CREATE INDEX chunks_embedding_1024_idx ON public.chunks USING hnsw (((embedding)::public.vector(1024)) public.vector_cosine_ops) WHERE (public.vector_dims(embedding) = 1024);
+
+CREATE INDEX chunks_embedding_1536_idx ON public.chunks USING hnsw (((embedding)::public.vector(1536)) public.vector_cosine_ops) WHERE (public.vector_dims(embedding) = 1536);
+
+CREATE INDEX chunks_embedding_3072_idx ON public.chunks USING hnsw (((embedding)::public.halfvec(3072)) public.halfvec_cosine_ops) WHERE (public.vector_dims(embedding) = 3072);
+
+CREATE INDEX chunks_embedding_384_idx ON public.chunks USING hnsw (((embedding)::public.vector(384)) public.vector_cosine_ops) WHERE (public.vector_dims(embedding) = 384);
+
+CREATE INDEX chunks_embedding_768_idx ON public.chunks USING hnsw (((embedding)::public.vector(768)) public.vector_cosine_ops) WHERE (public.vector_dims(embedding) = 768);
+
+CREATE INDEX chunks_tenant_id_collection_id_idx ON public.chunks USING btree (tenant_id, collection_id);
+
+CREATE INDEX collections_tenant_id_status_idx ON public.collections USING btree (tenant_id, status) WHERE (deleted_at IS NULL);
+
+CREATE INDEX conversations_deleted_at_idx ON public.conversations USING btree (deleted_at) WHERE (deleted_at IS NOT NULL);
 
 CREATE INDEX conversations_participants_idx ON public.conversations USING gin (participants);
 
@@ -2993,6 +5884,14 @@ CREATE INDEX deployments_tenant_id_agent_id_version_environment_idx ON public.de
 
 CREATE INDEX deployments_tenant_id_at_id_idx ON public.deployments USING btree (tenant_id, at, id);
 
+CREATE INDEX documents_deleted_idx ON public.documents USING btree (tenant_id, collection_id) WHERE (deleted_at IS NOT NULL);
+
+CREATE INDEX documents_tenant_id_collection_id_created_at_idx ON public.documents USING btree (tenant_id, collection_id, created_at);
+
+CREATE INDEX documents_tenant_id_status_idx ON public.documents USING btree (tenant_id, status) WHERE (deleted_at IS NULL);
+
+CREATE INDEX documents_uploaded_by_idx ON public.documents USING btree (uploaded_by);
+
 CREATE INDEX drills_tenant_id_started_at_idx ON public.drills USING btree (tenant_id, started_at);
 
 CREATE INDEX error_groups_tenant_id_last_seen_at_idx ON public.error_groups USING btree (tenant_id, last_seen_at);
@@ -3002,6 +5901,16 @@ CREATE INDEX error_occurrences_tenant_id_fingerprint_id_idx ON ONLY public.error
 CREATE INDEX exemplars_tenant_id_metric_id_idx ON ONLY public.exemplars USING btree (tenant_id, metric, id);
 
 CREATE INDEX idempotency_keys_created_at_idx ON public.idempotency_keys USING btree (created_at);
+
+CREATE INDEX mcp_server_configs_created_by_idx ON public.mcp_server_configs USING btree (created_by);
+
+CREATE INDEX mcp_server_configs_enabled_idx ON public.mcp_server_configs USING btree (tenant_id) WHERE enabled;
+
+CREATE INDEX mcp_server_configs_server_tenant_id_server_id_idx ON public.mcp_server_configs USING btree (server_tenant_id, server_id);
+
+CREATE INDEX mcp_servers_tenant_id_category_idx ON public.mcp_servers USING btree (tenant_id, category);
+
+CREATE INDEX mcp_servers_tenant_id_status_idx ON public.mcp_servers USING btree (tenant_id, status) WHERE (deleted_at IS NULL);
 
 CREATE INDEX memberships_user_id_idx ON public.memberships USING btree (user_id);
 
@@ -3030,6 +5939,10 @@ CREATE INDEX notifications_tenant_id_group_id_id_idx ON public.notifications USI
 CREATE INDEX notifications_unsent_idx ON public.notifications USING btree (next_attempt_at) WHERE (status = ANY (ARRAY['pending'::text, 'sending'::text]));
 
 CREATE INDEX paces_due_at_idx ON public.paces USING btree (due_at) WHERE (due_at IS NOT NULL);
+
+CREATE INDEX rag_queries_tenant_id_agent_id_idx ON public.rag_queries USING btree (tenant_id, agent_id) WHERE (agent_id IS NOT NULL);
+
+CREATE INDEX rag_queries_tenant_id_collection_id_id_idx ON public.rag_queries USING btree (tenant_id, collection_id, id);
 
 CREATE INDEX received_alerts_due_at_idx ON public.received_alerts USING btree (due_at);
 
@@ -3075,11 +5988,19 @@ CREATE INDEX tasks_tenant_id_trace_id_idx ON ONLY public.tasks USING btree (tena
 
 CREATE INDEX tenant_regions_region_tenant_id_region_id_idx ON public.tenant_regions USING btree (region_tenant_id, region_id);
 
+CREATE INDEX tenants_purge_at_idx ON public.tenants USING btree (purge_at) WHERE (purge_at IS NOT NULL);
+
 CREATE INDEX tenants_status_idx ON public.tenants USING btree (status);
 
 CREATE INDEX tool_executions_running_idx ON ONLY public.tool_executions USING btree (tenant_id, agent_id, id) WHERE (status = 'running'::text);
 
 CREATE INDEX tool_executions_tenant_id_agent_id_id_idx ON ONLY public.tool_executions USING btree (tenant_id, agent_id, id);
+
+CREATE INDEX tool_executions_tenant_id_conversation_id_idx ON ONLY public.tool_executions USING btree (tenant_id, conversation, id) WHERE (conversation IS NOT NULL);
+
+CREATE INDEX tool_executions_tenant_id_mcp_server_id_idx ON ONLY public.tool_executions USING btree (tenant_id, mcp_server, id) WHERE (mcp_server IS NOT NULL);
+
+CREATE INDEX tool_executions_tenant_id_status_id_idx ON ONLY public.tool_executions USING btree (tenant_id, status, id) WHERE (status <> 'success'::text);
 
 CREATE INDEX tool_executions_tenant_id_task_id_idx ON ONLY public.tool_executions USING btree (tenant_id, task_id) WHERE (task_id IS NOT NULL);
 
@@ -3109,13 +6030,25 @@ CREATE UNIQUE INDEX usage_months_key ON public.usage_months USING btree (tenant_
 
 CREATE INDEX used_tokens_expires_at_idx ON public.used_tokens USING btree (expires_at);
 
+CREATE INDEX user_identities_user_id_idx ON public.user_identities USING btree (user_id);
+
+CREATE INDEX user_sessions_expires_at_idx ON public.user_sessions USING btree (expires_at);
+
+CREATE INDEX user_sessions_tenant_id_user_id_idx ON public.user_sessions USING btree (tenant_id, user_id);
+
+CREATE INDEX user_sessions_token_hash_idx ON public.user_sessions USING btree (token_hash);
+
 CREATE UNIQUE INDEX users_lower_email_key ON public.users USING btree (lower(email));
+
+CREATE UNIQUE INDEX users_lower_username_key ON public.users USING btree (lower(username));
 
 CREATE INDEX workflow_executions_tenant_id_status_idx ON public.workflow_executions USING btree (tenant_id, status);
 
 CREATE INDEX workflow_executions_tenant_id_trace_id_idx ON public.workflow_executions USING btree (tenant_id, trace_id);
 
 CREATE INDEX workflow_executions_tenant_id_workflow_id_idx ON public.workflow_executions USING btree (tenant_id, workflow_id);
+
+CREATE INDEX workflow_executions_tenant_id_workflow_type_id_idx ON public.workflow_executions USING btree (tenant_id, workflow_type, id) WHERE (workflow_type IS NOT NULL);
 
 CREATE INDEX workflow_executions_user_id_idx ON public.workflow_executions USING btree (user_id);
 
@@ -3134,6 +6067,18 @@ CREATE TRIGGER count_calls_on_delete AFTER DELETE ON public.model_calls REFERENC
 CREATE TRIGGER count_calls_on_insert AFTER INSERT ON public.model_calls REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION public.count_calls_on_insert();
 
 CREATE TRIGGER count_calls_on_update AFTER UPDATE ON public.model_calls REFERENCING OLD TABLE AS gone NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION public.count_calls_on_update();
+
+CREATE TRIGGER count_chunks_on_delete AFTER DELETE ON public.chunks REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION public.count_chunks_on_delete();
+
+CREATE TRIGGER count_chunks_on_insert AFTER INSERT ON public.chunks REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION public.count_chunks_on_insert();
+
+CREATE TRIGGER count_chunks_on_update AFTER UPDATE ON public.chunks REFERENCING OLD TABLE AS gone NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION public.count_chunks_on_update();
+
+CREATE TRIGGER count_documents_on_delete AFTER DELETE ON public.documents REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION public.count_documents_on_delete();
+
+CREATE TRIGGER count_documents_on_insert AFTER INSERT ON public.documents REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION public.count_documents_on_insert();
+
+CREATE TRIGGER count_documents_on_update AFTER UPDATE ON public.documents REFERENCING OLD TABLE AS gone NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION public.count_documents_on_update();
 
 CREATE TRIGGER count_tasks_on_delete AFTER DELETE ON public.tasks REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION public.count_tasks_on_delete();
 
@@ -3167,15 +6112,23 @@ CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.calendar_events FOR EACH R
 
 CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.channels FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
 
+CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.collections FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
+
 CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.conversations FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
 
 CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.deployments FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
+
+CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.documents FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
 
 CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.escalations FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
 
 CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.imports FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
 
 CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.inhibitions FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
+
+CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.mcp_server_configs FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
+
+CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.mcp_servers FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
 
 CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.memberships FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
 
@@ -3184,6 +6137,8 @@ CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.model_prices FOR EACH ROW 
 CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.notifications FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
 
 CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.regions FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
+
+CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.retention_policies FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
 
 CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.rule_packs FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
 
@@ -3320,6 +6275,9 @@ ALTER TABLE ONLY public.api_keys
     ADD CONSTRAINT api_keys_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.api_keys
+    ADD CONSTRAINT api_keys_tenant_id_replaces_id_fkey FOREIGN KEY (tenant_id, replaces_id) REFERENCES public.api_keys(tenant_id, id) ON DELETE SET NULL (replaces_id);
+
+ALTER TABLE ONLY public.api_keys
     ADD CONSTRAINT api_keys_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE SET NULL;
 
 ALTER TABLE ONLY public.billing_records
@@ -3345,6 +6303,18 @@ ALTER TABLE ONLY public.calendar_events
 
 ALTER TABLE ONLY public.channels
     ADD CONSTRAINT channels_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.chunks
+    ADD CONSTRAINT chunks_tenant_id_collection_id_fkey FOREIGN KEY (tenant_id, collection_id) REFERENCES public.collections(tenant_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.chunks
+    ADD CONSTRAINT chunks_tenant_id_document_id_fkey FOREIGN KEY (tenant_id, document_id) REFERENCES public.documents(tenant_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.chunks
+    ADD CONSTRAINT chunks_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.collections
+    ADD CONSTRAINT collections_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.contact_methods
     ADD CONSTRAINT contact_methods_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
@@ -3376,6 +6346,15 @@ ALTER TABLE ONLY public.deployments
 ALTER TABLE ONLY public.deployments
     ADD CONSTRAINT deployments_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.documents
+    ADD CONSTRAINT documents_tenant_id_collection_id_fkey FOREIGN KEY (tenant_id, collection_id) REFERENCES public.collections(tenant_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.documents
+    ADD CONSTRAINT documents_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.documents
+    ADD CONSTRAINT documents_uploaded_by_fkey FOREIGN KEY (uploaded_by) REFERENCES public.users(id) ON DELETE SET NULL;
+
 ALTER TABLE ONLY public.drills
     ADD CONSTRAINT drills_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
 
@@ -3390,6 +6369,18 @@ ALTER TABLE ONLY public.imports
 
 ALTER TABLE ONLY public.inhibitions
     ADD CONSTRAINT inhibitions_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.mcp_server_configs
+    ADD CONSTRAINT mcp_server_configs_created_by_fkey FOREIGN KEY (created_by) REFERENCES public.users(id) ON DELETE SET NULL;
+
+ALTER TABLE ONLY public.mcp_server_configs
+    ADD CONSTRAINT mcp_server_configs_server_tenant_id_server_id_fkey FOREIGN KEY (server_tenant_id, server_id) REFERENCES public.mcp_servers(tenant_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.mcp_server_configs
+    ADD CONSTRAINT mcp_server_configs_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.mcp_servers
+    ADD CONSTRAINT mcp_servers_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.memberships
     ADD CONSTRAINT memberships_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
@@ -3409,9 +6400,6 @@ ALTER TABLE ONLY public.message_names
 ALTER TABLE public.messages
     ADD CONSTRAINT messages_tenant_id_conversation_id_fkey FOREIGN KEY (tenant_id, conversation_id) REFERENCES public.conversations(tenant_id, id) ON DELETE CASCADE;
 
-ALTER TABLE public.model_calls
-    ADD CONSTRAINT model_calls_tenant_id_agent_id_fkey FOREIGN KEY (tenant_id, agent_id) REFERENCES public.agents(tenant_id, id) ON DELETE CASCADE;
-
 ALTER TABLE ONLY public.model_prices
     ADD CONSTRAINT model_prices_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
 
@@ -3430,6 +6418,15 @@ ALTER TABLE ONLY public.paces
 ALTER TABLE ONLY public.price_changes
     ADD CONSTRAINT price_changes_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.rag_queries
+    ADD CONSTRAINT rag_queries_tenant_id_agent_id_fkey FOREIGN KEY (tenant_id, agent_id) REFERENCES public.agents(tenant_id, id) ON DELETE SET NULL (agent_id);
+
+ALTER TABLE ONLY public.rag_queries
+    ADD CONSTRAINT rag_queries_tenant_id_collection_id_fkey FOREIGN KEY (tenant_id, collection_id) REFERENCES public.collections(tenant_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.rag_queries
+    ADD CONSTRAINT rag_queries_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.received_alerts
     ADD CONSTRAINT received_alerts_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
 
@@ -3441,6 +6438,12 @@ ALTER TABLE ONLY public.replication_status
 
 ALTER TABLE ONLY public.replication_status
     ADD CONSTRAINT replication_status_tenant_id_region_id_fkey FOREIGN KEY (tenant_id, region_id) REFERENCES public.regions(tenant_id, id) ON DELETE SET NULL (region_id);
+
+ALTER TABLE ONLY public.retention_policies
+    ADD CONSTRAINT retention_policies_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.retention_runs
+    ADD CONSTRAINT retention_runs_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.rule_packs
     ADD CONSTRAINT rule_packs_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
@@ -3489,6 +6492,15 @@ ALTER TABLE ONLY public.unmapped_names
 
 ALTER TABLE ONLY public.used_tokens
     ADD CONSTRAINT used_tokens_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.user_identities
+    ADD CONSTRAINT user_identities_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.user_sessions
+    ADD CONSTRAINT user_sessions_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.user_sessions
+    ADD CONSTRAINT user_sessions_tenant_id_user_id_fkey FOREIGN KEY (tenant_id, user_id) REFERENCES public.memberships(tenant_id, user_id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.workflow_executions
     ADD CONSTRAINT workflow_executions_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
@@ -3698,6 +6710,10 @@ ALTER TABLE public.calendar_events ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.channels ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.chunks ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.collections ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.contact_methods ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.conversations ENABLE ROW LEVEL SECURITY;
@@ -3706,6 +6722,8 @@ ALTER TABLE public.cross_region_sync_logs ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.deployments ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.documents ENABLE ROW LEVEL SECURITY;
+
 CREATE POLICY doorman ON public.agents FOR SELECT TO agent_monitor_doorman USING (true);
 
 CREATE POLICY doorman ON public.api_keys FOR SELECT TO agent_monitor_doorman USING (true);
@@ -3713,6 +6731,12 @@ CREATE POLICY doorman ON public.api_keys FOR SELECT TO agent_monitor_doorman USI
 CREATE POLICY doorman ON public.memberships FOR SELECT TO agent_monitor_doorman USING (true);
 
 CREATE POLICY doorman ON public.tenants FOR SELECT TO agent_monitor_doorman USING (true);
+
+CREATE POLICY doorman ON public.user_identities FOR SELECT TO agent_monitor_doorman USING (true);
+
+CREATE POLICY doorman ON public.user_sessions FOR SELECT TO agent_monitor_doorman USING (true);
+
+CREATE POLICY doorman ON public.users FOR SELECT TO agent_monitor_doorman USING (true);
 
 ALTER TABLE public.drills ENABLE ROW LEVEL SECURITY;
 
@@ -3729,6 +6753,12 @@ ALTER TABLE public.idempotency_keys ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.imports ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.inhibitions ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY invited ON public.users FOR INSERT TO agent_monitor_app WITH CHECK (((password_hash IS NULL) AND (email_verified_at IS NULL) AND (deleted_at IS NULL)));
+
+ALTER TABLE public.mcp_server_configs ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.mcp_servers ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.memberships ENABLE ROW LEVEL SECURITY;
 
@@ -3804,6 +6834,10 @@ CREATE POLICY owner ON public.calendar_events TO agent_monitor_owner USING (true
 
 CREATE POLICY owner ON public.channels TO agent_monitor_owner USING (true) WITH CHECK (true);
 
+CREATE POLICY owner ON public.chunks TO agent_monitor_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY owner ON public.collections TO agent_monitor_owner USING (true) WITH CHECK (true);
+
 CREATE POLICY owner ON public.contact_methods TO agent_monitor_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner ON public.conversations TO agent_monitor_owner USING (true) WITH CHECK (true);
@@ -3811,6 +6845,8 @@ CREATE POLICY owner ON public.conversations TO agent_monitor_owner USING (true) 
 CREATE POLICY owner ON public.cross_region_sync_logs TO agent_monitor_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner ON public.deployments TO agent_monitor_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY owner ON public.documents TO agent_monitor_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner ON public.drills TO agent_monitor_owner USING (true) WITH CHECK (true);
 
@@ -3827,6 +6863,10 @@ CREATE POLICY owner ON public.idempotency_keys TO agent_monitor_owner USING (tru
 CREATE POLICY owner ON public.imports TO agent_monitor_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner ON public.inhibitions TO agent_monitor_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY owner ON public.mcp_server_configs TO agent_monitor_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY owner ON public.mcp_servers TO agent_monitor_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner ON public.memberships TO agent_monitor_owner USING (true) WITH CHECK (true);
 
@@ -3850,6 +6890,8 @@ CREATE POLICY owner ON public.paces TO agent_monitor_owner USING (true) WITH CHE
 
 CREATE POLICY owner ON public.price_changes TO agent_monitor_owner USING (true) WITH CHECK (true);
 
+CREATE POLICY owner ON public.rag_queries TO agent_monitor_owner USING (true) WITH CHECK (true);
+
 CREATE POLICY owner ON public.received_alerts TO agent_monitor_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner ON public.regions TO agent_monitor_owner USING (true) WITH CHECK (true);
@@ -3857,6 +6899,10 @@ CREATE POLICY owner ON public.regions TO agent_monitor_owner USING (true) WITH C
 CREATE POLICY owner ON public.replication_status TO agent_monitor_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner ON public.request_counts TO agent_monitor_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY owner ON public.retention_policies TO agent_monitor_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY owner ON public.retention_runs TO agent_monitor_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner ON public.rollup_dirty TO agent_monitor_owner USING (true) WITH CHECK (true);
 
@@ -3918,6 +6964,10 @@ CREATE POLICY owner ON public.usage_metrics TO agent_monitor_owner USING (true) 
 
 CREATE POLICY owner ON public.used_tokens TO agent_monitor_owner USING (true) WITH CHECK (true);
 
+CREATE POLICY owner ON public.user_identities TO agent_monitor_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY owner ON public.user_sessions TO agent_monitor_owner USING (true) WITH CHECK (true);
+
 CREATE POLICY owner ON public.users TO agent_monitor_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner ON public.workflow_executions TO agent_monitor_owner USING (true) WITH CHECK (true);
@@ -3930,6 +6980,10 @@ CREATE POLICY predefined ON public.agent_types FOR SELECT TO agent_monitor_app U
 
 ALTER TABLE public.price_changes ENABLE ROW LEVEL SECURITY;
 
+CREATE POLICY public ON public.mcp_servers FOR SELECT TO agent_monitor_app USING (((tenant_id = '00000000-0000-7000-8000-000000000000'::uuid) AND (deleted_at IS NULL)));
+
+ALTER TABLE public.rag_queries ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.received_alerts ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.regions ENABLE ROW LEVEL SECURITY;
@@ -3937,6 +6991,10 @@ ALTER TABLE public.regions ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.replication_status ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.request_counts ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.retention_policies ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.retention_runs ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.rollup_dirty ENABLE ROW LEVEL SECURITY;
 
@@ -4036,6 +7094,10 @@ CREATE POLICY tenant ON public.calendar_events TO agent_monitor_app USING ((tena
 
 CREATE POLICY tenant ON public.channels TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
+CREATE POLICY tenant ON public.chunks TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
+
+CREATE POLICY tenant ON public.collections TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
+
 CREATE POLICY tenant ON public.contact_methods TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
 CREATE POLICY tenant ON public.conversations TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
@@ -4043,6 +7105,8 @@ CREATE POLICY tenant ON public.conversations TO agent_monitor_app USING ((tenant
 CREATE POLICY tenant ON public.cross_region_sync_logs TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
 CREATE POLICY tenant ON public.deployments TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
+
+CREATE POLICY tenant ON public.documents TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
 CREATE POLICY tenant ON public.drills TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
@@ -4059,6 +7123,10 @@ CREATE POLICY tenant ON public.idempotency_keys TO agent_monitor_app USING ((ten
 CREATE POLICY tenant ON public.imports TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
 CREATE POLICY tenant ON public.inhibitions TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
+
+CREATE POLICY tenant ON public.mcp_server_configs TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
+
+CREATE POLICY tenant ON public.mcp_servers TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
 CREATE POLICY tenant ON public.memberships TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
@@ -4082,6 +7150,8 @@ CREATE POLICY tenant ON public.paces TO agent_monitor_app USING ((tenant_id = (c
 
 CREATE POLICY tenant ON public.price_changes TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
+CREATE POLICY tenant ON public.rag_queries TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
+
 CREATE POLICY tenant ON public.received_alerts TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
 CREATE POLICY tenant ON public.regions TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
@@ -4089,6 +7159,10 @@ CREATE POLICY tenant ON public.regions TO agent_monitor_app USING ((tenant_id = 
 CREATE POLICY tenant ON public.replication_status TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
 CREATE POLICY tenant ON public.request_counts TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
+
+CREATE POLICY tenant ON public.retention_policies TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
+
+CREATE POLICY tenant ON public.retention_runs TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
 CREATE POLICY tenant ON public.rollup_dirty TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
@@ -4150,6 +7224,14 @@ CREATE POLICY tenant ON public.usage_metrics TO agent_monitor_app USING ((tenant
 
 CREATE POLICY tenant ON public.used_tokens TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
+CREATE POLICY tenant ON public.user_identities TO agent_monitor_app USING ((EXISTS ( SELECT 1
+   FROM public.memberships m
+  WHERE ((m.tenant_id = (current_setting('app.current_tenant_id'::text))::uuid) AND (m.user_id = user_identities.user_id))))) WITH CHECK ((EXISTS ( SELECT 1
+   FROM public.memberships m
+  WHERE ((m.tenant_id = (current_setting('app.current_tenant_id'::text))::uuid) AND (m.user_id = user_identities.user_id)))));
+
+CREATE POLICY tenant ON public.user_sessions TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
+
 CREATE POLICY tenant ON public.users TO agent_monitor_app USING ((EXISTS ( SELECT 1
    FROM public.memberships m
   WHERE ((m.tenant_id = (current_setting('app.current_tenant_id'::text))::uuid) AND (m.user_id = users.id))))) WITH CHECK ((EXISTS ( SELECT 1
@@ -4183,6 +7265,10 @@ ALTER TABLE public.usage_hours ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.usage_metrics ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.used_tokens ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.user_identities ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.user_sessions ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.users ENABLE ROW LEVEL SECURITY;
 
@@ -4260,6 +7346,10 @@ GRANT SELECT ON TABLE public.tenants TO agent_monitor_alerter;
 
 GRANT SELECT(id) ON TABLE public.tenants TO agent_monitor_doorman;
 
+GRANT SELECT(slug) ON TABLE public.tenants TO agent_monitor_doorman;
+
+GRANT SELECT(name) ON TABLE public.tenants TO agent_monitor_doorman;
+
 GRANT SELECT(status) ON TABLE public.tenants TO agent_monitor_doorman;
 
 GRANT SELECT ON TABLE dashboards.tenants TO agent_monitor_grafana;
@@ -4323,6 +7413,8 @@ GRANT SELECT(status) ON TABLE public.api_keys TO agent_monitor_doorman;
 
 GRANT SELECT(expires_at) ON TABLE public.api_keys TO agent_monitor_doorman;
 
+GRANT SELECT(last_used_at) ON TABLE public.api_keys TO agent_monitor_doorman;
+
 GRANT SELECT,INSERT ON TABLE public.audit_logs TO agent_monitor_app;
 GRANT INSERT ON TABLE public.audit_logs TO agent_monitor_alerter;
 
@@ -4346,6 +7438,10 @@ GRANT SELECT ON TABLE public.calendar_events TO agent_monitor_alerter;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.channels TO agent_monitor_app;
 GRANT SELECT ON TABLE public.channels TO agent_monitor_alerter;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.chunks TO agent_monitor_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.collections TO agent_monitor_app;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.contact_methods TO agent_monitor_app;
 GRANT SELECT ON TABLE public.contact_methods TO agent_monitor_alerter;
 
@@ -4356,6 +7452,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.cross_region_sync_logs TO agent_monit
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.deployments TO agent_monitor_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.deployments TO agent_monitor_alerter;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.documents TO agent_monitor_app;
 
 GRANT SELECT ON TABLE public.drills TO agent_monitor_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.drills TO agent_monitor_alerter;
@@ -4389,6 +7487,10 @@ GRANT SELECT ON TABLE public.inhibitions TO agent_monitor_alerter;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.leases TO agent_monitor_alerter;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.mcp_server_configs TO agent_monitor_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.mcp_servers TO agent_monitor_app;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.memberships TO agent_monitor_app;
 
 GRANT SELECT(tenant_id) ON TABLE public.memberships TO agent_monitor_alerter;
@@ -4401,6 +7503,8 @@ GRANT SELECT(role) ON TABLE public.memberships TO agent_monitor_doorman;
 
 GRANT SELECT(status) ON TABLE public.memberships TO agent_monitor_alerter;
 GRANT SELECT(status) ON TABLE public.memberships TO agent_monitor_doorman;
+
+GRANT SELECT(permissions) ON TABLE public.memberships TO agent_monitor_doorman;
 
 GRANT SELECT(quiet_hours) ON TABLE public.memberships TO agent_monitor_alerter;
 
@@ -4431,6 +7535,8 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.paces TO agent_monitor_alerter
 GRANT SELECT,INSERT ON TABLE public.price_changes TO agent_monitor_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.price_changes TO agent_monitor_alerter;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.rag_queries TO agent_monitor_app;
+
 GRANT SELECT,INSERT,UPDATE ON TABLE public.received_alerts TO agent_monitor_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.received_alerts TO agent_monitor_alerter;
 
@@ -4442,6 +7548,10 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.replication_status TO agent_mo
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.request_counts TO agent_monitor_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.request_counts TO agent_monitor_alerter;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.retention_policies TO agent_monitor_app;
+
+GRANT SELECT ON TABLE public.retention_runs TO agent_monitor_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.rollup_dirty TO agent_monitor_app;
 GRANT SELECT ON TABLE public.rollup_dirty TO agent_monitor_alerter;
@@ -4503,15 +7613,53 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.usage_metrics TO agent_monitor_app;
 
 GRANT SELECT,INSERT ON TABLE public.used_tokens TO agent_monitor_app;
 
+GRANT SELECT,INSERT,DELETE ON TABLE public.user_identities TO agent_monitor_app;
+
+GRANT SELECT(issuer) ON TABLE public.user_identities TO agent_monitor_doorman;
+
+GRANT SELECT(subject) ON TABLE public.user_identities TO agent_monitor_doorman;
+
+GRANT SELECT(user_id) ON TABLE public.user_identities TO agent_monitor_doorman;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.user_sessions TO agent_monitor_app;
+
+GRANT SELECT(tenant_id) ON TABLE public.user_sessions TO agent_monitor_doorman;
+
+GRANT SELECT(id) ON TABLE public.user_sessions TO agent_monitor_doorman;
+
+GRANT SELECT(user_id) ON TABLE public.user_sessions TO agent_monitor_doorman;
+
+GRANT SELECT(token_hash) ON TABLE public.user_sessions TO agent_monitor_doorman;
+
+GRANT SELECT(started_at) ON TABLE public.user_sessions TO agent_monitor_doorman;
+
+GRANT SELECT(last_activity_at) ON TABLE public.user_sessions TO agent_monitor_doorman;
+
+GRANT SELECT(expires_at) ON TABLE public.user_sessions TO agent_monitor_doorman;
+
+GRANT SELECT(revoked_at) ON TABLE public.user_sessions TO agent_monitor_doorman;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.users TO agent_monitor_app;
 
 GRANT SELECT(id) ON TABLE public.users TO agent_monitor_alerter;
+GRANT SELECT(id) ON TABLE public.users TO agent_monitor_doorman;
 
 GRANT SELECT(email) ON TABLE public.users TO agent_monitor_alerter;
+GRANT SELECT(email) ON TABLE public.users TO agent_monitor_doorman;
 
 GRANT SELECT(name) ON TABLE public.users TO agent_monitor_alerter;
+GRANT SELECT(name) ON TABLE public.users TO agent_monitor_doorman;
+
+GRANT SELECT(password_hash) ON TABLE public.users TO agent_monitor_doorman;
 
 GRANT SELECT(deleted_at) ON TABLE public.users TO agent_monitor_alerter;
+GRANT SELECT(deleted_at) ON TABLE public.users TO agent_monitor_doorman;
+
+GRANT SELECT(username) ON TABLE public.users TO agent_monitor_doorman;
+
+GRANT SELECT(email_verified_at) ON TABLE public.users TO agent_monitor_doorman;
+
+GRANT SELECT(password_changed_at) ON TABLE public.users TO agent_monitor_doorman;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.workflow_executions TO agent_monitor_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.workflow_executions TO agent_monitor_alerter;

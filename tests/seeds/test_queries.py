@@ -2,7 +2,6 @@
 
 import re
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -14,10 +13,10 @@ from monitor.ids import uuid7_floor
 from tests.conftest import SettableClock
 from tests.factories import TenantMade
 from tests.seeds.conftest import EXECUTION
+from tests.seeds.queries import FILE, QUERIES, bound
 
-FILE = Path(__file__).parents[2] / "sql" / "queries.md"
-QUERIES = dict(re.findall(r"^## (.+?)\n(?:(?!^## ).)*?^```sql\n(.*?)^```", FILE.read_text(), re.MULTILINE | re.DOTALL))
-LARGE = ("agents", "tasks", "workflow_executions", "run_names", "calendar_events")
+LARGE = ("agents", "tasks", "workflow_executions", "run_names", "calendar_events", "conversations", "messages")
+CONVERSATION = "session-1"
 
 
 class Asked:
@@ -28,18 +27,20 @@ class Asked:
         self._tenant = tenant
         now = clock()
         self._values = {
-            "tenant": tenant.id, "agent": "akira-001", "execution": EXECUTION,
+            "tenant": tenant.id, "agent": "akira-001", "execution": EXECUTION, "conversation": CONVERSATION,
             "since": uuid7_floor(now - timedelta(days=1)), "start": now, "end": now + timedelta(hours=1),
         }  # fmt: skip
 
     async def rows(self, name: str, *, before: str = "", setting: str | None = None) -> list[dict[str, Any]]:
         """What one of them finds. `before`: stands in front of it."""
         query = QUERIES[name]
-        given = {key: value for key, value in self._values.items() if re.search(rf"(?<!:):{key}\b", query)}
         async with self._db.tenant(self._tenant.id) as connection:
             if setting is not None:
                 await connection.execute(text(setting))
-            return [dict(row) for row in (await connection.execute(text(before + query), given)).mappings()]
+            return [
+                dict(row)
+                for row in (await connection.execute(text(before + query), bound(query, self._values))).mappings()
+            ]
 
 
 @pytest.fixture
@@ -84,6 +85,22 @@ async def test_an_execution_has_its_tasks_in_order_and_none_is_an_empty_list(
         assert (await api.post("/api/v1/tasks", json=task)).status_code == 201
     (full,) = await asked.rows("An execution with its tasks")
     assert [task["task_type"] for task in full["tasks"]] == ["t0", "t1", "t2"]
+
+
+async def test_messages_are_those_of_the_api(api: httpx.AsyncClient, asked: Asked, agents: None) -> None:
+    said = [
+        {"conversation": CONVERSATION, "role": role, "content": content, "agent": agent}
+        for role, content, agent in (("user", "Review this.", None), ("assistant", "Two faults.", "akira-001"))
+    ]
+    answer = await api.post("/api/v1/messages", json=said)
+    assert answer.status_code == 201, answer.text
+    history = (await api.get(f"/api/v1/conversations/{CONVERSATION}/messages")).json()["items"]
+    found = await asked.rows("Messages of a conversation")
+    assert [(row["sequence_number"], row["content"]) for row in found] == [(1, "Review this."), (2, "Two faults.")]
+    assert [row["content"] for row in found] == [one["content"] for one in history]
+    (one,) = await asked.rows("Messages of an agent")
+    (listed,) = (await api.get("/api/v1/messages", params={"agent": "akira-001"})).json()["items"]
+    assert (str(one["id"]), one["content"]) == (listed["id"], "Two faults.")
 
 
 @pytest.mark.parametrize("name", [name for name, query in QUERIES.items() if ":tenant" in query])

@@ -26,8 +26,10 @@ _CONSTRAINTS = text(f"""
 """)
 _UNIQUE = text(f"""
     SELECT c.oid::regclass::text, i.indexrelid::regclass::text, 'u' AS contype, pg_get_indexdef(i.indexrelid) AS said,
-           ARRAY(SELECT a.attname::text FROM pg_attribute a
-                 WHERE a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)) AS columns
+           -- Those of expressions too.
+           ARRAY(SELECT DISTINCT a.attname::text FROM pg_attribute a
+                 JOIN pg_depend d ON d.refobjid = a.attrelid AND d.refobjsubid = a.attnum
+                 WHERE a.attrelid = i.indrelid AND d.objid = i.indexrelid) AS columns
     FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE {_OURS} AND i.indisunique
       AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = i.indexrelid AND k.contype IN ('p', 'u'))

@@ -1,5 +1,7 @@
 """What `agent-monitor doctor` finds in a database that is well, and in one that is not."""
 
+from pathlib import Path
+
 import pytest
 from sqlalchemy import text
 
@@ -18,6 +20,12 @@ async def test_every_check_can_be_made(db: Database, subject: str) -> None:
     finding = await inspection.CHECKS[subject](db)
     assert finding.subject == subject
     assert finding.detail != ""
+
+
+def test_the_readme_says_what_to_do_about_each_check() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    table = readme.split("## When something is wrong")[1].split("\n## ")[0]
+    assert [subject for subject in inspection.CHECKS if f"\n| {subject} | " not in table] == []
 
 
 async def test_sizes_add_up_partitions(db: Database) -> None:

@@ -8,7 +8,7 @@ from monitor.errors import TenantMissing
 from sql.models import metadata
 from tests.factories import make_agent, make_tenant
 
-NOBODYS = {"leases", "rollup_progress"}
+NOBODYS = {"leases", "maintenance_runs", "rollup_progress"}
 TENANTS_TABLES = sorted(set(metadata.tables) - NOBODYS)
 
 
@@ -54,7 +54,8 @@ async def test_every_key_of_a_tenants_table_is_led_by_the_tenant(db: Database) -
         "JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = c.conkey[1] "
         "JOIN pg_class t ON t.oid = c.conrelid "
         "WHERE c.contype IN ('p', 'u', 'f') AND NOT t.relispartition AND t.relnamespace = 'public'::regnamespace "
-        "AND t.relname NOT IN ('tenants', 'users', 'leases', 'rollup_progress', 'alembic_version')"
+        "AND t.relname NOT IN ('tenants', 'users', 'leases', 'maintenance_runs', 'rollup_progress', "
+        "'alembic_version')"
     )
     async with db.owner() as owner:
         first = {row.conname: row.attname for row in await owner.execute(query)}
@@ -62,6 +63,9 @@ async def test_every_key_of_a_tenants_table_is_led_by_the_tenant(db: Database) -
         "memberships_user_id_fkey", "api_keys_user_id_fkey", "agents_created_by_fkey",
         "workflow_executions_user_id_fkey", "conversations_user_id_fkey",
         "tenant_regions_region_tenant_id_region_id_fkey",
+        "documents_uploaded_by_fkey", "mcp_server_configs_created_by_fkey",
+        "mcp_server_configs_server_tenant_id_server_id_fkey",
+        "user_identities_pkey", "user_identities_user_id_fkey",
     }  # fmt: skip
     assert {name for name, column in first.items() if column != "tenant_id"} == to_global
 
