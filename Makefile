@@ -47,7 +47,7 @@ up: ## the whole stack by Docker Compose, which is all it needs; the first time 
 	@docker run --rm --network none --user "$$(id -u):$$(id -g)" --volume "$(CURDIR)/.secrets:/secrets" \
 	  $(IMAGE) secrets /secrets
 	AGENT_MONITOR_INSTANCES=$$(($(COLLECTORS) + 2)) docker compose up --detach --wait --scale collector=$(COLLECTORS)
-	@docker compose run --rm --no-deps migrate seed
+	@docker compose run --rm --no-deps migrate seed --first
 	@docker compose run --rm --no-deps migrate sign-in
 
 down: ## stop the stack; data and secrets stay

@@ -27,7 +27,7 @@ The way of the data::
     tick ── schedules.runner       plan what is due → claim → call the agent's webhook → mark → its log, as above
     tick ── ingest.assembler       claim touched traces → read their steps → assemble (monitor.runs) → tables made equal
     tick ── series.drain           the spool into InfluxDB, in order, when it answers again
-    tick ── rollups, counters, sums of usage, new prices, partitions, retention, self-checks
+    tick ── rollups, counters, sums of usage, new prices, partitions, retention, maintenance, self-checks
 
 Import order, top imports down, never up (enforced by import-linter, see pyproject.toml)::
 
@@ -38,9 +38,11 @@ Import order, top imports down, never up (enforced by import-linter, see pyproje
     alerts.store, alerts.sources, alerts.channels
     monitor.runs, monitor.conversations                        what agents did and said, made of the slices below
     monitor.identity, monitor.agents, monitor.audit,
-    monitor.usage, monitor.calendar, monitor.regions           slices, independent of each other
+    monitor.usage, monitor.calendar, monitor.regions,
+    monitor.knowledge, monitor.tools,
+    monitor.retention, monitor.maintenance                     slices, independent of each other
     monitor.http
-    monitor.series, monitor.pipeline, monitor.live, monitor.partitions, monitor.embedded
+    monitor.series, monitor.pipeline, monitor.live, monitor.partitions, monitor.sealing, monitor.embedded
     monitor.tables, monitor.touched, monitor.named
     monitor.db
     alerts.core

@@ -102,29 +102,48 @@ def list_tenants(*, data: Data = None) -> None:
     )
 
 
-def _set_status(slug: str, status: TenantStatus, data: Path | None) -> None:
+def _set_status(slug: str, status: TenantStatus, data: Path | None, reason: str | None = None) -> None:
     from monitor import administration, compose
 
-    compose.run(administration.set_tenant_status(compose.installed(data), slug, status))
+    compose.run(administration.set_tenant_status(compose.installed(data), slug, status, reason=reason))
     typer.echo(f"{slug} is {status}")
 
 
 @tenants.command("suspend")
-def suspend_tenant(slug: str, *, data: Data = None) -> None:
+def suspend_tenant(
+    slug: str,
+    *,
+    reason: Annotated[str | None, typer.Option(help="Shown to its members.")] = None,
+    data: Data = None,
+) -> None:
     """Stop a tenant's ingest and paging; it can still be read."""
-    _set_status(slug, TenantStatus.SUSPENDED, data)
+    _set_status(slug, TenantStatus.SUSPENDED, data, reason)
 
 
 @tenants.command("resume")
 def resume_tenant(slug: str, *, data: Data = None) -> None:
-    """Make a suspended tenant active again."""
+    """Make a suspended tenant active again, or a deleted one that was not purged yet."""
     _set_status(slug, TenantStatus.ACTIVE, data)
 
 
 @tenants.command("delete")
 def delete_tenant(slug: str, *, data: Data = None) -> None:
-    """Mark a tenant as deleted: its keys stop working. Its rows stay."""
+    """Mark a tenant as deleted: its keys and sessions stop working. Its rows stay until `purge`."""
     _set_status(slug, TenantStatus.DELETED, data)
+
+
+@tenants.command("purge")
+def purge_tenants(
+    *, dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False, data: Data = None
+) -> None:
+    """Take away what is left of tenants that were deleted AGENT_MONITOR_TENANT_PURGE ago."""
+    from monitor import administration, compose
+
+    done = compose.run(administration.purge_tenants(compose.installed(data), dry_run=dry_run))
+    for slug, removed in done.items():
+        rows = ", ".join(f"{table} {count}" for table, count in removed.items())
+        typer.echo(f"{'would purge' if dry_run else 'purged'} {slug}: {rows or 'no rows'}")
+    typer.echo(f"{len(done)} tenants")
 
 
 @users.command("create")

@@ -1,24 +1,32 @@
 """What the administrative commands do, against the database of the settings."""
 
-from collections.abc import Sequence
-from datetime import UTC, datetime, tzinfo
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta, tzinfo
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from monitor import clock, compose, firsttime, partitions, pgroles
+from monitor import clock, compose, firsttime, partitions, pgroles, purging, resealing, seeding
 from monitor.agents.store import get_agent
+from monitor.audit.store import Recorder
 from monitor.db import Database, Role
-from monitor.errors import ConfigError, NotFound
+from monitor.errors import NotFound
 from monitor.http.problems import uuid_of
 from monitor.identity import keys, store
+from monitor.identity.links import Links
 from monitor.identity.store import KeyRow, MemberRow, TenantRow
 from monitor.ids import PLATFORM_TENANT
 from monitor.imports.report import Report
 from monitor.imports.running import Import
+from monitor.maintenance import work
+from monitor.maintenance.planning import Measures, Work
+from monitor.maintenance.work import Outcome
 from monitor.partitions import Plan
-from monitor.principal import Scope, TenantStatus
+from monitor.principal import Principal, Scope, TenantStatus
+from monitor.retention import sweep
+from monitor.retention.limits import load
+from monitor.sealing import Ring
 from monitor.series import choice
 from monitor.series.retention import retention_of
 from monitor.settings import Settings
@@ -68,6 +76,12 @@ async def list_prices(settings: Settings, *, tenant: str | None, search: str | N
         return list(await prices.list_prices(owner, whose, limit=_ALL, search=search))
 
 
+async def reseal_secrets(settings: Settings) -> list[resealing.Report]:
+    """Seal every secret with the newest key; what was done, by column. Raises ConfigError without keys."""
+    async with compose.database(settings) as db:
+        return await resealing.reseal(db, Ring(settings.secret_keys))
+
+
 def _login_urls(settings: Settings) -> dict[str, str]:
     urls: dict[str, str] = {role.value: settings.role_url(role) for role in Role}
     for role, url in ((pgroles.GRAFANA, settings.database_grafana_url), (pgroles.BACKUP, settings.database_backup_url)):
@@ -81,9 +95,11 @@ async def _log_in(db: Database) -> None:
         await connection.execute(text("SELECT 1"))
 
 
-async def seed(settings: Settings) -> list[str]:
-    """Make what is missing of a first tenant; lines that say what there is."""
+async def seed(settings: Settings, *, first: bool) -> list[str]:
+    """Make what is missing of a tenant to develop against, or of a plain first one; lines that say what there is."""
     async with compose.database(settings) as db:
+        if not first:
+            return await seeding.fill(db, clock.now)
         async with db.owner() as owner:
             if await store.find_tenant(owner, firsttime.SLUG) is not None:
                 return [f"the tenant {firsttime.SLUG!r} is there already"]
@@ -94,14 +110,11 @@ async def seed(settings: Settings) -> list[str]:
 
 async def sign_in_link(settings: Settings, slug: str, *, email: str | None = None) -> str:
     """A link for a member with this address, or for the tenant's owner."""
-    if not settings.secret_keys:
-        raise ConfigError("AGENT_MONITOR_SECRET_KEYS is not set: without it no link can be signed")
-    async with compose.database(settings) as db:
-        authenticator = compose.make_authenticator(settings, db)
-        async with db.owner() as owner:
-            tenant = await tenant_of(owner, slug)
-            url = settings.public_url
-            return await firsttime.link_for(owner, tenant.id, authenticator=authenticator, url=url, email=email)
+    links = Links(settings.secret_keys)
+    async with compose.database(settings) as db, db.owner() as owner:
+        tenant = await tenant_of(owner, slug)
+        url = settings.public_url
+        return await firsttime.link_for(owner, tenant.id, links=links, url=url, email=email)
 
 
 async def create_key(
@@ -164,7 +177,7 @@ async def revoke_key(settings: Settings, slug: str, key: str) -> KeyRow:
         found = next((row for row in rows if key in (str(row.id), row.prefix)), None)
         if found is None:
             raise NotFound(f"the tenant {slug!r} has no key {key!r}")
-        return await store.revoke_key(owner, tenant.id, found.id)
+        return await store.revoke_key(owner, tenant.id, found.id, now=clock.now())
 
 
 async def create_tenant(settings: Settings, slug: str, *, name: str, owner: str) -> str:
@@ -183,11 +196,34 @@ async def list_tenants(settings: Settings) -> list[TenantRow]:
         return await store.list_tenants(owner)
 
 
-async def set_tenant_status(settings: Settings, slug: str, status: TenantStatus) -> None:
-    """Suspend, resume or delete."""
-    async with compose.database(settings) as db, db.owner() as owner:
-        tenant = await tenant_of(owner, slug)
-        await store.set_tenant_status(owner, tenant.id, status.value)
+async def set_tenant_status(
+    settings: Settings, slug: str, status: TenantStatus, *, reason: str | None = None
+) -> TenantRow:
+    """Suspend, resume or delete; how it was before. The tenant's own audit trail tells of it."""
+    now = clock.now()
+    async with compose.database(settings) as db:
+        async with db.owner() as owner:
+            tenant = await tenant_of(owner, slug)
+            purge_after = timedelta(seconds=settings.tenant_purge)
+            await store.set_tenant_status(owner, tenant.id, status, now=now, reason=reason, purge_after=purge_after)
+        async with db.tenant(tenant.id) as connection:
+            operator = Principal(tenant_id=tenant.id, tenant_status=status, scopes=frozenset(), reached="operator")
+            await Recorder(clock.now)(
+                connection, operator, "tenant.updated", resource=("tenant", str(tenant.id)),
+                old={"status": tenant.status}, new={"status": status.value, "reason": reason},
+            )  # fmt: skip
+    return tenant
+
+
+async def purge_tenants(settings: Settings, *, dry_run: bool) -> dict[str, Mapping[str, int]]:
+    """Take away what is left of tenants that were deleted long enough ago: rows by table, by slug."""
+    now = clock.now()
+    async with compose.database(settings) as db:
+        async with db.owner() as owner:
+            due = await purging.due(owner, now)
+            if dry_run:
+                return {slug: await purging.count(owner, tenant_id) for tenant_id, slug in due}
+        return {slug: await purging.purge(db, tenant_id, slug, now=now) for tenant_id, slug in due}
 
 
 async def create_user(settings: Settings, slug: str, *, email: str, role: str) -> UUID:
@@ -210,14 +246,27 @@ async def list_users(settings: Settings, slug: str) -> list[MemberRow]:
         return await store.list_members(owner, tenant.id)
 
 
-async def retain(settings: Settings, *, dry_run: bool) -> Plan:
-    """What retention drops and makes; done unless `dry_run`."""
-    keep = retention_of(settings)
+async def retain(settings: Settings, *, dry_run: bool) -> tuple[Plan, dict[str, int]]:
+    """What retention drops and makes, and the rows that it removes beside, by table; done unless `dry_run`."""
+    now = clock.now()
     async with compose.database(settings) as db:
+        limits = await load(db, settings)
+        keep = limits.partitions(settings)
         if not dry_run:
-            return await partitions.apply(db, clock.now(), retention=keep)
+            plan = await partitions.apply(db, now, retention=keep)
+            return plan, dict(await sweep.run_once(db, now, limits))
         async with db.owner() as owner:
-            return partitions.plan(clock.now(), await partitions.existing_names(owner), keep)
+            plan = partitions.plan(now, await partitions.existing_names(owner), keep)
+        return plan, dict(await sweep.preview(db, now, limits))
+
+
+async def maintain(settings: Settings, *, dry_run: bool) -> tuple[list[Work], list[Outcome]]:
+    """What maintenance is due, and what became of it unless `dry_run`."""
+    async with compose.database(settings) as db:
+        if dry_run:
+            return await work.plan(db, clock.now(), Measures()), []
+        outcomes = await work.run_once(db, clock.now(), Measures(), clock=clock.now)
+        return [one.work for one in outcomes], outcomes
 
 
 async def bring(

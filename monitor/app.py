@@ -12,29 +12,36 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from alerts import routes as alerts
 from monitor import garbage
+from monitor.agents import patience_routes, setting_routes, type_routes
 from monitor.agents import routes as agents
-from monitor.agents import type_routes
 from monitor.audit import routes as audit
 from monitor.calendar import routes as calendar
 from monitor.console import routes as console
 from monitor.conversations import message_routes, state_routes
 from monitor.conversations import routes as conversations
 from monitor.errors import ConfigError
-from monitor.http import health, problems
+from monitor.http import described, health, problems
 from monitor.http.deps import Deps
-from monitor.identity import member_routes
+from monitor.identity import account_routes, key_routes, me_routes, member_routes, session_routes
 from monitor.identity import routes as identity
+from monitor.identity.oidc import Provider
+from monitor.identity.signing import Signing
 from monitor.ingest import Ingest, privacy_routes
 from monitor.ingest import routes as ingest_routes
 from monitor.ingest import scores as feedback
 from monitor.ingest.entry import hot
 from monitor.ingest.statsd import taking as statsd
+from monitor.knowledge import collections
+from monitor.knowledge import routes as knowledge
 from monitor.regions import routes as regions
+from monitor.retention import routes as retention
 from monitor.runs import deployment_routes, errors_routes, scores_routes, trace_routes, unmapped_routes, workflow_routes
 from monitor.runs import routes as runs
 from monitor.schedules import routes as schedules
 from monitor.series import routes as series
 from monitor.settings import Settings
+from monitor.tools import configs as server_configs
+from monitor.tools import servers
 from monitor.usage import budget_routes, quota_routes, statement_routes, verdict_routes
 from monitor.usage import routes as usage
 
@@ -48,14 +55,17 @@ TAGS: list[dict[str, Any]] = [
     {"name": "regions", "description": "Where data may be."},
     {"name": "alerts", "description": "Rules, alerts and where messages go."},
     {"name": "calendar", "description": "Events, maintenance windows, and who is on call."},
+    {"name": "tools", "description": "MCP servers, and how they are used."},
+    {"name": "knowledge", "description": "Collections of documents, found by similarity, and what was asked of them."},
     {"name": "identity", "description": "The tenant, its members and its keys."},
+    {"name": "retention", "description": "How long what is kept, and what has gone."},
     {"name": "audit", "description": "Who changed what."},
     {"name": "health", "description": "Whether it lives, and its own figures."},
 ]
 
 
 _SLICES: tuple[tuple[APIRouter, ...], ...] = (
-    (agents.router, type_routes.router),
+    (agents.router, setting_routes.router, patience_routes.router, type_routes.router),
     (schedules.router,),
     (series.router,),
     (runs.router, workflow_routes.router, trace_routes.router, errors_routes.router, scores_routes.router),
@@ -66,9 +76,13 @@ _SLICES: tuple[tuple[APIRouter, ...], ...] = (
     (regions.router,),
     (alerts.router,),
     (calendar.router,),
-    (identity.router, member_routes.router),
+    (servers.router, server_configs.router),
+    (collections.router, collections.documents, knowledge.router),
+    (identity.router, member_routes.router, key_routes.router),
+    (session_routes.router, me_routes.router, account_routes.router),
     (privacy_routes.router,),
     (audit.router,),
+    (retention.router,),
     (health.router,),
     (console.router,),
 )
@@ -79,6 +93,12 @@ class Application(FastAPI):
     """The framework, and the hot paths around it: its layers cost more than taking a log in does."""
 
     hot: Mapping[tuple[str, str], ASGIApp] = MappingProxyType({})
+
+    def openapi(self) -> dict[str, Any]:
+        """The description of the API, made once."""
+        if self.openapi_schema is None:
+            described.complete(super().openapi())
+        return super().openapi()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Call a hot path by method and path, anything else through the framework."""
@@ -114,6 +134,8 @@ def create_app(deps: Deps, ingest: Ingest, *, closing: Callable[[], Awaitable[No
         redoc_url=None,
     )
     app.state.deps = deps
+    app.state.signing = Signing(deps)
+    app.state.provider = Provider.of(deps.settings, deps.clock)
     problems.install(app)
     taking = ingest_routes.router(ingest)
     app.hot = hot(taking)

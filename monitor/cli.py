@@ -119,11 +119,18 @@ def sign_in(
 
 
 @app.command()
-def seed() -> None:
-    """Make a first tenant, its owner and a key where there is no tenant yet; print the key once."""
+def seed(
+    *,
+    first: Annotated[
+        bool,
+        typer.Option("--first", help="Only the tenant `default`, its owner and a key: how production begins."),
+    ] = False,
+    data: Data = None,
+) -> None:
+    """Fill a tenant to develop against: an administrator, keys and agents. Password and keys are printed once."""
     from monitor import administration, compose
 
-    for line in compose.run(administration.seed(compose.installed())):
+    for line in compose.run(administration.seed(compose.installed(data), first=first)):
         typer.echo(line)
 
 
@@ -188,13 +195,34 @@ def schema(
 def retention(
     *, dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False, data: Data = None
 ) -> None:
-    """Drop partitions that are past their time, and make those that are due."""
+    """Drop partitions and remove rows that are past their time, and make the partitions that are due."""
     from monitor import administration, compose
 
-    plan = compose.run(administration.retain(compose.installed(data), dry_run=dry_run))
+    plan, rows = compose.run(administration.retain(compose.installed(data), dry_run=dry_run))
     for name in plan.drop:
         typer.echo(f"{'would drop' if dry_run else 'dropped'} {name}")
+    for table, count in rows.items():
+        if count:
+            typer.echo(f"{'would remove' if dry_run else 'removed'} {count} rows of {table}")
     typer.echo(f"{len(plan.drop)} to drop, {len(plan.create)} to make" if dry_run else "done")
+
+
+@app.command()
+def maintenance(
+    *, dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what is due.")] = False, data: Data = None
+) -> None:
+    """Vacuum, analyse and rebuild what is due; the alerter does so every hour."""
+    from monitor import administration, compose
+
+    planned, outcomes = compose.run(administration.maintain(compose.installed(data), dry_run=dry_run))
+    for work in planned if dry_run else ():
+        typer.echo(f"would {work.task} {work.relation}")
+    for one in outcomes:
+        took = f"{one.seconds:.1f} s, {one.before:,} bytes before, {one.after:,} after"
+        typer.echo(f"{one.work.task} {one.work.relation}: {one.failed or took}")
+    typer.echo("nothing is due" if not planned else "done" if outcomes else f"{len(planned)} due")
+    if any(one.failed for one in outcomes):
+        raise typer.Exit(1)
 
 
 @cache
@@ -202,6 +230,7 @@ def complete() -> typer.Typer:
     """The command line with all of its groups."""
     from monitor import (
         admin_cli,
+        audit_cli,
         backup_cli,
         billing_cli,
         dashboards_cli,
@@ -210,11 +239,13 @@ def complete() -> typer.Typer:
         quota_cli,
         regions_cli,
         rules_cli,
+        secrets_cli,
         series_cli,
     )
 
     for part in (
         admin_cli,
+        audit_cli,
         backup_cli,
         dashboards_cli,
         series_cli,
@@ -224,6 +255,7 @@ def complete() -> typer.Typer:
         regions_cli,
         rules_cli,
         imports_cli,
+        secrets_cli,
     ):
         part.attach(app)
     return app

@@ -38,8 +38,10 @@ from monitor.identity.keys import Authenticator
 from monitor.ingest import Ingest
 from monitor.ingest.assembler import Assembler
 from monitor.ingest.standbys import Standbys
+from monitor.letters import Letters
 from monitor.live import Live
 from monitor.schedules.runner import Runner
+from monitor.sealing import Ring
 from monitor.series.choice import store_of
 from monitor.serving import listen, serving
 from monitor.settings import Settings, load
@@ -128,11 +130,6 @@ def of_dev(settings: Settings, directory: DevDir) -> Settings:
     )
 
 
-def make_authenticator(settings: Settings, db: Database, live: Live | None = None) -> Authenticator:
-    """Who checks keys and signs links. `live`: where sessions are remembered."""
-    return Authenticator(db, clock.now, secret_keys=settings.secret_keys, live=live)
-
-
 def make_deps(settings: Settings, db: Database) -> Deps:
     """What every route is made with. Raises ConfigError for an address of Redis that cannot be read."""
     registry = CollectorRegistry()
@@ -143,11 +140,12 @@ def make_deps(settings: Settings, db: Database) -> Deps:
         settings=settings,
         db=db,
         series=store_of(settings, db, clock.now),
-        authenticator=make_authenticator(settings, db, live),
+        authenticator=Authenticator(db, clock.now, secret_keys=settings.secret_keys, live=live),
         audit=Recorder(clock.now),
         clock=clock.now,
         registry=registry,
         live=live,
+        letters=Letters.of(settings, now=clock.now),
     )
 
 
@@ -170,6 +168,7 @@ async def alerting(deps: Deps, *, collector: Ingest | None = None) -> AsyncItera
             rng=SystemRandom(),
             public_url=settings.public_url,
             meters=meters,
+            ring=Ring(settings.secret_keys),
         )
         jobs = upkeep.jobs_of(deps, stack)
         if collector is not None:

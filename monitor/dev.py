@@ -21,6 +21,7 @@ from monitor.embedded import EmbeddedPostgres
 from monitor.errors import ConfigError
 from monitor.firsttime import Owner
 from monitor.http.deps import Deps
+from monitor.identity.links import Links
 from monitor.ingest import Ingest
 from monitor.pgroles import BACKUP
 from monitor.sdk import AsyncMonitor
@@ -104,7 +105,7 @@ async def running(options: Options, settings: Settings) -> AsyncIterator[asyncio
         }
         directory.write({**said, "pid": os.getpid()})
         stack.callback(directory.write, {**said, "pid": None})
-        link = firsttime.link(compose.make_authenticator(settings, db), owner.tenant_id, owner.user_id, url=url)
+        link = firsttime.link(Links(settings.secret_keys), owner.tenant_id, owner.user_id, url=url)
         _say_ready(url, link, owner, directory)
         await stack.enter_async_context(_reporting(deps, url, owner, directory))
         if options.demo:

@@ -10,7 +10,7 @@ from monitor.db import Database
 from monitor.errors import ConfigError, Unauthenticated
 from monitor.http.deps import Deps
 from monitor.identity import keys, store
-from monitor.identity.keys import Authenticator
+from monitor.identity.links import Links, Purpose
 from monitor.principal import Scope
 
 SLUG = "default"
@@ -64,20 +64,20 @@ async def _works(deps: Deps, key: str, tenant_id: UUID) -> bool:
 
 
 async def link_for(
-    connection: AsyncConnection, tenant_id: UUID, *, authenticator: Authenticator, url: str, email: str | None = None
+    connection: AsyncConnection, tenant_id: UUID, *, links: Links, url: str, email: str | None = None
 ) -> str:
     """A sign-in link for a member with this address, or for the tenant's owner. Raises ConfigError for nobody."""
     if email is not None:
         user_id = next((one.id for one in await store.list_members(connection, tenant_id) if one.email == email), None)
         if user_id is None:
             raise ConfigError(f"nobody in this tenant has the address {email}")
-        return link(authenticator, tenant_id, user_id, url=url)
+        return link(links, tenant_id, user_id, url=url)
     user_id = await store.find_owner(connection, tenant_id)
     if user_id is None:
         raise ConfigError("this tenant has no owner: make one with `agent-monitor users create --role owner`")
-    return link(authenticator, tenant_id, user_id, url=url)
+    return link(links, tenant_id, user_id, url=url)
 
 
-def link(authenticator: Authenticator, tenant_id: UUID, user_id: UUID, *, url: str) -> str:
+def link(links: Links, tenant_id: UUID, user_id: UUID, *, url: str) -> str:
     """A sign-in link, good for an hour."""
-    return f"{url.rstrip('/')}/sign-in?token={authenticator.sign_in_link(tenant_id, user_id)}"
+    return f"{url.rstrip('/')}/sign-in?token={links.make(Purpose.SIGN_IN, tenant_id, user_id)}"

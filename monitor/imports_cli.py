@@ -12,6 +12,9 @@ class Document(StrEnum):
     """Which document the database was made from."""
 
     D000 = "000"
+    D001 = "001"
+    D002 = "002"
+    D003 = "003"
     D004 = "004"
 
 

@@ -9,8 +9,9 @@ from then on a task of its own asks every `REST` whether it answers again.
     agent:{id}:status      online, offline or error           monitor.agents.mirror
     agent:{id}:metrics     hash of cpu, memory, …             monitor.agents.mirror
     tenant:{id}:agent:{agent}:status   an answer of the API   monitor.agents.mirror
-    session:{id}           hash of who is signed in           monitor.identity.sessions
-    ratelimit:api:{key}    requests in this window            monitor.ingest.limits
+    session:{id}           hash of who is signed in           monitor.identity.session_cache
+    ratelimit:api:{key}    requests in this window            monitor.http.limits
+    ratelimit:sign-in:{who}   attempts in this window         monitor.identity.attempts
     queue:scheduled_jobs   list of runs that are due          monitor.schedules.runner
 
 Every key has a time to live.
@@ -38,7 +39,6 @@ REST = 1.0
 CONNECTIONS = 16
 # Answers that are on their way into the cache at one time; more are dropped.
 TELLING = 64
-RATE_PREFIX = "ratelimit:api"
 _log = structlog.get_logger(__name__)
 
 Question = Callable[["Redis"], Awaitable[T]]
@@ -110,15 +110,15 @@ class Live:
         if self._redis is not None:
             (self._figures.hits if hit else self._figures.misses).labels(kind).inc()
 
-    def counters(self) -> RedisStorage | None:
-        """Where requests are counted for all collectors; its calls are to be made within `ask`."""
+    def counters(self, prefix: str) -> RedisStorage | None:
+        """Where something is counted for all collectors; its calls are to be made within `ask`."""
         if self._redis is None:
             return None
         # The address serves to choose the kind of server: the connections are our own.
         return RedisStorage(
             "async+redis://",
             implementation="redispy",
-            key_prefix=RATE_PREFIX,
+            key_prefix=prefix,
             connection_pool=self._redis.connection_pool,  # type: ignore[arg-type]
         )
 

@@ -160,7 +160,9 @@ class Settings:
     public_url: str = _setting(_HTTP, "http://127.0.0.1:4318", "the address that links in messages carry")
     grafana_url: str | None = _setting(_HTTP, None, "a Grafana that `agent-monitor dashboards push` writes to")
     grafana_token: str | None = _setting(str, None, "token of a service account there that may edit dashboards")
-    secret_keys: tuple[str, ...] = _setting(_ring, (), "key ring for signed links and cookies, newest first")
+    secret_keys: tuple[str, ...] = _setting(
+        _ring, (), "key ring for signed links and cookies, and for secrets at rest, newest first"
+    )
     smtp_url: str | None = _setting(
         _url("smtp", "smtps", "smtp+starttls", "maildir"),
         None,
@@ -215,6 +217,15 @@ class Settings:
     statsd_listen: str | None = _setting(_listen, None, "host:port where StatsD is taken over UDP, as 127.0.0.1:8125")
     statsd_key: str | None = _setting(str, None, "API key that StatsD's metrics are taken in with")
     statsd_interval: float = _setting(_duration, 10.0, "how often what came over StatsD is summed up and kept")
+    oidc_issuer: str | None = _setting(_HTTP, None, "issuer of OpenID Connect that people sign in with")
+    oidc_client_id: str | None = _setting(str, None, "what this installation is called there")
+    oidc_client_secret: str | None = _setting(str, None, "its secret there; none for a public client")
+    oidc_name: str = _setting(str, "single sign-on", "what the button of the sign-in page calls it")
+    oidc_tenant: str | None = _setting(
+        _name, None, "tenant that people join who sign in there and belong to none; without it they are refused"
+    )
+    oidc_role: str = _setting(_one_of("admin", "member", "viewer", "on-call"), "viewer", "as what they join it")
+    tenant_purge: float = _setting(_duration, 30 * 86400.0, "how long a deleted tenant can come back")
     allow_registration: bool = _setting(_flag, True, "agents register by their first message")
 
     def role_url(self, role: str) -> str:

@@ -5,11 +5,13 @@ from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from prometheus_client import Counter
+
 from alerts import bounces, gaps, packing, received
 from alerts.history import HistoryWatch
 from alerts.scheduler import Job
 from alerts.system import report_disk, tell_waiting
-from monitor import partitions, sweep
+from monitor import partitions
 from monitor.agents import counters
 from monitor.backup.archive import Archive
 from monitor.backup.job import Backups
@@ -18,9 +20,11 @@ from monitor.backup.schedule import Keeping
 from monitor.backup.take import source_of
 from monitor.http.deps import Deps
 from monitor.ingest.disk import DiskGuard
+from monitor.maintenance.job import Maintenance
+from monitor.retention import sweep
+from monitor.retention.limits import load
 from monitor.runs import news
 from monitor.series.influx import InfluxSeriesStore
-from monitor.series.retention import retention_of
 from monitor.usage import budget_spending, hours, metrics, months, repricing, statements
 
 DRAIN_EVERY = timedelta(seconds=1)
@@ -35,7 +39,9 @@ STATEMENTS_EVERY = timedelta(hours=1)
 MONTHS_EVERY = timedelta(hours=6)
 ROLLUP_EVERY = timedelta(minutes=1)
 PARTITIONS_EVERY = timedelta(hours=1)
-SWEEP_EVERY = timedelta(hours=1)
+RETENTION_EVERY = timedelta(hours=1)
+MAINTENANCE_EVERY = timedelta(hours=1)
+"""How often is looked what is due."""
 PACKS_EVERY = timedelta(hours=1)
 BACKUP_EVERY = timedelta(minutes=5)
 """How often is looked whether one is due."""
@@ -48,16 +54,24 @@ FAULTS_EVERY = timedelta(seconds=10)
 def jobs_of(deps: Deps, stack: AsyncExitStack) -> list[Job]:
     """The jobs, over these tables. `stack`: for what they leave open."""
     db, series, settings = deps.db, deps.series, deps.settings
-    keep = retention_of(settings)
 
     async def roll_up(now: datetime) -> None:
         await series.roll_up(now)
 
-    async def plan_partitions(now: datetime) -> None:
-        await partitions.apply(db, now, retention=keep)
+    removed = Counter(
+        "agent_monitor_retention_rows_total", "Rows removed because their time was over", ["table"],
+        registry=deps.registry,
+    )  # fmt: skip
 
-    async def sweep_away(now: datetime) -> None:
-        await sweep.run_once(db, now, raw_retention=keep["agent_logs"])
+    maintenance = Maintenance(db, clock=deps.clock, registry=deps.registry)
+
+    async def plan_partitions(now: datetime) -> None:
+        limits = await load(db, settings)
+        await partitions.apply(db, now, retention=limits.partitions(settings))
+
+    async def retire(now: datetime) -> None:
+        for table, rows in (await sweep.run_once(db, now, await load(db, settings))).items():
+            removed.labels(table).inc(rows)
 
     async def fold_counters(_: datetime) -> None:
         await counters.fold(db)
@@ -70,7 +84,8 @@ def jobs_of(deps: Deps, stack: AsyncExitStack) -> list[Job]:
         *_usage(deps),
         Job("rollup", ROLLUP_EVERY, roll_up, at_start=False),
         Job("partitions", PARTITIONS_EVERY, plan_partitions),
-        Job("sweep", SWEEP_EVERY, sweep_away, at_start=False),
+        Job("retention", RETENTION_EVERY, retire, at_start=False),
+        Job("maintenance", MAINTENANCE_EVERY, maintenance.run_once, at_start=False),
         Job("news", NEWS_EVERY, follow_runs),
         Job("counters", FOLD_EVERY, fold_counters, at_start=False),
     ]

@@ -17,13 +17,16 @@ from tests.bench import (
     drain,
     fleet,
     influx,
+    knowledge,
     line,
     logs,
     memory,
     metrics,
     opening,
     query,
+    retention,
     rules,
+    seeds,
     spans,
     trace,
 )
@@ -43,10 +46,13 @@ BENCHES: dict[str, Bench] = {
     "delivery": delivery.run,
     "disk": disk.run,
     "query": query.run,
+    "retention": retention.run,
     "influx": influx.run,
     "drain": drain.run,
+    "seeds": seeds.run,
     "spans": spans.run,
     "trace": trace.run,
+    "knowledge": knowledge.run,
 }
 
 

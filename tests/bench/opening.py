@@ -31,7 +31,7 @@ ALONE = AlertSettings.model_validate({"group": {"by": ["agent"], "wait": "0s"}})
 _TARGETS = text("SELECT count(*) FROM alert_targets WHERE tenant_id = :tenant")
 _OPEN = text("SELECT count(*) FROM alerts WHERE tenant_id = :tenant AND resolved_at IS NULL")
 _UNSENT = text("SELECT count(*) FROM notifications WHERE tenant_id = :tenant AND status IN ('pending', 'sending')")
-POLL = 0.02
+POLL = 0.1
 
 
 async def run(stage: Stage, *, quick: bool) -> list[Figure]:

@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 
 from monitor.db import Database
 from monitor.errors import RateLimited
-from monitor.ingest.limits import RateGate
+from monitor.http.limits import RateGate
 from monitor.live import Live
 from monitor.settings import Settings
 from tests.conftest import SettableClock

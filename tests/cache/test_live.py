@@ -45,7 +45,7 @@ async def ask(live: Live) -> bytes | str | None:
 
 async def test_without_a_url_nothing_is_ever_found() -> None:
     live = Live()
-    assert (live.ready, await ask(live), live.counters()) == (False, None, None)
+    assert (live.ready, await ask(live), live.counters("x")) == (False, None, None)
     await live.replace_list("a", ["b"], seconds=1)
     with pytest.raises(Unavailable):
         await live.version()

@@ -1,6 +1,9 @@
-"""Sessions in Redis: what a checked cookie stands for, believed for under a second."""
+"""Sessions in Redis: what a cookie stands for, believed for under a second."""
 
+import secrets
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -10,9 +13,12 @@ from redis.asyncio import Redis
 from monitor.db import Database
 from monitor.errors import Unauthenticated
 from monitor.identity import store
+from monitor.identity.digests import digest
 from monitor.identity.keys import CACHE_SECONDS, Authenticator
+from monitor.identity.session_store import Method
+from monitor.identity.sessions import begin
 from monitor.live import Live
-from monitor.principal import TenantStatus
+from monitor.principal import Origin, TenantStatus
 from tests.conftest import SettableClock
 from tests.factories import TenantMade, make_tenant
 from tests.stage import until
@@ -43,8 +49,11 @@ def authenticator(db: Database, clock: SettableClock, live: Live) -> Authenticat
 
 
 @pytest.fixture
-def cookie(authenticator: Authenticator, tenant: TenantMade) -> str:
-    return authenticator.session(authenticator.sign_in_link(tenant.id, tenant.user_id))
+async def cookie(db: Database, tenant: TenantMade, clock: SettableClock) -> str:
+    async with db.tenant(tenant.id) as connection:
+        origin = Origin(None, None)
+        made = await begin(connection, tenant.id, tenant.user_id, method=Method.LINK, origin=origin, now=clock())
+    return made.cookie
 
 
 async def key_in(redis: Redis) -> str:
@@ -60,7 +69,7 @@ async def key_in(redis: Redis) -> str:
 
 async def suspend(db: Database, tenant: TenantMade) -> None:
     async with db.owner() as owner:
-        await store.set_tenant_status(owner, tenant.id, "suspended")
+        await store.set_tenant_status(owner, tenant.id, TenantStatus.SUSPENDED, now=datetime.now(UTC))
 
 
 async def test_a_session_is_remembered_without_its_cookie(
@@ -93,18 +102,40 @@ async def test_a_suspension_takes_effect_as_fast_as_a_revoked_key(
     assert (await authenticator.by_session(cookie)).tenant_status is TenantStatus.SUSPENDED
 
 
-async def test_a_forged_cookie_is_refused_whatever_is_remembered(
-    db: Database, clock: SettableClock, live: Live, authenticator: Authenticator, tenant: TenantMade, redis: Redis
+async def test_what_somebody_else_wrote_into_redis_is_not_believed(
+    db: Database, clock: SettableClock, live: Live, authenticator: Authenticator, cookie: str, redis: Redis
 ) -> None:
-    stranger = Authenticator(db, clock, secret_keys=("another key altogether",), live=live)
-    forged = stranger.session(stranger.sign_in_link(tenant.id, tenant.user_id))
-    await stranger.by_session(forged)
-    await key_in(redis)
+    await authenticator.by_session(cookie)
+    key = await key_in(redis)
+    real = {str(name): str(value) for name, value in (await redis.hgetall(key)).items()}
+    # As a process with another key ring would seal it, and as one that knows of no seal.
+    for forged in ({"seal": "0" * 64}, {"seal": ""}, {"tenant_id": str(uuid4()), "role": "owner"}):
+        await redis.hset(key, mapping=dict[Any, Any](real | forged))
+        await redis.pexpire(key, 60_000)
+        assert str((await authenticator.by_session(cookie)).tenant_id) == real["tenant_id"]
+    # Nor is what was sealed for one cookie believed of another.
+    other = secrets.token_urlsafe(32)
+    await redis.hset(f"session:{digest(other)[:32]}", mapping=dict[Any, Any](real))
     with pytest.raises(Unauthenticated):
-        await authenticator.by_session(forged)
+        await authenticator.by_session(other)
 
 
-@pytest.mark.parametrize("field", ["tenant_id", "user_id", "tenant_status", "read_at"])
+async def test_signing_out_is_effective_at_once_in_redis_too(
+    authenticator: Authenticator, cookie: str, redis: Redis
+) -> None:
+    await authenticator.by_session(cookie)
+    await redis.persist(await key_in(redis))
+    assert await authenticator.end_session(cookie) is not None
+
+    async def gone() -> bool:
+        return await redis.keys("session:*") == []
+
+    await until(gone)
+    with pytest.raises(Unauthenticated, match="sign in again"):
+        await authenticator.by_session(cookie)
+
+
+@pytest.mark.parametrize("field", ["tenant_id", "user_id", "tenant_status", "read_at", "role", "permissions"])
 async def test_what_does_not_fit_the_cookie_is_not_believed(
     authenticator: Authenticator, cookie: str, redis: Redis, db: Database, tenant: TenantMade, field: str
 ) -> None:

@@ -51,7 +51,7 @@ async def slugs(api: httpx.AsyncClient, path: str = FLOWS, **params: Any) -> lis
 
 async def trail(db: Database, tenant: TenantMade) -> list[dict[str, Any]]:
     async with db.tenant(tenant.id) as connection:
-        rows = await connection.execute(text("SELECT * FROM audit_logs ORDER BY id"))
+        rows = await connection.execute(text("SELECT * FROM audit_logs WHERE status = 'success' ORDER BY id"))
         return [dict(row) for row in rows.mappings()]
 
 

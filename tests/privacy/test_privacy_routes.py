@@ -54,6 +54,7 @@ async def test_what_is_left_out_stays_and_the_change_is_recorded(api: httpx.Asyn
     [
         ({"patterns": [{"name": "a", "pattern": "x"}, {"name": "b", "pattern": "("}]}, "patterns.1.pattern"),
         ({"patterns": [{"name": "a", "pattern": "x*"}]}, "patterns.0.pattern"),
+        ({"patterns": [{"name": "a", "pattern": "x\x00"}]}, "patterns.0.pattern"),
         ({"patterns": [{"name": "A!", "pattern": "x"}]}, "patterns.0.name"),
         ({"patterns": [{"name": "a", "pattern": "x"}] * 21}, "patterns"),
         ({"redact": ["everything"]}, "redact.0"),

@@ -97,9 +97,10 @@ async def test_what_cannot_be_is_refused_by_name(
 async def test_a_tool_is_called(api: httpx.AsyncClient, clock: SettableClock) -> None:
     made = await post(
         api, "tool-executions", agent="akira-001", tool="read_file", tool_parameters={"path": "x"},
-        mcp_server_id="files", server_instance_id="files-1", task_id="t-1", id="call-1",
+        mcp_server_id="files", server_instance_id="files-1", task_id="t-1", id="call-1", message="m-1",
     )  # fmt: skip
     assert (made["status"], made["mcp_server"], made["mcp_instance"]) == ("running", "files", "files-1")
+    assert made["message_id"] == "m-1"
     clock.advance(0.25)
     done = await patch(
         api, "tool-executions/call-1", status="error", error="no such file", error_code="-32602", tool_result={"a": 1}
@@ -147,7 +148,7 @@ async def test_a_workflow_has_versions_and_an_audit_trail(
     assert (await get(api, "workflows", status="draft"))["items"] == []
     await api.delete("/api/v1/workflows/review")
     assert (await api.get("/api/v1/workflows/review")).status_code == 404
-    actions = [row["action"] for row in await rows(db, tenant.id, "audit_logs")]
+    actions = [row["action"] for row in await rows(db, tenant.id, "audit_logs") if row["status"] == "success"]
     assert actions == ["workflow.created", "workflow.updated", "workflow.updated", "workflow.deleted"]
 
 

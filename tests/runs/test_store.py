@@ -43,13 +43,14 @@ async def test_everything_of_executions_tools_and_interactions_is_stored(db: Dat
     agent_id, other_id = await make_agent(db, tenant.id, "a"), await make_agent(db, tenant.id, "b")
     run = execution(
         status=RunStatus.FAILED, workflow_type="review", initiator="ci", conversation="c", current_step="merge",
+        description="what it is about",
         steps_completed=2, steps_total=3, input={"a": 1}, output=[2], error_message="no", completed_at=at(4),
         user_id=tenant.user_id, span_id="s", metadata={"m": 1},
     )  # fmt: skip
     call = tool(
         agent_id, execution_id=run.id, tool_type="function", call_id="t1", mcp_server="files", mcp_instance="files-1",
         parameters={"path": "x"}, result={"ok": False}, status=ToolStatus.ERROR, error_message="gone",
-        error_code="-32000",
+        error_code="-32000", message_id="m",
     )  # fmt: skip
     handed = interaction(agent_id, other_id, execution_id=run.id, message="yours", payload={"why": "tests"})
     await put(db, tenant.id, executions=[run], tools=[call], interactions=[handed])

@@ -6,10 +6,13 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from monitor import sweep
 from monitor.db import Database
 from monitor.errors import Conflict, InvalidInput
 from monitor.ids import uuid7
+from monitor.retention import sweep
+from monitor.retention.kinds import defaults
+from monitor.retention.limits import Limits
+from monitor.settings import Settings
 from tests.factories import TenantMade, make_agent
 from tests.runs.makers import START, at, execution, interaction, one, put, rows, task, tool
 
@@ -174,8 +177,7 @@ async def test_what_has_had_its_time_is_swept(db: Database, tenant: TenantMade) 
     await put(db, tenant.id, executions=[run], interactions=[interaction(agent_id, agent_id)])
     await insert(db, tenant, NAME, **{"": "task"})
     tables = ("workflow_executions", "agent_interactions", "run_names")
-    raw = timedelta(days=30)
-    kept = await sweep.run_once(db, START + timedelta(days=29), raw_retention=raw)
+    kept = await sweep.run_once(db, START + timedelta(days=29), Limits(defaults(Settings()), ()))
     assert [kept[table] for table in tables] == [0, 0, 0]
-    done = await sweep.run_once(db, START + timedelta(days=31), raw_retention=raw)
+    done = await sweep.run_once(db, START + timedelta(days=31), Limits(defaults(Settings()), ()))
     assert [done[table] for table in tables] == [1, 1, 1]

@@ -12,22 +12,39 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.agents.tables import Agent
 from monitor.db import Database
-from monitor.identity.tables import Tenant
+from monitor.identity.tables import ApiKey, Tenant
 from monitor.principal import Scope
 from sql.models import metadata
 from tests.factories import make_agent, make_key, make_tenant
-from tests.http.furnished import alerting, conversations, imports, insight, regions, runs, telemetry, usage
+from tests.http.furnished import (
+    alerting,
+    conversations,
+    identity,
+    imports,
+    insight,
+    knowledge,
+    regions,
+    retention,
+    runs,
+    telemetry,
+    tools,
+    usage,
+)
 from tests.http.furnished.made import Furnished
 
 _SLICES = (
+    identity,
     telemetry,
     runs,
     usage,
     regions,
     insight,
     conversations,
+    knowledge,
+    tools,
     alerting,
     imports,
+    retention,
 )
 
 PLATFORMS = {"subscription_plans", "replication_status", "cross_region_sync_logs", "regions"}
@@ -60,13 +77,15 @@ async def furnish(db: Database, word: str) -> Furnished:
             .values(fallback_channel={"email": f"{word}@example.com"}, settings={"privacy": privacy})
         )
         await owner.execute(fallback)
+        # Keys that were used just now: using them again within a minute writes nothing down.
+        await owner.execute(update(ApiKey).where(ApiKey.tenant_id == tenant.id).values(last_used_at=now))
         called = update(Agent).where(Agent.tenant_id == tenant.id, Agent.id == agent_id)
         await owner.execute(called.values(webhook_url=f"https://{word}.example.com/run", schedule="0 * * * *"))
     return made
 
 
 async def _insert(owner: AsyncConnection, made: Furnished, table: Table, values: dict[str, Any]) -> None:
-    row: dict[str, Any] = {"tenant_id": made.tenant.id}
+    row: dict[str, Any] = {"tenant_id": made.tenant.id} if "tenant_id" in table.columns else {}
     if "agent_id" in table.columns:
         row["agent_id"] = made.agent_id
     await owner.execute(insert(table).values(row | values))

@@ -20,10 +20,13 @@ from tests.http.probes import (
     health,
     identity,
     ingest,
+    knowledge,
     regions,
+    retention,
     runs,
     schedules,
     series,
+    tools,
     usage,
 )
 from tests.http.probes.probe import Of, Probe
@@ -39,9 +42,12 @@ _SLICES = (
     identity,
     ingest,
     regions,
+    knowledge,
     runs,
+    retention,
     schedules,
     series,
+    tools,
     usage,
 )
 

@@ -8,4 +8,5 @@ PAGED = [
 
 PROBES: dict[str, Probe] = {
     "GET /api/v1/audit-logs": own(),
+    "GET /api/v1/audit-logs/export": own(),
 }
