@@ -49,5 +49,6 @@ Import order, top imports down, never up (enforced by import-linter, see pyproje
     monitor.settings, clock, errors, ids, principal, signals, log
 
 A slice is a folder with the same three files: `tables.py` (what is stored), `store.py` (SQL, rows mapped to
-frozen dataclasses) and `routes.py` (HTTP). `monitor.sdk` stands apart: agents import it, so it imports none of this.
+frozen dataclasses, or msgspec structs where they are made by the ten thousand) and `routes.py` (HTTP).
+`monitor.sdk` stands apart: agents import it, so it imports none of this.
 """

@@ -1,9 +1,12 @@
-"""A tenant to develop against: an administrator with a password, keys for tests, agents. Secrets are shown once."""
+"""A tenant to develop against: an administrator with a password, keys for tests, agents, MCP servers.
+
+Secrets are shown once.
+"""
 
 import secrets
 from datetime import datetime
 
-from sqlalchemy import update
+from sqlalchemy import insert, update
 
 from monitor.agents.store import insert_agent
 from monitor.clock import Clock
@@ -13,6 +16,7 @@ from monitor.identity.passwords import Passwords
 from monitor.identity.tables import User
 from monitor.ids import uuid7
 from monitor.principal import Scope
+from monitor.tools.tables import McpServer
 
 SLUG = "development"
 EMAIL = "admin@development.example"
@@ -25,6 +29,29 @@ AGENTS = {
     "desk-004": ("Desk", "support", {"team": "support", "env": "development"}),
 }
 """By external id: name, type, tags."""
+SERVERS: dict[str, dict[str, object]] = {
+    "files": {
+        "name": "Files",
+        "category": "files",
+        "server_type": "stdio",
+        "command": "npx -y @modelcontextprotocol/server-filesystem .",
+        "config_schema": {"type": "object", "properties": {"read_only": {"type": "boolean", "default": True}}},
+        "tools": [{"name": "read_text_file"}, {"name": "list_directory"}],
+    },
+    "issues": {
+        "name": "Issue tracker",
+        "category": "work",
+        "server_type": "http",
+        "url": "https://issues.development.example/mcp",
+        "config_schema": {
+            "type": "object",
+            "properties": {"token": {"type": "string", "secret": True}},
+            "required": ["token"],
+        },
+        "tools": [{"name": "find_issues"}, {"name": "comment"}],
+    },
+}
+"""MCP servers by their slug: one that is started, one that is reached and needs a secret."""
 
 
 async def fill(db: Database, clock: Clock) -> list[str]:
@@ -47,7 +74,9 @@ async def fill(db: Database, clock: Clock) -> list[str]:
             lines.append(f"  key that {name if name != 'everything' else 'may do everything'}   {made.text}")
         for external_id in AGENTS:
             await insert_agent(connection, tenant_id, uuid7(now), _agent(external_id, now))
-    return [*lines, f"  agents   {', '.join(AGENTS)}"]
+        for slug, server in SERVERS.items():
+            await connection.execute(insert(McpServer).values(tenant_id=tenant_id, id=uuid7(now), slug=slug, **server))
+    return [*lines, f"  agents   {', '.join(AGENTS)}", f"  MCP servers   {', '.join(SERVERS)}"]
 
 
 def _agent(external_id: str, now: datetime) -> dict[str, object]:

@@ -25,6 +25,8 @@ async def test_what_is_printed_works_and_is_stored_nowhere(
     assert {one["external_id"]: one["agent_type"] for one in listed} == {
         external_id: kind for external_id, (_name, kind, _tags) in seeding.AGENTS.items()
     }
+    listed = (await client.get("/api/v1/mcp-servers")).json()["items"]
+    assert {one["slug"]: one["server_type"] for one in listed} == {"files": "stdio", "issues": "http"}
     answers = [
         (
             (await client.get("/api/v1/agents", headers={"X-API-Key": key})).status_code,
