@@ -84,10 +84,12 @@ async def reseal_secrets(settings: Settings) -> list[resealing.Report]:
 
 def _login_urls(settings: Settings) -> dict[str, str]:
     urls: dict[str, str] = {role.value: settings.role_url(role) for role in Role}
-    for role, url in ((pgroles.GRAFANA, settings.database_grafana_url), (pgroles.BACKUP, settings.database_backup_url)):
-        if url:
-            urls[role] = url
-    return urls
+    others = {
+        pgroles.GRAFANA: settings.database_grafana_url,
+        pgroles.BACKUP: settings.database_backup_url,
+        pgroles.OPERATOR: settings.database_operator_url,
+    }
+    return urls | {role: url for role, url in others.items() if url}
 
 
 async def _log_in(db: Database) -> None:

@@ -13,7 +13,8 @@ from monitor.errors import ConfigError
 
 GRAFANA = "agent_monitor_grafana"
 BACKUP = "agent_monitor_backup"
-LOGIN_ROLES = (*(role.value for role in Role), GRAFANA, BACKUP)
+OPERATOR = "agent_monitor_operator"
+LOGIN_ROLES = (*(role.value for role in Role), GRAFANA, BACKUP, OPERATOR)
 """As `sql/roles.sql` makes them."""
 ROLES_SQL = Path(__file__).parent.parent / "sql" / "roles.sql"
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from monitor.db import Role
-from monitor.pgroles import GRAFANA
+from monitor.pgroles import GRAFANA, OPERATOR
 
 _BYTES = 24
 
@@ -34,7 +34,7 @@ _RANDOM: Mapping[str, Callable[[], str]] = {
     "redis_password": _password,
     "secret_keys": _password,
     "webhook_secret": _password,
-    **{f"{role}_password": _password for role in (*Role, GRAFANA)},
+    **{f"{role}_password": _password for role in (*Role, GRAFANA, OPERATOR)},
 }
 _POOLED = "postgresql://{0}:{{{0}_password}}@pgbouncer:6432/agent_monitor\n"
 _DIRECT = "postgresql://{0}:{{{0}_password}}@postgres:5432/agent_monitor\n"
@@ -44,6 +44,7 @@ _DERIVED: Mapping[str, str] = {
     "database_doorman_url": _POOLED.format(Role.DOORMAN.value),
     "database_owner_url": _DIRECT.format(Role.OWNER.value),
     "database_grafana_url": _DIRECT.format(GRAFANA),
+    "database_operator_url": _DIRECT.format(OPERATOR),
     "database_admin_url": "postgresql://postgres:{postgres_password}@postgres:5432/postgres\n",
     "pgbouncer_users": "".join(f'"{role}" "{{{role}_password}}"\n' for role in Role if role is not Role.OWNER),
     "redis_users": "user default on >{redis_password} ~* &* +@all\nuser health on nopass +ping\n",

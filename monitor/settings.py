@@ -136,6 +136,7 @@ class Settings:
     database_owner_url: str | None = _setting(_POSTGRES, None, "the same as agent_monitor_owner")
     database_grafana_url: str | None = _setting(_POSTGRES, None, "the same as agent_monitor_grafana, for `migrate`")
     database_backup_url: str | None = _setting(_POSTGRES, None, "the same as agent_monitor_backup, for backups")
+    database_operator_url: str | None = _setting(_POSTGRES, None, "the same as agent_monitor_operator, for `migrate`")
     database_admin_url: str | None = _setting(
         _POSTGRES, None, "a superuser: with it `migrate` makes roles, passwords and database"
     )

@@ -15,12 +15,13 @@ def protect(
     app: str = "SELECT, INSERT, UPDATE, DELETE",
     alerter: str | None = None,
     doorman: str | None = None,
+    operator: str | None = None,
     belongs: str = f"tenant_id = {TENANT}",
 ) -> Iterator[str]:
     """Statements that force row-level security on `table` and grant each role its verbs.
 
-    `app`, `alerter`: verbs as in GRANT. `doorman`: a list of columns it may read. `belongs`: which rows are the
-    tenant's.
+    `app`, `alerter`: verbs as in GRANT. `doorman`, `operator`: a list of columns it may read. `belongs`: which rows are
+    the tenant's.
     """
     yield f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY"
     yield f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY"
@@ -33,6 +34,14 @@ def protect(
     if doorman:
         yield f"CREATE POLICY doorman ON {table} FOR SELECT TO agent_monitor_doorman USING (true)"
         yield f"GRANT SELECT ({doorman}) ON {table} TO agent_monitor_doorman"
+    if operator:
+        yield from watch(table, operator)
+
+
+def watch(table: str, columns: str) -> Iterator[str]:
+    """Statements that show the operator these columns of a protected table, in the rows of every tenant."""
+    yield f"CREATE POLICY operator ON {table} FOR SELECT TO agent_monitor_operator USING (true)"
+    yield f"GRANT SELECT ({columns}) ON {table} TO agent_monitor_operator"
 
 
 def touch_updated_at(table: str) -> str:

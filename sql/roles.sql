@@ -1,5 +1,5 @@
--- The login roles: one owner, three narrow ones that every request and every tick uses, Grafana's
--- and that of backups.
+-- The login roles: one owner, three narrow ones that every request and every tick uses, Grafana's,
+-- that of backups, and a person's who looks into trouble.
 -- Run as a superuser (or a role with CREATEROLE); safe to run again. Passwords are set apart from this.
 DO $$
 DECLARE
@@ -11,7 +11,8 @@ BEGIN
         'agent_monitor_alerter',  -- ticks: all tenants, on the tables that a tick needs
         'agent_monitor_doorman',  -- authentication, before a tenant is known
         'agent_monitor_grafana',  -- dashboards: the views of the schema `dashboards`, all tenants, reading only
-        'agent_monitor_backup'    -- backups: copies the server's files by replication, and reads no table
+        'agent_monitor_backup',   -- backups: copies the server's files by replication, and reads no table
+        'agent_monitor_operator'  -- a person in trouble: how things stand, no contents; vacuums, analyses, cancels
     ] LOOP
         IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = wanted) THEN
             EXECUTE format('CREATE ROLE %I', wanted);
@@ -24,11 +25,26 @@ BEGIN
     -- Whoever edits a panel writes SQL of their own: it may not write, nor run for ever.
     ALTER ROLE agent_monitor_grafana SET default_transaction_read_only = on;
     ALTER ROLE agent_monitor_grafana SET statement_timeout = '30s';
+    -- A person's session changes no rows (VACUUM and ANALYZE do not), makes nobody wait behind it for a lock, and
+    -- holds no old rows when it is forgotten.
+    ALTER ROLE agent_monitor_operator SET default_transaction_read_only = on;
+    ALTER ROLE agent_monitor_operator SET lock_timeout = '5s';
+    ALTER ROLE agent_monitor_operator SET idle_in_transaction_session_timeout = '5min';
     -- Ticks look at how standbys stand: without this the positions and lags of others are not shown.
     BEGIN
         GRANT pg_read_all_stats TO agent_monitor_alerter;
     EXCEPTION WHEN insufficient_privilege THEN
         RAISE NOTICE 'agent_monitor_alerter cannot see replication: have a superuser GRANT pg_read_all_stats to it';
     END;
+    -- PostgreSQL 17 is the first where somebody beside the owner may vacuum.
+    FOR wanted IN SELECT rolname FROM pg_catalog.pg_roles
+        WHERE rolname IN ('pg_monitor', 'pg_signal_backend', 'pg_maintain')
+    LOOP
+        BEGIN
+            EXECUTE format('GRANT %I TO agent_monitor_operator', wanted);
+        EXCEPTION WHEN insufficient_privilege THEN
+            RAISE NOTICE 'agent_monitor_operator is not in %: have a superuser grant it', wanted;
+        END;
+    END LOOP;
 END
 $$;

@@ -40,6 +40,7 @@ class Tenant(Timestamps, Base):
         CheckConstraint("plan IN ('free', 'starter', 'pro', 'enterprise')", name="plan"),
         Index(None, "status"),
         Index("tenants_purge_at_idx", "purge_at", postgresql_where=text("purge_at IS NOT NULL")),
+        Index("tenants_deleted_at_idx", "deleted_at", postgresql_where=text("deleted_at IS NOT NULL")),
     )
 
 
