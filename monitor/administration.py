@@ -280,7 +280,8 @@ async def bring(
             tenant_id = (await tenant_of(owner, tenant)).id
         series = choice.store_of(settings, db, clock.now)
         try:
-            return await Import(document, url, db, series, tenant_id, clock.now, zone, dry_run).run()
+            ring = Ring(settings.secret_keys)
+            return await Import(document, url, db, series, tenant_id, clock.now, zone, dry_run, ring=ring).run()
         finally:
             await series.close()
 

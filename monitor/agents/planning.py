@@ -99,8 +99,12 @@ async def plan(
         where = AgentSchedule.tenant_id == tenant_id, AgentSchedule.agent_id == agent_id
         await connection.execute(delete(AgentSchedule).where(*where))
         return
-    active = values["status"] == "active" and values.get("retired_at") is None
-    schedule = schedules.stored(values["schedule"], values["timezone"])
-    row = {"since": now, "next_run_at": schedule.after(now) if active else None}
+    row = {"since": now, "next_run_at": next_run(values, now=now)}
     made = upsert(AgentSchedule).values(tenant_id=tenant_id, agent_id=agent_id, **row)
     await connection.execute(made.on_conflict_do_update(index_elements=["tenant_id", "agent_id"], set_=row))
+
+
+def next_run(values: Mapping[str, Any], *, now: datetime) -> datetime | None:
+    """When an agent with these values, which have a schedule, is due next; None while it is not active."""
+    active = values["status"] == "active" and values.get("retired_at") is None
+    return schedules.stored(values["schedule"], values["timezone"]).after(now) if active else None

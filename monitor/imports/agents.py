@@ -1,78 +1,107 @@
-"""Agents that are brought here, with when they were last heard of."""
+"""Agents that are brought here, with when they were last heard of and when they are due."""
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from monitor.agents import planning
 from monitor.agents.registry import TOKEN_BYTES
-from monitor.agents.tables import Agent, AgentLive, Touched
+from monitor.agents.tables import Agent, AgentLive, AgentSchedule, Touched
 from monitor.ids import uuid7
-from monitor.imports.into import Into, mended
+from monitor.imports.given import Given, LeftOut
+from monitor.imports.into import Into
 from monitor.imports.report import Report
-from monitor.imports.source import Row
-from monitor.imports.writing import Writing
+from monitor.imports.step import Columns, Made, Values, row
+from monitor.imports.writing import Writing, by_tenant
 from monitor.signals import Touch
 
 STATUSES = frozenset({"active", "inactive", "maintenance", "archived"})
-Made = Callable[[Row, Report, str], Mapping[str, Any]]
-"""From a source's row to the columns of `agents`; `external_id` and `name` at least."""
+_HERE = "an agent of this id is here already and stays as it is"
 
 
-async def take(into: Into, rows: Sequence[Row], report: Report, made: Made) -> Writing:
-    """Agents that are not here yet. Those that are stay as they are."""
-    new: list[dict[str, Any]] = []
-    heard: dict[UUID, datetime] = {}
-    for given in rows:
-        key = str(given["id"])
-        row = mended(given, into, report, key)
-        values = dict(made(row, report, key))
-        name = values["external_id"]
-        if not 1 <= len(name) <= 200:
-            report.note("left out: an id of 1 to 200 characters is expected", key)
-            continue
-        if name in into.agents:
-            report.note("left out: an agent of this id is here already and stays as it is", key)
-            continue
-        at = values.pop("last_heartbeat", None)
-        created = row.get("created_at") or into.now
-        values |= {"created_at": created, "updated_at": row.get("updated_at") or created}
-        agent_id = values.setdefault("id", uuid7(created))
-        into.knows(agent_id, name, values["name"])
-        if at is not None:
-            heard[agent_id] = at
-        new.append(values)
-    report.kept += len(new)
+def named(given: Given) -> Values:
+    """Of a document that names agents by texts: the importing tenant's. Raises LeftOut for one that is here."""
+    external_id = given.name("id")
+    if external_id in given.into.agents:
+        raise LeftOut(_HERE)
+    made = {"id": uuid7(given["created_at"] or given.into.now), "external_id": external_id, "name": given["name"]}
+    given.into.knows(made["id"], external_id, given["name"])
+    return made | given.times()
+
+
+def numbered(given: Given, external_id: str) -> Values:
+    """One of a document whose agents have UUIDs and tenants, which they keep. Raises LeftOut for one that is here."""
+    into, agent_id = given.into, given["id"]
+    if agent_id in into.homes or (given.tenant_id, external_id) in into.called:
+        raise LeftOut(_HERE)
+    into.homes[agent_id] = given.tenant_id
+    into.called.add((given.tenant_id, external_id))
+    return {"id": agent_id, "external_id": external_id, "name": given["name"]} | given.times()
+
+
+def status(given: Given) -> str:
+    """What people set; a word that is none of theirs says what was observed."""
+    return given.word("status", STATUSES, "active")
+
+
+def reference(column: str = "agent_id") -> Any:
+    """An agent of a document that names its agents by texts. Raises LeftOut without it."""
+
+    def found(given: Given) -> UUID:
+        agent_id = given.into.agents.get(given[column])
+        if agent_id is None:
+            raise LeftOut("its agent was left out")
+        return agent_id
+
+    return found
+
+
+def by_display_name(given: Given) -> UUID | None:
+    """The agent that a document refers to by `agent_name`, which may be either of its names."""
+    name, into = given["agent_name"], given.into
+    return into.by_name.get(name) or into.agents.get(name)
+
+
+async def put(into: Into, made: Made[Values], report: Report) -> Writing:
+    """Agents, by the columns of their table, with `last_heartbeat`: when each was heard of, if ever."""
+    report.kept += len(made)
 
     async def write(connection: AsyncConnection) -> None:
-        await put(connection, into.tenant_id, new, heard)
+        await store(connection, into, made)
 
-    return Writing(rows=write if new else None)
-
-
-async def put(
-    connection: AsyncConnection, tenant_id: UUID, new: Sequence[Mapping[str, Any]], heard: Mapping[UUID, datetime]
-) -> None:
-    """Agents that are new, by the columns of their table, with when each was heard of, if ever."""
-    tokens = [{"tenant_id": tenant_id, "ping_token": secrets.token_urlsafe(TOKEN_BYTES)} for _ in new]
-    await connection.execute(insert(Agent), [token | dict(one) for token, one in zip(tokens, new, strict=True)])
-    live = [
-        {"tenant_id": tenant_id, "agent_id": one["id"], "last_heartbeat_at": heard.get(one["id"]),
-         "last_seen_at": heard.get(one["id"])} for one in new
-    ]  # fmt: skip
-    await connection.execute(insert(AgentLive), live)
-    ids = [one["id"] for one in new]
-    news = {"tenant_id": tenant_id, "agent_ids": ids, "kinds": [int(Touch.AGENT)] * len(ids)}
-    await connection.execute(insert(Touched).values(news))
+    return Writing(rows=write if made else None)
 
 
-def status_of(given: str | None, report: Report, key: str) -> str:
-    """What people set; a word that is none of theirs says what was observed."""
-    if given is None or given in STATUSES:
-        return given or "active"
-    report.note(f"the status {given!r} is nothing that people set: imported as active", key)
-    return "active"
+async def store(connection: AsyncConnection, into: Into, made: Made[Values]) -> None:
+    """Agents that are new."""
+    rows, live, due = [], [], []
+    for tenant_id, values in made:
+        agent = {"tenant_id": tenant_id, "ping_token": secrets.token_urlsafe(TOKEN_BYTES), **values}
+        heard, place = agent.pop("last_heartbeat", None), {"tenant_id": tenant_id, "agent_id": agent["id"]}
+        rows.append(agent)
+        live.append(place | {"last_heartbeat_at": heard, "last_seen_at": heard})
+        if agent.get("schedule") is not None:
+            next_run_at = planning.next_run({"timezone": "UTC", **agent}, now=into.now)
+            due.append(place | {"since": into.now, "next_run_at": next_run_at})
+    await connection.execute(insert(Agent).returning(Agent.id), rows)
+    await connection.execute(insert(AgentLive).returning(AgentLive.agent_id), live)
+    if due:
+        await connection.execute(insert(AgentSchedule).returning(AgentSchedule.agent_id), due)
+    news = [
+        {"tenant_id": tenant_id, "agent_ids": ids, "kinds": [int(Touch.AGENT)] * len(ids)}
+        for tenant_id, ids in by_tenant([(tenant_id, values["id"]) for tenant_id, values in made]).items()
+    ]
+    await connection.execute(insert(Touched), news)
+
+
+def columns(who: Any, columns: Columns) -> Any:
+    """What makes an agent: who it is, then its columns."""
+    others = row(columns)
+
+    def make(given: Given) -> Values:
+        return {**who(given), **others(given)}
+
+    return make

@@ -1,221 +1,128 @@
 """Document 000: one platform of agents, their tasks and conversations, without tenants."""
 
-from collections.abc import Mapping
-from typing import Any
-
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.agents.tables import AgentConfiguration
-from monitor.identity.digests import digest
+from monitor.conversations.tables import Conversation
 from monitor.identity.tables import ApiKey
 from monitor.ids import uuid7
-from monitor.imports import agents, points, runs, talks
-from monitor.imports.into import Into, Step, known, mended
+from monitor.imports import agents, keys, points, runs, talks
+from monitor.imports.given import Given, LeftOut
+from monitor.imports.into import Into
 from monitor.imports.report import Report
-from monitor.imports.source import Row
+from monitor.imports.source import Source
+from monitor.imports.step import Made, Step, Values, row, rows_of, same, store
 from monitor.imports.writing import Writing
-from monitor.principal import Scope
 from monitor.runs.model import Task
 from monitor.runs.names import RunKind
 
 _PRIORITIES = frozenset({"low", "normal", "high", "critical"})
 _STATUSES = {"active": "active", "idle": "active", "ended": "completed"}
 """That one is idle follows from when anything was said last."""
-_SHOWN = 8
-"""Of a key that long enough ones show to be told apart."""
 
 
-def _agent(row: Row, report: Report, key: str) -> Mapping[str, Any]:
-    return {
-        "external_id": row["id"],
-        "name": row["name"],
-        "agent_type": row["agent_type"],
-        "status": agents.status_of(row["status"], report, key),
-        "capabilities": row["capabilities"],
-        "metadata": runs.metadata_of(row, {}, report, key),
-        "last_heartbeat": row["last_heartbeat"],
-    }
+async def look(into: Into, _source: Source) -> None:
+    """Learn which agents there are."""
+    await into.look()
 
 
-async def _agents(into: Into, rows: list[Row], report: Report) -> Writing:
-    return await agents.take(into, rows, report, _agent)
+def _configuration(given: Given) -> Values:
+    """By the name of an agent, which the document does not refer to: an unknown one becomes an agent, too."""
+    name, at, into = given.name("agent_name"), given["last_updated"], given.into
+    said = {"key": given.name("config_key"), "value": given["config_value"], "active": given["is_active"]}
+    agent_id, new = agents.by_display_name(given), None
+    if agent_id is None:
+        given.note(f"there was no agent {name!r}: it was made")
+        agent_id = uuid7(at)
+        new = {"id": agent_id, "external_id": name, "name": name, "created_at": at}
+        into.knows(agent_id, name, name)
+    return {"agent_id": agent_id, **said, "created_at": at, "updated_at": at, "new": new}
 
 
-async def _tasks(into: Into, rows: list[Row], report: Report) -> Writing:
-    drafts = []
-    for given in rows:
-        key = str(given["id"])
-        row = mended(given, into, report, key)
-        if row["agent_id"] not in into.agents or not 1 <= len(key) <= 200:
-            report.note("left out: its agent was left out, or its id is longer than 200 characters", key[:200])
-            continue
-        status = runs.status_of(row, report, key)
-        times, imported = runs.times_of(row, status, report, key)
-        if row["priority"] not in _PRIORITIES:
-            report.note(f"the priority {row['priority']!r} is not known here: imported as normal", key)
-            imported["priority"] = row["priority"]
-        values = {
-            "agent_id": into.agents[row["agent_id"]],
-            "task_type": row["task_type"],
-            "status": status,
-            "priority": "normal" if "priority" in imported else row["priority"],
-            "input": row["payload"],
-            "output": row.get("result"),
-            "error_message": row.get("error"),
-            "metadata": runs.metadata_of(row, imported, report, key),
-            **times,
-        }
-        at = times["started_at"] or row["created_at"]
-        drafts.append(runs.Draft(row["id"], at, Task, values, created_at=row["created_at"]))
-    await into.cover(runs.TABLES, [draft.at for draft in drafts])
-    return runs.taken(into, RunKind.TASK, drafts, report)
-
-
-async def _keys(into: Into, rows: list[Row], report: Report) -> Writing:
-    """The digest is stored, so that a key goes on working; words that are no scope here grant nothing."""
-    made: dict[str, dict[str, Any]] = {}
-    for row in rows:
-        text, hashed = row["api_key"], digest(row["api_key"])
-        shown = text[:_SHOWN] if len(text) >= 4 * _SHOWN else hashed[:_SHOWN]
-        known = [word for word in row["permissions"] if word in set(Scope)]
-        if len(known) < len(row["permissions"]):
-            report.note("permissions that are no scope here grant nothing; they stand in the key's metadata", shown)
-        made[hashed] = {
-            "tenant_id": into.tenant_id,
-            "id": uuid7(row["created_at"]),
-            "name": row["owner_id"],
-            "prefix": shown,
-            "key_hash": hashed,
-            "scopes": known,
-            "status": "active" if row["is_active"] else "revoked",
-            "expires_at": row.get("expires_at"),
-            "metadata": {"owner_id": row["owner_id"], "permissions": row["permissions"]},
-            "created_at": row["created_at"],
-        }
+async def _put_configurations(into: Into, made: Made[Values], report: Report) -> Writing:
     report.kept += len(made)
-
-    async def write(connection: AsyncConnection) -> None:
-        await connection.execute(insert(ApiKey).on_conflict_do_nothing(), list(made.values()))
-
-    return Writing(rows=write if made else None)
-
-
-async def _metrics(into: Into, rows: list[Row], report: Report) -> Writing:
-    """By the name of their agent, which the document does not refer to."""
-    drafts = []
-    for given in rows:
-        key = str(given["id"])
-        row = mended(given, into, report, key)
-        agent_id = into.by_name.get(row["agent_name"]) or into.agents.get(row["agent_name"])
-        if agent_id is None:
-            report.note(f"left out: there is no agent {row['agent_name']!r}", key)
-            continue
-        said = (row["metric_name"], row["metric_value"], row["timestamp"], None, row.get("tags"))
-        drafts.append(points.Draft(key, agent_id, *said))
-    return await points.taken(into, drafts, report)
-
-
-async def _configurations(into: Into, rows: list[Row], report: Report) -> Writing:
-    """By the name of an agent, which the document does not refer to: an unknown one becomes an agent."""
-    new: dict[str, dict[str, Any]] = {}
-    made = []
-    for given in rows:
-        key = f"{given['agent_name']}/{given['config_key']}"
-        row = mended(given, into, report, key)
-        name = row["agent_name"]
-        if not talks.fits(row["config_key"], report) or not talks.fits(name, report):
-            continue
-        agent_id = into.by_name.get(name) or into.agents.get(name)
-        if agent_id is None:
-            report.note(f"there was no agent {name!r}: it was made", key)
-            agent_id = uuid7(row["last_updated"])
-            new[name] = {"id": agent_id, "external_id": name, "name": name, "created_at": row["last_updated"]}
-            into.knows(agent_id, name, name)
-        times = dict.fromkeys(("created_at", "updated_at"), row["last_updated"])
-        said = {"key": row["config_key"], "value": row["config_value"], "active": row["is_active"]}
-        made.append({"tenant_id": into.tenant_id, "agent_id": agent_id, **said, **times})
-    report.kept += len(made)
+    rows = [{"tenant_id": tenant_id, **values} for tenant_id, values in made]
+    new = [(values["tenant_id"], one) for values in rows if (one := values.pop("new")) is not None]
 
     async def write(connection: AsyncConnection) -> None:
         if new:
-            await agents.put(connection, into.tenant_id, list(new.values()), {})
-        await connection.execute(insert(AgentConfiguration).on_conflict_do_nothing(), made)
+            await agents.store(connection, into, new)
+        await store(connection, AgentConfiguration, rows)
 
-    return Writing(rows=write if made else None)
-
-
-async def _sessions(into: Into, rows: list[Row], report: Report) -> Writing:
-    made = []
-    for given in rows:
-        key = str(given["id"])
-        row = mended(given, into, report, key)
-        if not talks.fits(key, report):
-            continue
-        status, imported = _STATUSES.get(row["status"], "active"), {}
-        if row["status"] not in _STATUSES:
-            report.note(f"the status {row['status']!r} is not known here: imported as active", key)
-            imported["status"] = row["status"]
-        ended = row.get("ended_at")
-        if ended is not None and ended < row["created_at"]:
-            report.note("an end before the start was left out; it stands in metadata.imported", key)
-            imported["ended_at"], ended = ended.isoformat(), None
-        made.append(
-            {
-                "external_id": row["id"],
-                "conversation_type": row["session_type"],
-                "title": row["title"],
-                "summary": row.get("conversation_summary") or "",
-                "status": status,
-                "participants": row["participants"],
-                "context": row.get("context") or {},
-                "settings": row.get("settings") or {},
-                "metadata": {"imported": imported} if imported else {},
-                "started_at": row["created_at"],
-                "last_activity_at": row["last_activity"],
-                "completed_at": ended,
-                "created_at": row["created_at"],
-                "updated_at": row["created_at"],
-            }
-        )
-    return talks.opened(into, made, report)
+    return Writing(rows=write if rows else None)
 
 
-async def _messages(into: Into, rows: list[Row], report: Report) -> Writing:
-    said = []
-    for given in rows:
-        key = str(given["id"])
-        row = mended(given, into, report, key)
-        if not talks.fits(key, report) or not talks.fits(row["session_id"], report):
-            continue
-        imported: dict[str, Any] = {}
-        said.append(
-            talks.Said(
-                conversation=row["session_id"],
-                name=row["id"],
-                role=talks.role_of(row["message_type"], imported, report, key),
-                content=row["content"],
-                at=row["timestamp"],
-                user=row["user_id"],
-                attachments=talks.attached(row.get("attachments")),
-                reply_to=row.get("replied_to"),
-                edited_at=row.get("edited_at"),
-                metadata=runs.metadata_of(row, imported, report, key),
-            )
-        )
-    return await talks.taken(into, said, report)
+def _point(given: Given) -> points.Draft:
+    """By the name of its agent, which the document does not refer to."""
+    agent_id = agents.by_display_name(given)
+    if agent_id is None:
+        raise LeftOut(f"there is no agent {given['agent_name']!r}")
+    said = (given["metric_name"], given["metric_value"], given["timestamp"])
+    return points.draft(given, agent_id, *said, tags=given["tags"])
 
 
-look = known
+def _key(given: Given) -> Values:
+    """Words that are no scope here grant nothing."""
+    said = list(given["permissions"] or [])
+    return {
+        **keys.of(given["api_key"], given["created_at"]),
+        "name": given["owner_id"],
+        "scopes": keys.scopes(given, said),
+        "status": "active" if given["is_active"] else "revoked",
+        "expires_at": given["expires_at"],
+        "metadata": {"owner_id": given["owner_id"], "permissions": said},
+    }
+
+
 STEPS = (
-    Step("agents", ("id",), _agents),
-    Step("agent_configurations", ("agent_name", "config_key"), _configurations),
-    Step("tasks", ("id",), _tasks),
-    # The key itself must not stand where it says how far the import is.
-    Step("api_keys", ("api_key",), _keys, order="encode(sha256(convert_to(api_key, 'UTF8')), 'hex')"),
-    Step("chat_sessions", ("id",), _sessions),
+    Step("agents", agents.columns(agents.named, {
+        **same("agent_type", "capabilities"),
+        "last_heartbeat": "last_heartbeat",
+        "status": agents.status,
+        "metadata": Given.metadata,
+    }), agents.put),
+    Step("agent_configurations", _configuration, _put_configurations, key=("agent_name", "config_key")),
+    Step("tasks", runs.draft(Task, {
+        **same("task_type"),
+        "agent_id": agents.reference(),
+        "priority": lambda given: given.word("priority", _PRIORITIES, "normal"),
+        "input": "payload",
+        "output": "result",
+        "error_message": "error",
+        "metadata": Given.metadata,
+    }), runs.put(RunKind.TASK)),
+    # The key itself must stand neither where it says how far the import is nor in the report.
+    Step("api_keys", _key, rows_of(ApiKey), key=("api_key",),
+         order="encode(sha256(convert_to(api_key, 'UTF8')), 'hex')", named=lambda given: keys.shown(given["api_key"])),
+    Step("chat_sessions", row({
+        "id": lambda given: uuid7(given["created_at"]),
+        "external_id": lambda given: given.name("id"),
+        "conversation_type": "session_type",
+        **same("title", "participants"),
+        "summary": lambda given: given["conversation_summary"] or "",
+        "status": lambda given: given.word("status", _STATUSES, "active"),
+        "context": lambda given: given.object("context"),
+        "settings": lambda given: given.object("settings"),
+        "started_at": "created_at",
+        "last_activity_at": "last_activity",
+        "completed_at": lambda given: given.ended(given["created_at"], "ended_at"),
+        "created_at": "created_at",
+        "updated_at": "created_at",
+        "metadata": Given.metadata,
+    }), rows_of(Conversation)),
     # In the order in which they are numbered.
-    Step("chat_messages", ("session_id", "timestamp", "id"), _messages),
-    Step("metrics", ("id",), _metrics),
-)
+    Step("chat_messages", talks.saying({
+        "conversation": lambda given: given.name("session_id"),
+        "name": lambda given: given.name("id"),
+        "role": talks.role("message_type"),
+        **same("content", "edited_at"),
+        "at": "timestamp",
+        "user": "user_id",
+        "attachments": lambda given: talks.attached(given["attachments"]),
+        "reply_to": "replied_to",
+        "metadata": Given.metadata,
+    }), talks.put, key=("session_id", "timestamp", "id"), named=lambda given: str(given["id"])),
+    Step("metrics", _point, points.put),
+)  # fmt: skip
 LEFT_OUT: dict[str, str] = {}
+NOT_READ: dict[str, str] = {}

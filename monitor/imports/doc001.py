@@ -1,19 +1,19 @@
 """Document 001: an assistant's conversations, what its agents keep in mind, and a calendar; times have no zone."""
 
+from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.agents.tables import AgentState
 from monitor.calendar.tables import CalendarEventRow
+from monitor.conversations.tables import Conversation
 from monitor.ids import microseconds, uuid7, uuid7_named
 from monitor.imports import mend, talks
-from monitor.imports.into import Into, Step, known, mended
-from monitor.imports.report import Report
-from monitor.imports.source import Row
-from monitor.imports.writing import Writing
+from monitor.imports.given import Given, LeftOut
+from monitor.imports.into import Into
+from monitor.imports.source import Source
+from monitor.imports.step import Step, Values, row, rows_of, same
 
 _IN_ORDER = """(
     coalesce(session_id, '') || chr(1) || coalesce(to_char("timestamp", 'YYYY-MM-DD HH24:MI:SS.US'), chr(126))
@@ -22,117 +22,79 @@ _IN_ORDER = """(
 """Of a conversation as it went, what has no time at its end; rows that belong to none come before."""
 
 
-async def _sessions(into: Into, rows: list[Row], report: Report) -> Writing:
-    made = []
-    for given in rows:
-        key = str(given["session_id"])
-        row = mended(given, into, report, key)
-        if not talks.fits(key, report):
-            continue
-        times = ("started_at", "last_activity_at", "created_at", "updated_at")
-        made.append({"external_id": row["session_id"], **dict.fromkeys(times, row["created_at"] or into.now)})
-    return talks.opened(into, made, report)
+async def look(into: Into, _source: Source) -> None:
+    """Learn which agents there are."""
+    await into.look()
 
 
-async def _messages(into: Into, rows: list[Row], report: Report) -> Writing:
-    said = []
-    for given in rows:
-        key = str(given["id"])
-        row = mended(given, into, report, key)
-        if row["session_id"] is None:
-            report.note("left out: it belongs to no session", key)
-        elif talks.fits(row["session_id"], report):
-            said.append(
-                talks.Said(
-                    conversation=row["session_id"],
-                    name=key,
-                    role=talks.role_of(row["role"], {}, report, key),
-                    content=row["content"],
-                    at=row["timestamp"] or into.now,
-                    agent_type=row["agent_type"] or None,
-                )
-            )
-    return await talks.taken(into, said, report)
+def _session(given: Given) -> str:
+    if given["session_id"] is None:
+        raise LeftOut("it belongs to no session")
+    return given.name("session_id")
 
 
-async def _states(into: Into, rows: list[Row], report: Report) -> Writing:
-    made = []
-    for given in rows:
-        key = f"{given['session_id']}/{given['agent_type']}"
-        row = mended(given, into, report, key)
-        if not talks.fits(row["session_id"], report) or not talks.fits(row["agent_type"], report):
-            continue
-        at = row["updated_at"] or into.now
-        made.append(
-            {
-                "tenant_id": into.tenant_id,
-                "id": uuid7(at),
-                "conversation": row["session_id"],
-                "agent_type": row["agent_type"],
-                "state": _state(row["state_data"], into, report, key),
-                "created_at": at,
-                "updated_at": at,
-            }
-        )
-    report.kept += len(made)
+def _at(column: str) -> Any:
+    """A time; that of the import where there is none."""
 
-    async def write(connection: AsyncConnection) -> None:
-        await connection.execute(insert(AgentState).on_conflict_do_nothing(), made)
+    def time(given: Given) -> datetime:
+        return given[column] or given.into.now
 
-    return Writing(rows=write if made else None)
+    return time
 
 
-def _state(given: str | None, into: Into, report: Report, key: str) -> Any:
+def _state(given: Given) -> Any:
     """An object as it was meant; text that is no JSON, and JSON that is no object, within one."""
-    if not given:
+    said = given["state_data"]
+    if not said:
         return {}
     try:
-        state, _faults = mend.value(msgspec.json.decode(given), into.zone)
+        state, _faults = mend.value(msgspec.json.decode(said), given.into.zone)
     except (msgspec.DecodeError, UnicodeError):
-        report.note("a state that is no JSON stands in state.text", key)
-        return {"text": given}
+        given.note("a state that is no JSON stands in state.text")
+        return {"text": said}
     if isinstance(state, dict):
         return state
-    report.note("a state that is no object stands in state.value", key)
+    given.note("a state that is no object stands in state.value")
     return {"value": state}
 
 
-async def _events(into: Into, rows: list[Row], report: Report) -> Writing:
+def _event(given: Given) -> Values:
     """Each under an id that is made of its source's, so that it is brought once."""
-    made = []
-    for given in rows:
-        key = str(given["id"])
-        row = mended(given, into, report, key)
-        if row["end_time"] <= row["start_time"]:
-            report.note("left out: it does not end after it starts", key)
-            continue
-        created = row["created_at"] or into.now
-        kept = {name: row[name] for name in ("title", "description", "start_time", "end_time", "location")}
-        made.append(
-            {
-                "tenant_id": into.tenant_id,
-                "id": uuid7_named(microseconds(row["start_time"]), f"{into.source} event {key}"),
-                **kept,
-                "all_day": bool(row["all_day"]),
-                "time_zone": str(into.zone),
-                "created_by": "system",
-                "created_at": created,
-                "updated_at": row["updated_at"] or created,
-            }
-        )
-    report.kept += len(made)
-
-    async def write(connection: AsyncConnection) -> None:
-        await connection.execute(insert(CalendarEventRow).on_conflict_do_nothing(), made)
-
-    return Writing(rows=write if made else None)
+    start, into = given["start_time"], given.into
+    if given["end_time"] <= start:
+        raise LeftOut("it does not end after it starts")
+    return {
+        "id": uuid7_named(microseconds(start), f"{into.source} event {given.key}"),
+        **{name: given[name] for name in ("title", "description", "start_time", "end_time", "location")},
+        "all_day": bool(given["all_day"]),
+        "time_zone": str(into.zone),
+        "created_by": "system",
+        **given.times(),
+    }
 
 
-look = known
 STEPS = (
-    Step("chat_sessions", ("session_id",), _sessions),
-    Step("chat_messages", ("id",), _messages, order=_IN_ORDER),
-    Step("agent_states", ("id",), _states),
-    Step("calendar_events", ("id",), _events),
-)
+    Step("chat_sessions", row({
+        "id": lambda given: uuid7(given["created_at"] or given.into.now),
+        "external_id": lambda given: given.name("session_id"),
+        **dict.fromkeys(("started_at", "last_activity_at", "created_at", "updated_at"), _at("created_at")),
+    }), rows_of(Conversation), key=("session_id",)),
+    Step("chat_messages", talks.saying({
+        "conversation": _session,
+        "name": lambda given: given.name("id"),
+        "role": talks.role(),
+        **same("content"),
+        "agent_type": lambda given: given["agent_type"] or None,
+        "at": _at("timestamp"),
+    }), talks.put, order=_IN_ORDER),
+    Step("agent_states", row({
+        "id": lambda given: uuid7(given["updated_at"] or given.into.now),
+        "conversation": lambda given: given.name("session_id"),
+        "agent_type": lambda given: given.name("agent_type"),
+        "state": _state,
+        **dict.fromkeys(("created_at", "updated_at"), _at("updated_at")),
+    }), rows_of(AgentState)),
+    Step("calendar_events", _event, rows_of(CalendarEventRow)),
+)  # fmt: skip
 LEFT_OUT: dict[str, str] = {}
+NOT_READ: dict[str, str] = {}

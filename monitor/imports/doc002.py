@@ -1,287 +1,214 @@
-"""Document 002: a platform of tenants, each with users, agents, conversations, workflows, keys, usage and a trail."""
+"""Document 002: a platform of tenants, each with users, agents, conversations, workflows, knowledge, MCP servers, keys,
+usage and a trail."""
 
-from collections.abc import Mapping
-from typing import Any
-
-from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncConnection
+from datetime import datetime
 
 from monitor.audit.tables import AuditLog
+from monitor.conversations.tables import Conversation
 from monitor.identity.tables import ApiKey
-from monitor.ids import microseconds, uuid7_named, uuid7_time
-from monitor.imports import conduct, people, talks
-from monitor.imports.into import Into, Step, mended
-from monitor.imports.people import agent_of, home
-from monitor.imports.report import Report
-from monitor.imports.source import Row, Source
-from monitor.imports.writing import Writing, together
-from monitor.principal import Scope, TenantStatus
+from monitor.ids import microseconds, uuid7_named
+from monitor.imports import agents, calls, keys, knowledge, people, runs, servers, talks
+from monitor.imports.given import Given, LeftOut
+from monitor.imports.into import Into
+from monitor.imports.source import Source
+from monitor.imports.step import BY_TENANT, Step, Values, row, rows_of, same
+from monitor.principal import TenantStatus
+from monitor.runs.model import Execution
+from monitor.runs.names import RunKind
+from monitor.runs.tables import Workflow
 from monitor.usage.statement_tables import UsageMetric
 
 _PLANS = frozenset({"free", "starter", "pro", "enterprise"})
-_LIMITS = ("max_agents", "daily_requests", "monthly_tokens")
-_BY_TENANT = """(coalesce(tenant_id::text, '') || id::text) COLLATE "C" """
-"""So that a batch is of few tenants, each of which takes statements of its own."""
+_MEMBERS = frozenset({"active", "inactive", "suspended"})
+_WORKFLOWS = {status: status for status in ("draft", "active", "archived")} | {"inactive": "archived"}
+_OUTCOMES = {"success": "success"} | dict.fromkeys(("failure", "failed", "error"), "failure")
 _NUMBERED = """(
     coalesce(conversation_id::text, '') || lpad(coalesce(sequence_number, 0)::text, 19, '0')
     || to_char(created_at, 'YYYY-MM-DD HH24:MI:SS.US') || id::text
 ) COLLATE "C" """
 """In the order in which messages are numbered."""
-_DIGEST = 64
-"""Characters of a SHA-256 in hexadecimal."""
 
 
 async def look(into: Into, source: Source) -> None:
     """Learn what is here."""
     await people.look(into, source, "tenants")
+    await knowledge.look(into)
+    await servers.look(into, source)
 
 
-async def _tenants(into: Into, rows: list[Row], report: Report) -> Writing:
-    made = []
-    for given in rows:
-        key = str(given["id"])
-        row = mended(given, into, report, key)
-        status, plan = row["status"] or "active", row["plan_type"] or "free"
-        if status not in set(TenantStatus):
-            report.note(f"the status {status!r} is not known here: imported as active", key)
-            status = TenantStatus.ACTIVE.value
-        if plan not in _PLANS:
-            report.note(f"the plan {plan!r} is not known here: imported as free", key)
-            plan = "free"
-        made.append(
-            {
-                "id": row["id"],
-                "slug": people.slug_of(into, row["slug"] or row["name"], row["id"], report, key),
-                "status": status,
-                "plan": plan,
-                **{name: row[name] for name in ("name", *_LIMITS, "contact_email", "contact_name")},
-                "settings": row["settings"] or {},
-                "metadata": row["metadata"] or {},
-                "deleted_at": row["deleted_at"],
-                **people.times(row, into),
-            }
-        )
-    return people.founded(into, made, report)
-
-
-async def _users(into: Into, rows: list[Row], report: Report) -> Writing:
+def _user(given: Given) -> tuple[Values, Values]:
     """One address is one user, with a membership for each row."""
-    users, memberships = [], []
-    for given in rows:
-        key = str(given["id"])
-        row = mended(given, into, report, key)
-        tenant_id = home(into, row["tenant_id"], report, key)
-        if tenant_id is None or not people.addressed(row, report, key):
-            into.users.pop(row["id"], None)
-            continue
-        user_id, at = into.users[row["id"]], people.times(row, into)
-        if user_id != row["id"]:
-            report.note("a user of this address is here already: it is a member of this tenant, too", key)
-        users.append(people.user(row, user_id, at))
-        status = row["status"] or "active"
-        if status not in people.MEMBER_STATUSES:
-            report.note(f"the status {status!r} is not known here: imported as inactive", key)
-            status = "inactive"
-        role = people.role_of(row["role"], report, key)
-        more = {"status": status, "permissions": row["permissions"] or []}
-        memberships.append({"tenant_id": tenant_id, "user_id": user_id, "role": role, **more, **at})
-    return people.joined(into, users, memberships, report)
+    user, at = people.user(given, of="tenant_id"), given.times()
+    name = " ".join(part for part in (given["first_name"], given["last_name"]) if part) or None
+    user |= {
+        "name": name, "first_name": given["first_name"], "last_name": given["last_name"],
+        "username": people.username(given), "avatar_url": people.avatar(given),
+        "email_verified_at": people.verified_at(given), "last_login_at": given["last_login_at"],
+        "deleted_at": given["deleted_at"],
+    }  # fmt: skip
+    return user, {
+        "user_id": user["id"],
+        "role": people.role(given),
+        "status": given.word("status", _MEMBERS, "active" if given["status"] is None else "inactive"),
+        "permissions": given["permissions"] or [],
+        **at,
+    }
 
 
-async def _conversations(into: Into, rows: list[Row], report: Report) -> Writing:
-    made = []
-    for given in rows:
-        key = str(given["id"])
-        row = mended(given, into, report, key)
-        tenant_id = home(into, row["tenant_id"], report, key)
-        if tenant_id is None:
-            continue
-        imported: dict[str, Any] = {}
-        at = people.times(row, into)
-        started, completed = row["started_at"] or at["created_at"], row["completed_at"]
-        if completed is not None and completed < started:
-            report.note("an end before the start was left out; it stands in metadata.imported", key)
-            imported["completed_at"], completed = completed.isoformat(), None
-        status = row["status"] or "active"
-        if status not in talks.STATUSES:
-            report.note(f"the status {status!r} is not known here: imported as active", key)
-            imported["status"], status = status, "active"
-        values = {
-            "id": row["id"],
-            "external_id": key,
-            "title": row["title"] or "",
-            "summary": row["summary"] or "",
-            "status": status,
-            "agent_id": agent_of(into, tenant_id, row["agent_id"], report, key),
-            "user_id": into.users.get(row["user_id"]),
-            "context": row["context"] or {},
-            "metadata": {**(row["metadata"] or {}), **({"imported": imported} if imported else {})},
-            "started_at": started,
-            "last_activity_at": started,
-            "completed_at": completed,
-            "deleted_at": row["deleted_at"],
-            **at,
-        }
-        made.append((tenant_id, values))
-    parts = people.grouped(made).items()
-    return together([(tenant_id, talks.opened(into.of(tenant_id), some, report)) for tenant_id, some in parts])
+def _agent(given: Given) -> Values:
+    given.belong()
+    return agents.numbered(given, given["slug"] or given.key)
 
 
-async def _messages(into: Into, rows: list[Row], report: Report) -> Writing:
-    said = []
-    for given in rows:
-        key = str(given["id"])
-        row = mended(given, into, report, key)
-        tenant_id = home(into, row["tenant_id"], report, key)
-        if tenant_id is None:
-            continue
-        imported: dict[str, Any] = {}
-        one = talks.Said(
-            conversation=str(row["conversation_id"]),
-            name=key,
-            role=talks.role_of(row["role"], imported, report, key),
-            content=row["content"] or "",
-            at=row["created_at"],
-            model=row["model"],
-            token_count=row["token_count"],
-            latency_ms=row["latency_ms"],
-            tool_calls=row["tool_calls"],
-            tool_results=row["tool_results"],
-        )
-        one.metadata = {**(row["metadata"] or {}), **({"imported": imported} if imported else {})}
-        said.append((tenant_id, one))
-    parts = people.grouped(said).items()
-    return together([(tenant_id, await talks.taken(into.of(tenant_id), some, report)) for tenant_id, some in parts])
-
-
-async def _keys(into: Into, rows: list[Row], report: Report) -> Writing:
+def _key(given: Given) -> Values:
     """A digest of another kind than ours cannot be checked: such a key is revoked. What was deleted is, too."""
-    made = []
-    for given in rows:
-        key = str(given["id"])
-        row = mended(given, into, report, key)
-        tenant_id = home(into, row["tenant_id"], report, key)
-        if tenant_id is None:
-            continue
-        hashed = row["key_hash"]
-        words = list(dict.fromkeys([*(row["scopes"] or []), *(row["permissions"] or [])]))
-        known = [word for word in words if word in set(Scope)]
-        imported = {} if known == words else {"scopes": words}
-        if imported:
-            report.note("scopes that are none here grant nothing; they stand in the key's metadata", key)
-        active = row["status"] in (None, "active", "expired") and row["deleted_at"] is None
-        if active and not _digest(hashed):
-            report.note("a digest that is no SHA-256 cannot be checked: the key is revoked", key)
-        made.append(
-            {
-                "tenant_id": tenant_id,
-                "id": row["id"],
-                "user_id": into.users.get(row["user_id"]),
-                "name": row["name"],
-                "prefix": row["key_prefix"] or hashed[:8],
-                "key_hash": hashed,
-                "scopes": known,
-                "status": "active" if active and _digest(hashed) else "revoked",
-                "expires_at": row["expires_at"],
-                "last_used_at": row["last_used_at"],
-                "metadata": {**(row["metadata"] or {}), **({"imported": imported} if imported else {})},
-                **people.times(row, into),
-            }
-        )
-    report.kept += len(made)
-
-    async def write(connection: AsyncConnection) -> None:
-        await connection.execute(insert(ApiKey).on_conflict_do_nothing(), made)
-
-    return Writing(rows=write if made else None)
+    given.belong()
+    hashed = given["key_hash"]
+    active = given["status"] in (None, "active", "expired") and given["deleted_at"] is None
+    if active and not keys.is_digest(hashed):
+        given.note("a digest that is no SHA-256 cannot be checked: the key is revoked")
+    return {
+        **{name: given[name] for name in ("id", "name", "key_hash", "expires_at", "last_used_at")},
+        "user_id": given.user("user_id"),
+        "prefix": given["key_prefix"] or hashed[:8],
+        "scopes": keys.scopes(given, [*(given["scopes"] or []), *(given["permissions"] or [])]),
+        "status": "active" if active and keys.is_digest(hashed) else "revoked",
+        **given.times(),
+        "metadata": given.metadata(),
+    }
 
 
-def _digest(text: str) -> bool:
-    return len(text) == _DIGEST and not set(text) - set("0123456789abcdef")
+def _usage(given: Given) -> Values:
+    given.belong()
+    start, end, value = given["period_start"], given["period_end"], given["metric_value"]
+    if start is None or end is None or end <= start or value is None or value < 0:
+        raise LeftOut("its period is none, or its value below zero")
+    return {
+        "id": uuid7_named(microseconds(start), given.key),
+        **{name: given[name] for name in ("metric_type", "metric_value", "agent_id", "period_start", "period_end")},
+        "user_id": given.user("user_id"),
+        "recorded_at": given["recorded_at"] or given.into.now,
+        "metadata": given.metadata() | {"imported_id": given.key},
+    }
 
 
-async def _usage(into: Into, rows: list[Row], report: Report) -> Writing:
-    made = []
-    for given in rows:
-        key = str(given["id"])
-        row = mended(given, into, report, key)
-        tenant_id = home(into, row["tenant_id"], report, key)
-        if tenant_id is None:
-            continue
-        start, end, value = row["period_start"], row["period_end"], row["metric_value"]
-        if start is None or end is None or end <= start or value is None or value < 0:
-            report.note("left out: its period is none, or its value below zero", key)
-            continue
-        made.append(
-            {
-                "tenant_id": tenant_id,
-                "id": uuid7_named(microseconds(start), key),
-                "metric_type": row["metric_type"],
-                "metric_value": value,
-                "agent_id": row["agent_id"],
-                "user_id": into.users.get(row["user_id"]),
-                "metadata": {**(row["metadata"] or {}), "imported_id": key},
-                "recorded_at": row["recorded_at"] or into.now,
-                "period_start": start,
-                "period_end": end,
-            }
-        )
-    return await _put(into, UsageMetric, made, report)
+def _deed(given: Given) -> Values:
+    given.belong()
+    user_id = given.user("user_id")
+    return {
+        "id": uuid7_named(microseconds(given["timestamp"] or given.into.now), given.key),
+        "actor": "system" if user_id is None else f"user:{user_id}",
+        "user_id": user_id,
+        **{name: given[name] for name in ("action", "resource_type", "resource_id", "old_values", "new_values")},
+        **{name: given[name] for name in ("ip_address", "user_agent", "error_message")},
+        "status": given.word("status", _OUTCOMES, "success"),
+        "metadata": given.metadata() | {"imported_id": given.key},
+    }
 
 
-async def _trail(into: Into, rows: list[Row], report: Report) -> Writing:
-    made = []
-    for given in rows:
-        key = str(given["id"])
-        row = mended(given, into, report, key)
-        tenant_id = home(into, row["tenant_id"], report, key)
-        if tenant_id is None:
-            continue
-        user_id = into.users.get(row["user_id"])
-        same = ("action", "resource_type", "resource_id", "old_values", "new_values", "ip_address", "user_agent")
-        made.append(
-            {
-                "tenant_id": tenant_id,
-                "id": uuid7_named(microseconds(row["timestamp"] or into.now), key),
-                "actor": "system" if user_id is None else f"user:{user_id}",
-                "user_id": user_id,
-                **{name: row[name] for name in same},
-                "status": "failure" if row["status"] in ("failure", "failed", "error") else "success",
-                "error_message": row["error_message"],
-                "metadata": {**(row["metadata"] or {}), "imported_id": key},
-            }
-        )
-    return await _put(into, AuditLog, made, report)
+def _started(given: Given) -> datetime:
+    at: datetime = given["started_at"] or given.times()["created_at"]
+    return at
 
 
-async def _put(into: Into, table: type[Any], made: list[dict[str, Any]], report: Report) -> Writing:
-    """Rows under ids that are made of their times and their source's."""
-    report.kept += len(made)
-    await into.cover((table.__tablename__,), [uuid7_time(row["id"]) for row in made])
-
-    async def write(connection: AsyncConnection) -> None:
-        await connection.execute(insert(table).on_conflict_do_nothing(), made)
-
-    return Writing(rows=write if made else None)
-
-
+_TIMES = {
+    "created_at": lambda given: given.times()["created_at"],
+    "updated_at": lambda given: given.times()["updated_at"],
+}
+_TENANTS = Step("tenants", row({
+    **same("id", "name", "max_agents", "daily_requests", "monthly_tokens", "contact_email", "contact_name"),
+    "slug": people.slug("slug"),
+    "status": lambda given: given.word("status", [*TenantStatus], TenantStatus.ACTIVE.value),
+    "plan": lambda given: given.word("plan_type", _PLANS, "free"),
+    "settings": lambda given: given.object("settings"),
+    "deleted_at": "deleted_at",
+    **_TIMES,
+    "metadata": Given.metadata,
+}), people.put_tenants)  # fmt: skip
+_AGENTS = Step("agents", agents.columns(_agent, {
+    **same("description", "system_prompt", "version", "deleted_at"),
+    "model_provider": "provider",
+    "model": "model_name",
+    "temperature": lambda given: given.within("temperature", 0, 2),
+    "max_tokens": lambda given: given.within("max_tokens", 1),
+    "capabilities": lambda given: given.texts("capabilities"),
+    "tools": lambda given: given.texts("tools"),
+    "timeout_seconds": lambda given: given.within("timeout", 1),
+    "max_iterations": lambda given: given.within("max_iterations", 1),
+    "memory_enabled": lambda given: bool(given["memory_enabled"]),
+    "status": agents.status,
+    "tags": lambda given: given.labels("tags"),
+    "config": lambda given: given.object("config"),
+    "metadata": Given.metadata,
+}), agents.put)  # fmt: skip
+_CONVERSATIONS = Step("conversations", row({
+    **same("id", "deleted_at"),
+    "external_id": lambda given: given.key,
+    "title": lambda given: given["title"] or "",
+    "summary": lambda given: given["summary"] or "",
+    "status": lambda given: given.word("status", talks.STATUSES, "active"),
+    "agent_id": Given.agent,
+    "user_id": lambda given: given.user("user_id"),
+    "context": lambda given: given.object("context"),
+    "started_at": _started,
+    "last_activity_at": _started,
+    "completed_at": lambda given: given.ended(_started(given), "completed_at"),
+    **_TIMES,
+    "metadata": Given.metadata,
+}, of="tenant_id"), rows_of(Conversation))  # fmt: skip
+_MESSAGES = Step("messages", talks.saying({
+    "conversation": lambda given: str(given["conversation_id"]),
+    "name": lambda given: given.key,
+    "role": talks.role(),
+    "content": lambda given: given["content"] or "",
+    "at": "created_at",
+    **same("model", "token_count", "latency_ms", "tool_calls", "tool_results"),
+    "metadata": Given.metadata,
+}, of="tenant_id"), talks.put, order=_NUMBERED)  # fmt: skip
+_WORKFLOW_ROWS = Step("workflows", row({
+    **same("id", "name", "description", "deleted_at"),
+    "slug": lambda given: given["slug"] or given.key,
+    "definition": lambda given: given.object("definition"),
+    "agent_ids": lambda given: given.texts("agent_ids"),
+    "timeout_seconds": lambda given: given.within("timeout", 1),
+    "retry": lambda given: given.object("retry"),
+    "status": lambda given: given.word("status", _WORKFLOWS, "active"),
+    "version": lambda given: given.within("version", 1) or 1,
+    "tags": lambda given: given.labels("tags"),
+    **_TIMES,
+    "metadata": Given.metadata,
+}, of="tenant_id"), rows_of(Workflow))  # fmt: skip
+_EXECUTIONS = Step("workflow_executions", runs.draft(Execution, {
+    **same("workflow_id", "current_step", "error_message"),
+    "name": lambda given: given.key,
+    "user_id": lambda given: given.user("user_id"),
+    "steps_completed": lambda given: calls.steps(given)[0],
+    "steps_total": lambda given: calls.steps(given)[1],
+    "input": "input_data",
+    "output": "output_data",
+    "metadata": Given.metadata,
+}, of="tenant_id"), runs.put(RunKind.EXECUTION), order=BY_TENANT)  # fmt: skip
 STEPS = (
-    Step("tenants", ("id",), _tenants),
-    Step("users", ("id",), _users),
-    Step("agents", ("id",), conduct.agents_of),
-    Step("conversations", ("id",), _conversations, order=_BY_TENANT),
-    Step("messages", ("id",), _messages, order=_NUMBERED),
-    Step("workflows", ("id",), conduct.workflows),
-    Step("workflow_executions", ("id",), conduct.executions, order=_BY_TENANT),
-    Step("tool_executions", ("id",), conduct.tools, order=_BY_TENANT),
-    Step("mcp_tool_executions", ("id",), conduct.mcp_tools, order=_BY_TENANT),
-    Step("api_keys", ("id",), _keys),
-    Step("usage_metrics", ("id",), _usage),
-    Step("audit_logs", ("id",), _trail),
+    _TENANTS,
+    Step("users", _user, people.put_users),
+    _AGENTS,
+    _CONVERSATIONS,
+    _MESSAGES,
+    _WORKFLOW_ROWS,
+    _EXECUTIONS,
+    *servers.STEPS,
+    Step("tool_executions", calls.call, runs.put(RunKind.TOOL), order=BY_TENANT),
+    Step("mcp_tool_executions", calls.mcp_call, runs.put(RunKind.TOOL), order=BY_TENANT),
+    *knowledge.STEPS,
+    Step("api_keys", _key, rows_of(ApiKey)),
+    Step("usage_metrics", _usage, rows_of(UsageMetric)),
+    Step("audit_logs", _deed, rows_of(AuditLog)),
 )
-_INDEXED = "not brought: documents are indexed anew here, by the model whose vectors searches are made with"
-LEFT_OUT: Mapping[str, str] = {
-    **dict.fromkeys(("collections", "documents", "chunks", "rag_queries"), _INDEXED),
-    "mcp_servers": "not brought: calls name their server by the id that it had",
-    "mcp_server_configs": "not brought: what stands there in plain text is entered anew, and sealed",
+LEFT_OUT: dict[str, str] = {}
+NOT_READ = {
+    "messages.sequence_number": "read in this order and numbered anew, from 1 without gaps",
+    "workflow_executions.updated_at": "changed, at the latest, when it is brought",
+    "collections.document_count": "counted here as documents come",
+    "collections.total_chunks_count": "counted here as chunks come",
+    "documents.chunk_count": "counted here as chunks come",
 }

@@ -1,8 +1,9 @@
-"""Where rows go: a tenant, what is known in it already, and how a batch of a source's table is written."""
+"""Where rows go: a tenant, and what is known in it already."""
 
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, tzinfo
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
@@ -10,11 +11,34 @@ from sqlalchemy import select
 from monitor import partitions
 from monitor.agents.tables import Agent
 from monitor.db import Database
-from monitor.imports import mend
-from monitor.imports.report import Report
-from monitor.imports.source import Row
-from monitor.imports.writing import Writing
+from monitor.sealing import Ring
 from monitor.series.store import SeriesStore
+
+
+@dataclass(slots=True)
+class Shelf:
+    """A collection of knowledge: whose it is, and of which dimensions its vectors are, if there are any."""
+
+    tenant_id: UUID
+    dimensions: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """An MCP server: who it belongs to, its slug and the schema of its configurations."""
+
+    tenant_ids: frozenset[UUID]
+    slug: str
+    schema: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A rule that is here. `judges`: whether it is switched on and can be read."""
+
+    tenant_id: UUID
+    name: str
+    judges: bool
 
 
 @dataclass(slots=True)
@@ -25,9 +49,14 @@ class Into:
     `agents`: ids by external id; `by_name`: by display name, the first of a name.
 
     Of documents that have tenants of their own: `tenants` that are here under the same id, `users` by the source's id
-    (one address is one user), `homes`: the tenant of each agent. `tenant_id` is whose everything is that has none.
-    `slugs`: those that are taken; `types`: agent types' slugs; `members`: users who belong to a tenant; `rules`: the
-    tenant and name of each.
+    (one address is one user), `homes`: the tenant of each agent, `called`: tenants with external ids that agents of
+    theirs have. `tenant_id` is whose everything is that has none. `slugs`: those that are taken, `usernames`: by whom;
+    `types`: agent types' slugs; `members`: users who belong to a tenant; `rules`: those that are here; `judged`: open
+    alerts that their rules go on judging.
+
+    Of knowledge: `collections`, and the collection of each of `documents`. Of tools: `servers` by the source's id,
+    `known_servers`: by tenant and slug, `users_of`: tenants that have a configuration of one, and `configured`: the
+    configuration of a tenant and a server. `ring` seals secrets.
     """
 
     db: Database
@@ -37,15 +66,25 @@ class Into:
     zone: tzinfo
     dry: bool = False
     source: str = ""
+    ring: Ring = field(default_factory=lambda: Ring(()))
     agents: dict[str, UUID] = field(default_factory=dict)
     by_name: dict[str, UUID] = field(default_factory=dict)
     tenants: set[UUID] = field(default_factory=set)
     users: dict[UUID, UUID] = field(default_factory=dict)
     homes: dict[UUID, UUID] = field(default_factory=dict)
+    called: set[tuple[UUID, str]] = field(default_factory=set)
+    usernames: dict[str, UUID] = field(default_factory=dict)
     slugs: set[str] = field(default_factory=set)
     types: dict[UUID | None, str] = field(default_factory=dict)
     members: set[UUID] = field(default_factory=set)
-    rules: dict[UUID, tuple[UUID, str]] = field(default_factory=dict)
+    rules: dict[UUID, Known] = field(default_factory=dict)
+    judged: set[UUID] = field(default_factory=set)
+    collections: dict[UUID, Shelf] = field(default_factory=dict)
+    documents: dict[UUID, UUID] = field(default_factory=dict)
+    servers: dict[UUID, Server] = field(default_factory=dict)
+    known_servers: dict[tuple[UUID, str], UUID] = field(default_factory=dict)
+    users_of: dict[UUID, set[UUID]] = field(default_factory=dict)
+    configured: dict[tuple[UUID, UUID], UUID] = field(default_factory=dict)
     _covered: set[tuple[str, datetime]] = field(default_factory=set)
 
     def of(self, tenant_id: UUID) -> "Into":
@@ -75,31 +114,3 @@ class Into:
             for start in sorted(starts - {at for table, at in self._covered if table == layout.table}):
                 await partitions.cover(self.db, [layout.table], start)
                 self._covered.add((layout.table, start))
-
-
-Take = Callable[[Into, list[Row], Report], Awaitable[Writing]]
-"""Judges a batch: notes what is left out or otherwise, counts what is kept, and says how that is written."""
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One table of a document. `key`: unique columns in whose order it is read, or else `order`, SQL for a text."""
-
-    table: str
-    key: tuple[str, ...]
-    take: Take
-    order: str | None = None
-
-
-def mended(row: Row, into: Into, report: Report, key: str) -> Row:
-    """The row with its values put right; what was wrong is noted once a row."""
-    made, faults = mend.value(row, into.zone)
-    for fault in dict.fromkeys(faults):
-        report.note(fault, key)
-    values: Row = made
-    return values
-
-
-async def known(into: Into, _source: object) -> None:
-    """Learn which agents there are; of documents without tenants that is all."""
-    await into.look()

@@ -56,7 +56,7 @@ def number(given: Decimal | float) -> tuple[float | None, str | None]:
     """As a double, None where it is none; and what was lost."""
     made = float(given)
     if not math.isfinite(made):
-        return None, "left out: not a number"
+        return None, "not a number"
     exact = isinstance(given, float) or abs(given) < EXACT or Decimal(made) == given
     return made, None if exact else "a whole number past 2^53 was rounded to a double"
 

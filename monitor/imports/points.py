@@ -14,8 +14,10 @@ from monitor.agents import live
 from monitor.agents.live import LogRow
 from monitor.ids import microseconds, uuid7_named
 from monitor.imports import mend
+from monitor.imports.given import Given, LeftOut
 from monitor.imports.into import Into
 from monitor.imports.report import Report
+from monitor.imports.step import Made
 from monitor.imports.writing import Writing
 from monitor.ingest.values import NAME_LIMIT, TAG_LIMIT, TAGS_LIMIT
 from monitor.pipeline import Pipeline
@@ -31,10 +33,10 @@ class Draft:
     key: str
     agent_id: UUID
     metric: str
-    value: Decimal | float
+    value: float
     at: datetime
-    unit: str | None
-    tags: Any
+    unit: str | None = None
+    tags: Any = None
 
 
 def flat(tags: Any) -> tuple[dict[str, str], Any]:
@@ -53,30 +55,47 @@ def flat(tags: Any) -> tuple[dict[str, str], Any]:
     return kept, rest or None
 
 
-async def taken(into: Into, drafts: Sequence[Draft], report: Report) -> Writing:
+def draft(
+    given: Given,
+    agent_id: UUID,
+    metric: str,
+    value: Decimal | float,
+    at: datetime,
+    *,
+    unit: str | None = None,
+    tags: Any,
+) -> Draft:
+    """A measurement. Raises LeftOut for one that has no value or no metric."""
+    if not 1 <= len(metric) <= NAME_LIMIT:
+        raise LeftOut(f"a metric's name of 1 to {NAME_LIMIT} characters is expected")
+    number, fault = mend.number(value)
+    if number is None:
+        raise LeftOut("not a number")
+    if fault is not None:
+        given.note(fault)
+    return Draft(given.key, agent_id, metric, number, at, unit, tags)
+
+
+async def put(into: Into, made: Made[Draft], report: Report) -> Writing:
     """Points whose series take them."""
     series, at, values, lines = [], [], [], []
-    good = [draft for draft in drafts if _named(draft, report)]
-    split = [flat(draft.tags) for draft in good]
-    found = await _series(into, good, [tags for tags, _rest in split])
-    for draft, (_tags, rest), one in zip(good, split, found, strict=True):
-        value, fault = mend.number(draft.value)
-        if fault is not None:
-            report.note(fault, draft.key)
-        if isinstance(one, str):
-            report.note(f"left out: {one}", draft.key)
-        if value is None or isinstance(one, str):
+    drafts = [one for _, one in made]
+    split = [flat(one.tags) for one in drafts]
+    found = await _series(into, drafts, [tags for tags, _rest in split])
+    for one, (_tags, rest), place in zip(drafts, split, found, strict=True):
+        if isinstance(place, str):
+            report.note(f"left out: {place}", one.key)
             continue
         report.kept += 1
         if rest is not None:
-            report.note("tags that are no flat texts stand in the details of a line of the agent's log", draft.key)
-            lines.append(_line(into, draft, rest))
-        series.append(one)
-        at.append(microseconds(draft.at))
-        values.append(value)
+            report.note("tags that are no flat texts stand in the details of a line of the agent's log", one.key)
+            lines.append(_line(into, one, rest))
+        series.append(place)
+        at.append(microseconds(one.at))
+        values.append(one.value)
     if not series:
         return Writing()
-    await into.cover(TABLES if lines else TABLES[:1], [draft.at for draft in good])
+    await into.cover(TABLES if lines else TABLES[:1], [one.at for one in drafts])
 
     async def write(pipeline: Pipeline) -> None:
         if lines:
@@ -86,13 +105,6 @@ async def taken(into: Into, drafts: Sequence[Draft], report: Report) -> Writing:
         await into.series.write(pipeline, into.tenant_id, columns)
 
     return Writing(piped=write)
-
-
-def _named(draft: Draft, report: Report) -> bool:
-    if 1 <= len(draft.metric) <= NAME_LIMIT:
-        return True
-    report.note(f"left out: a metric's name of 1 to {NAME_LIMIT} characters is expected", draft.key)
-    return False
 
 
 async def _series(into: Into, drafts: Sequence[Draft], tags: Sequence[dict[str, str]]) -> list[int | str]:

@@ -5,7 +5,7 @@ what it has brought.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import tzinfo
 from uuid import UUID
 
@@ -14,27 +14,30 @@ from sqlalchemy import text
 from monitor.clock import Clock
 from monitor.db import Database, Role
 from monitor.imports import doc000, doc001, doc002, doc003, doc004
-from monitor.imports.into import Into, Step
+from monitor.imports.into import Into
 from monitor.imports.progress import Progress
 from monitor.imports.report import Report
 from monitor.imports.source import Source, opened
+from monitor.imports.step import Step
 from monitor.imports.writing import Writing
 from monitor.pipeline import SET_TENANT, Pipeline
+from monitor.sealing import Ring
 from monitor.series.store import SeriesStore
 
 DOCUMENTS = {"000": doc000, "001": doc001, "002": doc002, "003": doc003, "004": doc004}
-"""What there is for each document: how it `look`s at what is here already, its STEPS in order, and tables that are
-LEFT_OUT, with the reason."""
+"""What there is for each document: how it `look`s at what is here already, its STEPS in order, tables that are
+LEFT_OUT and columns that are NOT_READ, each with the reason."""
 
 _FILLED = (
     "agents", "tasks", "workflow_executions", "agent_interactions", "run_names", "model_calls", "series", "samples",
+    "messages", "conversations", "message_names", "tool_executions", "agent_logs", "chunks", "documents",
 )  # fmt: skip
 """Tables that are many rows larger afterwards: the planner is told."""
 
 
 @dataclass(frozen=True, slots=True)
 class Import:
-    """What is to be brought, and where to. `tell` hears of each batch."""
+    """What is to be brought, and where to. `tell` hears of each batch; `ring` seals secrets."""
 
     document: str
     url: str
@@ -45,13 +48,14 @@ class Import:
     zone: tzinfo
     dry: bool = False
     tell: Callable[[Report], None] = lambda _report: None
+    ring: Ring = field(default_factory=lambda: Ring(()))
 
     async def run(self) -> list[Report]:
         """Everything; a report for each table. Raises what the databases raise: run again, it goes on."""
         document = DOCUMENTS[self.document]
         async with opened(self.url) as source:
             now = self.clock()
-            into = Into(self.db, self.series, self.tenant_id, now, self.zone, self.dry, source.name)
+            into = Into(self.db, self.series, self.tenant_id, now, self.zone, self.dry, source.name, self.ring)
             await document.look(into, source)
             progress = Progress(self.tenant_id, source.name, self.document)
             begun = await self._begun(progress, {step.table for step in document.STEPS})

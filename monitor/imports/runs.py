@@ -1,6 +1,6 @@
 """Tasks, executions and interactions that are brought here: named as their platform names them, with their cost."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -10,18 +10,19 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from monitor.imports.given import Given
 from monitor.imports.into import Into
 from monitor.imports.report import Report
-from monitor.imports.source import Row
-from monitor.imports.writing import Writing
+from monitor.imports.step import Columns, Made, Put, row
+from monitor.imports.writing import Writing, by_tenant, together
 from monitor.runs import lifecycle, names, store
 from monitor.runs.model import Execution, Interaction, Runs, RunStatus, Source, Task, ToolExecution
 from monitor.runs.names import RunKind
 from monitor.usage.ledger import put_calls, share_lock
 from monitor.usage.model import Call, Tokens
 
-TABLES = ("tasks", "model_calls")
-_STATUSES = {status.value: status for status in RunStatus}
+TABLES = {RunKind.TASK: ("tasks", "model_calls"), RunKind.TOOL: ("tool_executions",)}
+_STATUSES = frozenset(status.value for status in RunStatus)
 _CREATED = """
     UPDATE {table} r SET created_at = n.at
     FROM unnest(CAST(:ids AS uuid[]), CAST(:times AS timestamptz[])) AS n (id, at)
@@ -44,47 +45,59 @@ class Draft:
     cost: Decimal | None = None
 
 
-def status_of(row: Row, report: Report, key: str) -> RunStatus:
-    """A word that is none of ours is `pending`, and noted."""
-    given = row.get("status") or RunStatus.PENDING.value
-    if given not in _STATUSES:
-        report.note(f"the status {given!r} is not known here: imported as pending", key)
-    return _STATUSES.get(given, RunStatus.PENDING)
+def status(given: Given) -> RunStatus:
+    """A word that is none of ours is `pending`."""
+    return RunStatus(given.word("status", _STATUSES, RunStatus.PENDING.value))
 
 
-def times_of(row: Row, status: RunStatus, report: Report, key: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Start and end, and what of the source's times they do not say: a duration of its own, an end that cannot be."""
-    started, completed, duration = row.get("started_at"), row.get("completed_at"), row.get("duration_ms")
-    kept: dict[str, Any] = {}
-    if completed is not None and started is not None and completed < started:
-        report.note("an end before the start was left out; it stands in metadata.imported", key)
-        kept["completed_at"], completed = completed.isoformat(), None
+def spanned(given: Given, said: RunStatus) -> dict[str, datetime | None]:
+    """Start and end, by a duration where one of them is missing; what they do not say of it is kept."""
+    started, duration = given["started_at"], given["duration_ms"]
+    given_end, completed = given["completed_at"], given.ended(started, "completed_at")
     span = None if duration is None else timedelta(milliseconds=duration)
-    if span is not None and completed is None and started is not None and status in lifecycle.ENDED and not kept:
+    if span is not None and given_end is None and started is not None and said in lifecycle.ENDED:
         completed = started + span
     elif span is not None and started is None and completed is not None:
         started = completed - span
     measured = None if started is None or completed is None else (completed - started) / timedelta(milliseconds=1)
     if duration is not None and (measured is None or abs(measured - duration) >= 1):
-        kept["duration_ms"] = duration
-    return {"started_at": started, "completed_at": completed}, kept
+        given.imported["duration_ms"] = duration
+    return {"started_at": started, "completed_at": completed}
 
 
-def metadata_of(row: Row, imported: Mapping[str, Any], report: Report, key: str) -> dict[str, Any]:
-    """The source's own, with what has no other place under `imported`."""
-    given = row.get("metadata")
-    if given is not None and not isinstance(given, dict):
-        report.note("metadata that is no object stands in metadata.value", key)
-        given = {"value": given}
-    return {**(given or {}), **({"imported": dict(imported)} if imported else {})}
+def draft(
+    model: type[Any], columns: Columns, *, name: str = "id", of: str | None = None, **refs: tuple[RunKind, str]
+) -> Callable[[Given], Draft]:
+    """What makes a run that has a status and times. `refs`: fields by what they name, and the source's column."""
+    made = row(columns, of=of)
+
+    def make(given: Given) -> Draft:
+        said = status(given)
+        times = spanned(given, said)
+        values = {"status": said, **times, **made(given)}
+        named = {field: (kind, str(given[column])) for field, (kind, column) in refs.items() if given[column]}
+        at = times["started_at"] or given["created_at"] or given.into.now
+        return Draft(given.name(name), at, model, values, named, created_at=given["created_at"])
+
+    return make
 
 
-def taken(into: Into, kind: RunKind, drafts: Sequence[Draft], report: Report) -> Writing:
-    """All of a batch, which are of one kind."""
-    report.kept += len(drafts)
+def put(kind: RunKind) -> Put:
+    """Runs of one kind."""
+
+    async def put_them(into: Into, made: Made[Draft], report: Report) -> Writing:
+        report.kept += len(made)
+        await into.cover(TABLES.get(kind, ()), [one.at for _, one in made])
+        parts = by_tenant(made).items()
+        return together([(tenant_id, _taken(into, tenant_id, kind, drafts)) for tenant_id, drafts in parts])
+
+    return put_them
+
+
+def _taken(into: Into, tenant_id: UUID, kind: RunKind, drafts: Sequence[Draft]) -> Writing:
+    """All of a batch that one tenant has."""
 
     async def write(connection: AsyncConnection) -> None:
-        tenant_id = into.tenant_id
         await share_lock(connection, tenant_id)
         wanted: dict[RunKind, dict[str, datetime]] = {one: {} for one in RunKind}
         for draft in drafts:
@@ -103,7 +116,7 @@ def taken(into: Into, kind: RunKind, drafts: Sequence[Draft], report: Report) ->
             given = {"tenant": tenant_id, "ids": list(told), "times": list(told.values())}
             await connection.execute(_MADE[kind], given)
 
-    return Writing(rows=write if drafts else None)
+    return Writing(rows=write)
 
 
 def _run(run_id: UUID, draft: Draft, ids: Mapping[RunKind, Mapping[str, UUID]]) -> Any:

@@ -1,6 +1,6 @@
 """Conversations and messages that are brought here: named as their platform names them, numbered in the order read."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -8,21 +8,20 @@ from uuid import UUID
 
 import msgspec
 from sqlalchemy import text
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.conversations import store
 from monitor.conversations.store import Held, NewMessage, Opening
-from monitor.conversations.tables import Conversation
-from monitor.ids import microseconds, uuid7, uuid7_us
+from monitor.ids import microseconds, uuid7_us
+from monitor.imports.given import Given
 from monitor.imports.into import Into
 from monitor.imports.report import Report
-from monitor.imports.writing import Writing
+from monitor.imports.step import Columns, Made, row
+from monitor.imports.writing import Writing, by_tenant, together
 
 TABLES = ("messages",)
 ROLES = frozenset({"user", "assistant", "system", "tool"})
-STATUSES = {status: status for status in ("active", "completed", "failed", "cancelled")}
-_LONGEST = 200
+STATUSES = frozenset({"active", "completed", "failed", "cancelled"})
 _EDITED = text("""
     UPDATE messages m SET edited_at = n.at
     FROM unnest(CAST(:ids AS uuid[]), CAST(:times AS timestamptz[])) AS n (id, at)
@@ -53,21 +52,9 @@ class Said:
     metadata: dict[str, Any] = field(default_factory=dict)
 
 
-def fits(name: str, report: Report) -> bool:
-    """Whether something can be called that here; else it is noted."""
-    if 1 <= len(name) <= _LONGEST:
-        return True
-    report.note(f"left out: an id of 1 to {_LONGEST} characters is expected", name[:_LONGEST])
-    return False
-
-
-def role_of(given: str, imported: dict[str, Any], report: Report, key: str) -> str:
+def role(column: str = "role") -> Callable[[Given], str]:
     """A word that is none of ours is a user's, and kept."""
-    if given in ROLES:
-        return given
-    report.note(f"the role {given!r} is not known here: imported as user", key)
-    imported["role"] = given
-    return "user"
+    return lambda given: given.word(column, ROLES, "user")
 
 
 def attached(given: Sequence[str] | None) -> list[dict[str, str]]:
@@ -75,24 +62,21 @@ def attached(given: Sequence[str] | None) -> list[dict[str, str]]:
     return [{"url" if "://" in one else "id": one} for one in given or [] if one]
 
 
-def opened(into: Into, rows: Sequence[Mapping[str, Any]], report: Report) -> Writing:
-    """Conversations, by the columns of their table; those that are here stay as they are."""
-    made = [{"tenant_id": into.tenant_id, "id": uuid7(row["started_at"]), **row} for row in rows]
-    report.kept += len(made)
-
-    async def write(connection: AsyncConnection) -> None:
-        await connection.execute(insert(Conversation).on_conflict_do_nothing(), made)
-
-    return Writing(rows=write if made else None)
+def saying(columns: Columns, *, of: str | None = None) -> Callable[[Given], Said]:
+    """What makes a message, by the fields of Said. `of`: the source's column that names its tenant, if it has one."""
+    made = row(columns, of=of)
+    return lambda given: Said(**made(given))
 
 
-async def taken(into: Into, said: Sequence[Said], report: Report) -> Writing:
+async def put(into: Into, made: Made[Said], report: Report) -> Writing:
     """Messages, in the order in which they were said; those that are here stay as they are."""
-    report.kept += len(said)
-    await into.cover(TABLES, [one.at for one in said])
+    report.kept += len(made)
+    await into.cover(TABLES, [one.at for _, one in made])
+    return together([(tenant_id, _taken(tenant_id, said)) for tenant_id, said in by_tenant(made).items()])
 
+
+def _taken(tenant_id: UUID, said: Sequence[Said]) -> Writing:
     async def write(connection: AsyncConnection) -> None:
-        tenant_id = into.tenant_id
         first: dict[str, Opening] = {}
         for one in said:
             first.setdefault(one.conversation, Opening(one.at, user=one.user))
@@ -112,7 +96,7 @@ async def taken(into: Into, said: Sequence[Said], report: Report) -> Writing:
             given = {"tenant": tenant_id, "ids": list(edited), "times": list(edited.values())}
             await connection.execute(_EDITED, given)
 
-    return Writing(rows=write if said else None)
+    return Writing(rows=write)
 
 
 def _message(one: Said, conversation: Held, known: Mapping[tuple[UUID, str], UUID]) -> NewMessage:

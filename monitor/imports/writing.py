@@ -1,12 +1,15 @@
 """How a batch is written: by statements of a connection, or by a pipeline, as logs and points are."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.pipeline import SET_TENANT, Pipeline
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,3 +35,11 @@ def together(parts: Sequence[tuple[UUID, Writing]]) -> Writing:
             await write(pipeline)
 
     return Writing(rows=by_rows if rows else None, piped=by_pipeline if piped else None)
+
+
+def by_tenant(rows: Sequence[tuple[UUID, T]]) -> Mapping[UUID, list[T]]:
+    """In the order of the tenants' ids, each tenant's in the order given."""
+    made: dict[UUID, list[T]] = {tenant_id: [] for tenant_id in sorted({tenant_id for tenant_id, _ in rows})}
+    for tenant_id, one in rows:
+        made[tenant_id].append(one)
+    return made

@@ -11,6 +11,7 @@ from monitor.db import Database, Role
 from monitor.imports import source
 from monitor.imports.report import Report
 from monitor.imports.running import Import
+from monitor.sealing import Ring
 from monitor.series.postgres import PostgresSeriesStore
 
 
@@ -25,7 +26,8 @@ async def main() -> None:
     source.BATCH = given["batch"]
     db = Database({Role(role): url for role, url in given["urls"].items()}, pool_size=3)
     tenant = UUID(given["tenant"])
-    await Import(given["document"], given["url"], db, PostgresSeriesStore(db), tenant, clock.now, UTC, tell=_say).run()
+    series, ring = PostgresSeriesStore(db), Ring(given["keys"])
+    await Import(given["document"], given["url"], db, series, tenant, clock.now, UTC, tell=_say, ring=ring).run()
     await db.close()
 
 

@@ -11,10 +11,13 @@ from monitor.db import Database
 from monitor.embedded import EmbeddedPostgres
 from monitor.imports.report import Report
 from monitor.imports.running import Import
+from monitor.sealing import Ring
 from monitor.series.postgres import PostgresSeriesStore
 from tests.factories import TenantMade, make_tenant
 from tests.imports.stored import Stored
 
+KEYS = ("a key for tests, which is long enough",)
+RING = Ring(KEYS)
 Bring = Callable[..., Awaitable[dict[str, Report]]]
 
 
@@ -40,7 +43,7 @@ def bring(db: Database, tenant: TenantMade) -> Bring:
     async def run(document: str, url: str, *, dry: bool = False, **more: object) -> dict[str, Report]:
         series = PostgresSeriesStore(db)
         zone = more.pop("zone", UTC)
-        work = Import(document, url, db, series, tenant.id, clock.now, zone, dry, **more)  # type: ignore[arg-type]
+        work = Import(document, url, db, series, tenant.id, clock.now, zone, dry, ring=RING, **more)  # type: ignore[arg-type]
         return {report.table: report for report in await work.run()}
 
     return run

@@ -7,7 +7,7 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 
 from tests.imports.doc002_base import Platform
-from tests.imports.made import Many, Rows
+from tests.imports.made import Many
 
 
 class Busy(Platform):
@@ -158,22 +158,3 @@ class Busy(Platform):
             }
             for _ in range(self.count)
         ]
-
-
-def document_002(count: int, *, seed: int = 0) -> Rows:
-    """`count` rows a table."""
-    one = Busy(count, seed)
-    return {
-        "tenants": one.tenants,
-        "users": one.users,
-        "agents": one.agents,
-        "conversations": one.conversations,
-        "messages": one.messages(),
-        "workflows": one.workflows,
-        "workflow_executions": one.executions(),
-        "tool_executions": one.calls(mcp=False),
-        "mcp_tool_executions": one.calls(mcp=True),
-        "api_keys": one.keys(),
-        "usage_metrics": one.usage(),
-        "audit_logs": one.trail(),
-    }

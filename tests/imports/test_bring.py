@@ -101,7 +101,7 @@ async def fill_004(scratch: str, count: int) -> tuple[Rows, dict[Any, Any]]:
     return given, parents
 
 
-async def _compare_000(stored: Stored, given: Rows) -> None:
+async def compare_000(stored: Stored, given: Rows) -> None:
     agents = await stored.by(
         "external_id", "SELECT a.*, l.last_heartbeat_at FROM agents a JOIN agent_live l ON l.agent_id = a.id"
     )
@@ -150,7 +150,7 @@ async def test_all_of_document_000_is_brought(count: int, scratch: str, bring: B
     await filled(scratch, "000", given)
     reports = await bring("000", scratch)
     assert {(one.read, one.kept) for one in reports.values()} == {(count, count)}
-    await _compare_000(stored, given)
+    await compare_000(stored, given)
     lines = await stored.rows("SELECT details FROM agent_logs WHERE kind = 'line'")
     deep = [row for row in given["metrics"] if "deep" in plain(row["tags"])]
     assert len(lines) == len(deep) > 0

@@ -31,7 +31,7 @@ def _ordered(messages: Many, name: str) -> dict[str, Many]:
     return made
 
 
-async def _compare_000(stored: Stored, sessions: Many, messages: Many) -> None:
+async def compare_talks_000(stored: Stored, sessions: Many, messages: Many) -> None:
     said = _ordered(messages, "id")
     found = await stored.by("external_id", _CONVERSATIONS)
     assert found.keys() == {row["id"] for row in sessions}
@@ -65,7 +65,7 @@ async def _compare_000(stored: Stored, sessions: Many, messages: Many) -> None:
             }  # fmt: skip
             assert {name: one[name] for name in kept} == kept
             assert without(one["metadata"]) == (plain(row["metadata"]) or {})
-            imported = {"role": "note"} if row["message_type"] == "note" else {}
+            imported = {"message_type": "note"} if row["message_type"] == "note" else {}
             imported |= {"reply_to": row["replied_to"]} if row["replied_to"] and not answers else {}
             assert one["metadata"].get("imported", {}) == imported
 
@@ -80,7 +80,7 @@ async def test_conversations_of_document_000_are_brought(
         reports = await bring("000", scratch)
         talks = [reports[table] for table in ("chat_sessions", "chat_messages", "agent_configurations")]
         assert {(one.read, one.kept) for one in talks} == {(count, count)}
-        await _compare_000(stored, given["chat_sessions"], given["chat_messages"])
+        await compare_talks_000(stored, given["chat_sessions"], given["chat_messages"])
     query = """
         SELECT a.name || ' ' || c.key AS place, c.*, a.external_id = a.name AS made
         FROM agent_configurations c JOIN agents a ON a.id = c.agent_id
@@ -103,7 +103,7 @@ def _state(given: str | None) -> Any:
     return made if isinstance(made, dict) else {"value": made}
 
 
-async def _compare_001(stored: Stored, given: dict[str, Many], zone: Any) -> None:
+async def compare_001(stored: Stored, given: dict[str, Many], zone: Any) -> None:
     def meant(at: datetime) -> datetime:
         return at.replace(tzinfo=zone)
 
@@ -160,6 +160,6 @@ async def test_all_of_document_001_is_brought(count: int, scratch: str, bring: B
         assert {one.read for one in reports.values()} == {count}
         assert reports["chat_messages"].notes["left out: it belongs to no session"].count == alone > 0
         assert reports["calendar_events"].notes["left out: it does not end after it starts"].count == count // 10
-        await _compare_001(stored, given, zone)
+        await compare_001(stored, given, zone)
     zones = await stored.rows("SELECT DISTINCT time_zone FROM calendar_events")
     assert zones == [{"time_zone": "Asia/Tokyo"}]
