@@ -98,7 +98,7 @@ def _webhook(given: Given) -> str | None:
 
 def _with_key(given: Given) -> Values:
     """An agent, and its key, which goes on working and is bound to it."""
-    made = _AGENT(given)
+    made: Values = _AGENT(given)
     if not given["api_key"]:
         return made | {"key": None}
     key = keys.of(given["api_key"], given.times()["created_at"])

@@ -29,6 +29,7 @@ class Given:
         self.imported: dict[str, Any] = {}
         self.tenant_id = into.tenant_id
         self._report = report
+        self._notes: list[str] = []
         for fault in dict.fromkeys(faults):
             self.note(fault)
 
@@ -37,8 +38,13 @@ class Given:
         return self._row.get(column)
 
     def note(self, why: str) -> None:
-        """Tell that something was done otherwise."""
-        self._report.note(why, self.key)
+        """Tell that something was done otherwise, once it is known that the row is brought."""
+        self._notes.append(why)
+
+    def tell(self) -> None:
+        """What was noted goes into the report."""
+        for why in self._notes:
+            self._report.note(why, self.key)
 
     def keep(self, column: str, why: str) -> None:
         """A value that no column here takes stands in the metadata; `why` is told."""

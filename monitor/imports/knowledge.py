@@ -73,7 +73,8 @@ def _document(given: Given) -> Values:
 
 def _stored(given: Given) -> str | None:
     """Where its bytes are: the URL, or else the path; the other one is kept."""
-    url, path = given["url"], given["storage_path"]
+    url: str | None = given["url"]
+    path: str | None = given["storage_path"]
     if url and path and url != path:
         given.imported["storage_path"] = path
     return url or path

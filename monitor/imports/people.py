@@ -46,8 +46,8 @@ async def look(into: Into, source: Source, tenants: LiteralString) -> None:
             into.homes[row.id] = row.tenant_id
             into.called.add((row.tenant_id, row.external_id))
         into.slugs.update((await owner.execute(_SLUGS, {"ids": ids})).scalars())
-    for row in people:
-        into.users[row["id"]] = by_address.setdefault(row["email"], row["id"])
+    for one in people:
+        into.users[one["id"]] = by_address.setdefault(one["email"], one["id"])
 
 
 def slug(column: str) -> Any:

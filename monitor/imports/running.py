@@ -57,7 +57,8 @@ class Import:
             now = self.clock()
             into = Into(self.db, self.series, self.tenant_id, now, self.zone, self.dry, source.name, self.ring)
             await document.look(into, source)
-            progress = Progress(self.tenant_id, source.name, self.document)
+            # Documents have tables of one name: what one of them has reached says nothing of another.
+            progress = Progress(self.tenant_id, f"{source.name}-{self.document}", self.document)
             begun = await self._begun(progress, {step.table for step in document.STEPS})
             reports = []
             for step in document.STEPS:

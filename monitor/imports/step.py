@@ -54,8 +54,9 @@ class Step:
             try:
                 value = self.make(given)
             except LeftOut as left:
-                given.note(f"left out: {left}")
+                report.note(f"left out: {left}", key)
             else:
+                given.tell()
                 made.append((given.tenant_id, value))
         return await self.put(into, made, report)
 

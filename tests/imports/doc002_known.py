@@ -72,7 +72,7 @@ class Knowing(Busy):
         for place in range(self.count):
             document = self.dice.choice(busy)
             index = places[document["id"]] = places.get(document["id"], -1) + 1
-            vector = [self.dice.randrange(1, 100) / 4 for _ in range(SIZE)]
+            vector = [self.dice.randrange(1, 100) / 4 for _axis in range(SIZE)]
             made.append(
                 {
                     "id": self.make.uuid(),
@@ -80,7 +80,7 @@ class Knowing(Busy):
                     "collection_id": document["collection_id"],
                     "document_id": document["id"],
                     "content": self.make.text(),
-                    "chunk_index": self.make.maybe(lambda index=index: index),
+                    "chunk_index": index if place % 3 else None,
                     "position": index,
                     "embedding": Jsonb(self.dice.choice([vector, vector, None, [0.0] * SIZE, "none"])),
                     "embedding_model": self.make.maybe(lambda: "embedding-1"),
@@ -146,7 +146,7 @@ class Knowing(Busy):
 
     def configurations(self, servers: Many) -> Many:
         """One of each server, with secrets; a few were deleted."""
-        made = []
+        made: Many = []
         for server in servers:
             tenant = self.home()
             user = self.of(self.users, tenant)
@@ -160,7 +160,7 @@ class Knowing(Busy):
                     "configuration_values": Jsonb({"url": "https://example.com", "token": secret}),
                     "environment_variables": Jsonb({"API_KEY": secret, "RETRIES": 3}),
                     "resource_limits": Jsonb(self.dice.choice([{"memory_mb": 512}, {"memory_mb": 512, "cpus": 2}])),
-                    "allowed_users": self.make.maybe(lambda user=user: Jsonb([str(user)] if user else [])),
+                    "allowed_users": Jsonb([str(user)] if user else []) if len(made) % 3 else None,
                     "created_by": user,
                     **self.times(),
                 }

@@ -173,6 +173,15 @@ async def test_bringing_it_again_changes_nothing(scratch: str, bring: Bring, sto
     await compare_004(stored, given, parents)
 
 
+async def test_what_one_document_has_reached_says_nothing_of_another(scratch: str, bring: Bring) -> None:
+    """Two of them have a table of agents: a database that was first read by the wrong one is read anew."""
+    await fill_004(scratch, FEW)
+    assert (await bring("004", scratch))["agents"].kept == FEW
+    agents = (await bring("000", scratch))["agents"]
+    assert (agents.read, agents.kept) == (FEW, 0)
+    assert agents.notes["left out: an agent of this id is here already and stays as it is"].count == FEW
+
+
 async def test_a_dry_run_writes_nothing_and_says_the_same(scratch: str, bring: Bring, stored: Stored) -> None:
     await fill_004(scratch, FEW)
     dry = await bring("004", scratch, dry=True)
@@ -219,7 +228,7 @@ async def test_what_cannot_be_brought_is_told_by_its_key(scratch: str, bring: Br
     brought = {table: reports[table].kept for table in ("agents", "tasks", "api_keys", "metrics")}
     assert brought == {"agents": 2, "tasks": 2, "api_keys": 3, "metrics": 2}
     lines = [line for one in reports.values() for line in one.lines()]
-    assert any("left out: an id of 1 to 200 characters is expected: 1 (xxx" in line for line in lines)
+    assert any("left out: id of 1 to 200 characters is expected: 1 (xxx" in line for line in lines)
     assert f"  the status 'lost' is not known here: imported as pending: 1 ({given['tasks'][1]['id']})" in lines
     assert any(line.startswith("  an end before the start was left out") for line in lines)
     assert any(line.startswith("  left out: there is no agent 'nobody'") for line in lines)

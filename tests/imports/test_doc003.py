@@ -73,7 +73,9 @@ async def _compare_agents(stored: Stored, given: Rows, tenant: UUID) -> None:
         assert {name: one[name] for name in kept} == kept
         assert (one["next_run_at"] is not None) == (one["schedule"] is not None and one["status"] == "active")
         assert one["metadata"].get("imported", {}) == {
-            name: row[name] for name in ("schedule", "webhook_url") if row[name] in ("every day", "nowhere")
+            name: row[name]
+            for name, odd in {"schedule": "every day", "webhook_url": "nowhere", "status": "error"}.items()
+            if row[name] == odd
         }
         if row["api_key"] is None:
             assert row["id"] not in keys
