@@ -59,6 +59,8 @@ def translate(fault: BaseException) -> Exception | None:
         return Conflict(f"something refers to it still ({cause.diag.constraint_name})")
     if isinstance(cause, pg.CheckViolation):
         return InvalidInput(f"a value is not allowed ({cause.diag.constraint_name})")
+    if isinstance(cause, pg.UntranslatableCharacter) or (type(cause) is psycopg.DataError and "NUL" in str(cause)):
+        return InvalidInput("the character NUL cannot be stored")
     if isinstance(cause, pg.UndefinedObject | pg.InvalidTextRepresentation) and _no_tenant(cause):
         return TenantMissing("a tenant's table was used with no tenant set")
     if isinstance(cause, _NOT_DOWN):

@@ -57,8 +57,8 @@ def uuid7_named(at_us: int, name: str) -> UUID:
 
 
 def uuid7_floor(at: datetime) -> UUID:
-    """The smallest id of `at`: a bound for ranges, never an id of a row."""
-    return _compose(microseconds(at), 0)
+    """The smallest id of `at`: a bound for ranges, never an id of a row. Ids begin in 1970."""
+    return _compose(max(0, microseconds(at)), 0)
 
 
 def uuid7_time(value: UUID) -> datetime:

@@ -1,6 +1,6 @@
 """Bodies of the calendar's routes: what may be sent and what is answered."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -18,6 +18,7 @@ def _storable(text: str) -> str:
 Text = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_storable)]
 LongText = Annotated[str, Field(max_length=10_000), AfterValidator(_storable)]
 _MANY = 1000
+_UNSENT = datetime.max.replace(tzinfo=UTC)
 
 
 class OverrideBody(BaseModel):
@@ -61,8 +62,8 @@ class EventPatch(EventBody):
     """What is to be changed. Fields that are not sent stay as they are."""
 
     title: Text = ""
-    start_time: datetime | None = None  # type: ignore[assignment]
-    end_time: datetime | None = None  # type: ignore[assignment]
+    start_time: datetime = Field(default_factory=lambda: _UNSENT)
+    end_time: datetime = Field(default_factory=lambda: _UNSENT)
 
 
 class MemberAnswer(BaseModel):

@@ -39,7 +39,7 @@ class JoinBody(BaseModel):
 
 
 router = APIRouter(prefix="/api/v1", tags=["identity"])
-_MAILED = answers(400, 403, 410, 422, 429, 503)
+_MAILED = answers(400, 403, 404, 410, 422, 429, 503)
 """What may be wrong with a mailed link, and with what is sent to it."""
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import insert, select, text, update
+from sqlalchemy import func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.errors import InvalidInput, NotFound
@@ -34,8 +34,11 @@ class Asked:
     conversation: str | None = None
 
 
-async def keep(connection: AsyncConnection, tenant_id: UUID, asked: Asked, *, now: datetime) -> UUID:
-    """Store a search; returns its id. Raises InvalidInput for an agent that is not there."""
+async def keep(
+    connection: AsyncConnection, tenant_id: UUID, asked: Asked, *, now: datetime, waiting: bool = True
+) -> UUID:
+    """Store a search; returns its id. Without `waiting` the transaction's end does not wait for the disk: a crash may
+    lose the last moment's. Raises InvalidInput for an agent that is not there."""
     query_id = uuid7(now)
     row = {
         "tenant_id": tenant_id,
@@ -52,7 +55,10 @@ async def keep(connection: AsyncConnection, tenant_id: UUID, asked: Asked, *, no
         "latency_ms": asked.latency_ms,
         "created_at": now,
     }
-    await connection.execute(insert(RagQuery).values(row))
+    statement = insert(RagQuery).values(row)
+    if not waiting:
+        statement = statement.returning(func.set_config("synchronous_commit", "off", True))
+    await connection.execute(statement)
     return query_id
 
 

@@ -8,6 +8,7 @@ from fastapi import APIRouter
 
 from monitor.errors import InvalidInput, Unreadable
 from monitor.http.deps import Deps, Given, Reader, Writer
+from monitor.http.described import MISSING
 from monitor.http.paging import Cursor, Limit, Page, decode, page
 from monitor.http.problems import uuid_of
 from monitor.knowledge import queries, search, store
@@ -104,12 +105,12 @@ async def search_collection(deps: Given, principal: Reader, collection: str, bod
             collection_id=place.id, query=body.query, found=[(one.id, one.score) for one in found],
             filters=body.filter, latency_ms=latency_ms, agent=body.agent, conversation=body.conversation,
         )  # fmt: skip
-        query_id = await queries.keep(connection, tenant_id, asked, now=deps.clock())
+        query_id = await queries.keep(connection, tenant_id, asked, now=deps.clock(), waiting=False)
     results = [FoundBody(**asdict(one)) for one in found]
     return SearchAnswer(query_id=query_id, latency_ms=latency_ms, results=results)
 
 
-@router.get("/rag-queries")
+@router.get("/rag-queries", responses=MISSING)
 async def list_queries(
     deps: Given, principal: Reader, limit: Limit = 100, cursor: Cursor = None, collection: str | None = None
 ) -> Page[QueryBody]:
@@ -132,7 +133,7 @@ async def get_query(deps: Given, principal: Reader, query: str) -> QueryBody:
         return QueryBody.model_validate(dict(await queries.get_query(connection, principal.tenant_id, query)))
 
 
-@router.post("/rag-queries", status_code=201)
+@router.post("/rag-queries", status_code=201, responses=MISSING)
 async def keep_query(deps: Given, principal: Writer, body: NewQueryBody) -> QueryBody:
     """Keep a search that was made elsewhere."""
     tenant_id = principal.tenant_id

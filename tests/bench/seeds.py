@@ -1,6 +1,7 @@
 """The queries of `sql/queries.md` on many tenants' tasks and messages: how long they take, and what row-level security
 adds."""
 
+import asyncio
 import os
 import random
 import re
@@ -68,7 +69,7 @@ _TASKS = f"""
            n.at, n.at + interval '1 second'
     FROM (
         SELECT i, CAST(:day AS timestamptz) + interval '1 day' * random() AS at,
-               (random() * (:tenants * :agents - 1))::int AS agent,
+               (random() * (CAST(:tenants AS bigint) * :agents - 1))::int AS agent,
                (random() * (:executions - 1))::int AS run
         FROM generate_series(CAST(:first AS bigint), CAST(:last AS bigint)) AS i
     ) AS n
@@ -78,14 +79,14 @@ _TASKS = f"""
 # Their numbers follow each other from batch to batch; those of a conversation have no gaps.
 _MESSAGES = f"""
     INSERT INTO messages (tenant_id, id, conversation_id, sequence_number, role, content, agent_id)
-    SELECT c.tenant_id, {_UUID7}, c.id, n.i / (:tenants * :conversations) + 1,
+    SELECT c.tenant_id, {_UUID7}, c.id, n.i / (CAST(:tenants AS bigint) * :conversations) + 1,
            CASE WHEN n.i % 2 = 0 THEN 'user' ELSE 'assistant' END, repeat('What is said. ', 20),
            CASE WHEN n.i % 2 = 1 THEN a.id END
     FROM (
         SELECT i, CAST(:day AS timestamptz) + interval '1 day' * random() AS at
         FROM generate_series(CAST(:first AS bigint), CAST(:last AS bigint)) AS i
     ) AS n
-    JOIN bench_conversations c ON c.n = n.i % (:tenants * :conversations)
+    JOIN bench_conversations c ON c.n = n.i % (CAST(:tenants AS bigint) * :conversations)
     JOIN bench_agents a ON a.tenant_id = c.tenant_id AND a.n % :agents = n.i / 7 % :agents
 """
 _NUMBERED = (
@@ -135,8 +136,10 @@ async def fill(stage: Stage, sizes: Sizes, now: datetime) -> None:
     async with stage.db.owner() as owner:
         for statement in (_TENANTS, _AGENTS, _EXECUTIONS, _CONVERSATIONS, *_NUMBERED):
             await owner.execute(text(statement), bound(statement, given))
-    for table, statement, rows in (("tasks", _TASKS, sizes.tasks), ("messages", _MESSAGES, sizes.messages)):
-        await _fill(stage, table, statement, given, rows, now)
+    await asyncio.gather(
+        _fill(stage, "tasks", _TASKS, given, sizes.tasks, now),
+        _fill(stage, "messages", _MESSAGES, given, sizes.messages, now),
+    )
 
 
 async def _fill(stage: Stage, table: str, statement: str, given: dict[str, int], rows: int, now: datetime) -> None:

@@ -74,6 +74,7 @@ async def test_an_event_is_made_found_changed_and_deleted(api: httpx.AsyncClient
         "title": "Later", "exdates": ["2026-03-28T09:00"],
         "overrides": [{"occurrence": "2026-03-29T09:00", "end_time": "2026-03-29T12:00"}],
     }  # fmt: skip
+    assert (await api.patch(f"/api/v1/calendar-events/{made['id']}", json={"end_time": None})).status_code == 422
     answer = await api.patch(f"/api/v1/calendar-events/{made['id']}", json=changes)
     assert answer.status_code == 200, answer.text
     assert answer.json()["exdates"] == ["2026-03-28T08:00:00Z"]

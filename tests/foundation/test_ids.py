@@ -36,3 +36,7 @@ def test_ids_of_one_microsecond_sort_in_the_order_they_were_made(at: datetime) -
     made = [uuid7(at) for _ in range(20)]
     assert made == sorted(made)
     assert len(set(made)) == 20
+
+
+def test_the_bound_of_a_time_before_all_ids_is_below_them() -> None:
+    assert uuid7_floor(datetime(658, 5, 28, tzinfo=UTC)) == uuid7_floor(datetime(1970, 1, 1, tzinfo=UTC))

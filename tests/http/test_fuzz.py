@@ -7,26 +7,24 @@ each operation's values at their limits and beyond, and random ones.
 import asyncio
 import contextlib
 import os
-import socket
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-import uvicorn
 
 from monitor.app import create_app
 from monitor.compose import make_deps
 from monitor.db import Database
 from monitor.ingest import Ingest
-from monitor.serving import QuietServer
+from monitor.serving import listen, serving
 from monitor.settings import Settings
 from tests.http.furnished import furnish
 
 CHECKS = (
     "not_a_server_error", "status_code_conformance", "content_type_conformance", "response_schema_conformance",
 )  # fmt: skip
-EXAMPLES = 6
+EXAMPLES = 12
 """Random requests for each operation, beside those at the limits."""
 LEFT_OUT = ("/api/v1/api-keys/{key_id}", "/api/v1/write", "/api/v1/bounces")
 """Nothing may revoke the key that asks; and schemathesis writes neither protobuf nor mails."""
@@ -40,16 +38,9 @@ async def address(db: Database, tmp_path: Path) -> AsyncIterator[str]:
     deps = make_deps(Settings(data_dir=tmp_path, disk_reserve=0, secret_keys=("a key for this",)), db)
     app = create_app(deps, Ingest(deps))
     app.openapi()  # Made here and not while somebody waits for it.
-    with contextlib.closing(socket.socket()) as listening:
-        listening.bind(("127.0.0.1", 0))
-        listening.listen(100)
-        listening.setblocking(False)
-        server = QuietServer(uvicorn.Config(app, log_config=None, access_log=False))
-        task = asyncio.create_task(server.serve(sockets=[listening]))
-        await server.up.wait()
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-        server.should_exit = True
-        await task
+    with contextlib.closing(listen("127.0.0.1", 0)) as listening:
+        async with serving(app, listening):
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
     await deps.live.close()
     await deps.series.close()
 
