@@ -34,7 +34,8 @@ Import order, top imports down, never up (enforced by import-linter, see pyproje
     monitor.cli, monitor.dev       composition roots
     monitor.backup                 copies of everything, and what was lost brought back
     monitor.app, alerts.scheduler, dashboards
-    monitor.ingest, monitor.imports, monitor.schedules, monitor.console, alerts.routes, alerts.evaluate, alerts.deliver
+    monitor.ingest, monitor.imports, monitor.subjects, monitor.schedules, monitor.console,
+    alerts.routes, alerts.evaluate, alerts.deliver
     alerts.store, alerts.sources, alerts.channels
     monitor.runs, monitor.conversations                        what agents did and said, made of the slices below
     monitor.identity, monitor.agents, monitor.audit,

@@ -40,6 +40,7 @@ from monitor.runs import routes as runs
 from monitor.schedules import routes as schedules
 from monitor.series import routes as series
 from monitor.settings import Settings
+from monitor.subjects import routes as subjects
 from monitor.tools import configs as server_configs
 from monitor.tools import servers
 from monitor.usage import budget_routes, quota_routes, statement_routes, verdict_routes
@@ -83,6 +84,7 @@ _SLICES: tuple[tuple[APIRouter, ...], ...] = (
     (privacy_routes.router,),
     (audit.router,),
     (retention.router,),
+    (subjects.router,),
     (health.router,),
     (console.router,),
 )

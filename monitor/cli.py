@@ -234,6 +234,7 @@ def complete() -> typer.Typer:
         backup_cli,
         billing_cli,
         dashboards_cli,
+        gdpr_cli,
         imports_cli,
         prices_cli,
         quota_cli,
@@ -255,6 +256,7 @@ def complete() -> typer.Typer:
         regions_cli,
         rules_cli,
         imports_cli,
+        gdpr_cli,
         secrets_cli,
     ):
         part.attach(app)

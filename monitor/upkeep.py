@@ -25,11 +25,13 @@ from monitor.retention import sweep
 from monitor.retention.limits import load
 from monitor.runs import news
 from monitor.series.influx import InfluxSeriesStore
+from monitor.subjects import erasing
 from monitor.usage import budget_spending, hours, metrics, months, repricing, statements
 
 DRAIN_EVERY = timedelta(seconds=1)
 NEWS_EVERY = timedelta(seconds=1)
 REPORTS_EVERY = timedelta(seconds=1)
+ERASURES_EVERY = timedelta(seconds=5)
 BOUNCES_EVERY = timedelta(seconds=5)
 FOLD_EVERY = timedelta(seconds=30)
 GAPS_EVERY = timedelta(minutes=1)
@@ -76,6 +78,9 @@ def jobs_of(deps: Deps, stack: AsyncExitStack) -> list[Job]:
     async def fold_counters(_: datetime) -> None:
         await counters.fold(db)
 
+    async def erase_people(_: datetime) -> None:
+        await erasing.run_once(db, deps.clock)
+
     async def follow_runs(now: datetime) -> None:
         await news.run_once(db, now)
 
@@ -86,6 +91,7 @@ def jobs_of(deps: Deps, stack: AsyncExitStack) -> list[Job]:
         Job("partitions", PARTITIONS_EVERY, plan_partitions),
         Job("retention", RETENTION_EVERY, retire, at_start=False),
         Job("maintenance", MAINTENANCE_EVERY, maintenance.run_once, at_start=False),
+        Job("erasures", ERASURES_EVERY, erase_people),
         Job("news", NEWS_EVERY, follow_runs),
         Job("counters", FOLD_EVERY, fold_counters, at_start=False),
     ]

@@ -22,6 +22,7 @@ import monitor.runs.tables
 import monitor.runs.trace_tables
 import monitor.schedules.tables
 import monitor.series.tables
+import monitor.subjects.tables
 import monitor.tools.tables
 import monitor.usage.quota_tables
 import monitor.usage.statement_tables
@@ -47,6 +48,7 @@ MODULES = (
     monitor.calendar.tables,
     monitor.imports.tables,
     monitor.retention.tables,
+    monitor.subjects.tables,
     monitor.maintenance.tables,
     monitor.knowledge.tables,
     monitor.tools.tables,
