@@ -22,9 +22,7 @@ _OPERATOR = Principal(
 )
 
 
-async def export(
-    settings: Settings, named: str, also: list[str], write: Callable[[str], object]
-) -> Mapping[str, int]:
+async def export(settings: Settings, named: str, also: list[str], write: Callable[[str], object]) -> Mapping[str, int]:
     """Hand everything that is stored about somebody to `write`, piece by piece; rows by table. Raises NotFound."""
     count: dict[str, int] = {}
     async with compose.database(settings) as db:
@@ -69,7 +67,7 @@ async def _begin(owner: AsyncConnection, user_id: UUID, also: list[str]) -> Requ
         await erasing.check(owner, tenant, user_id)
     request = await _ask(owner, Kind.ERASURE, user_id, also)
     for tenant in theirs:
-        await erasing.shut_out(owner, tenant, request, now=clock.now())
+        await erasing.shut_out(owner, tenant, user_id, request, now=clock.now())
     return request
 
 
@@ -96,5 +94,3 @@ async def _ask(owner: AsyncConnection, kind: Kind, user_id: UUID, also: list[str
 
 async def _tenants(owner: AsyncConnection) -> list[UUID]:
     return list((await owner.execute(text("SELECT id FROM tenants ORDER BY id"))).scalars())
-
-

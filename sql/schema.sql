@@ -82,6 +82,27 @@ CREATE FUNCTION dashboards.points(of_tenant uuid, of_metric text, low timestamp 
 
 ALTER FUNCTION dashboards.points(of_tenant uuid, of_metric text, low timestamp with time zone, high timestamp with time zone) OWNER TO agent_monitor_owner;
 
+CREATE FUNCTION public.blanked(said jsonb, keys text[], word text) RETURNS jsonb
+    LANGUAGE plpgsql IMMUTABLE
+    AS $$
+    BEGIN
+        IF jsonb_typeof(said) = 'object' THEN
+            RETURN (
+                SELECT coalesce(jsonb_object_agg(key, CASE
+                    WHEN key = ANY (keys) AND jsonb_typeof(value) = 'string' THEN to_jsonb(word)
+                    ELSE public.blanked(value, keys, word) END), '{}')
+                FROM jsonb_each(said));
+        ELSIF jsonb_typeof(said) = 'array' THEN
+            RETURN (
+                SELECT coalesce(jsonb_agg(public.blanked(value, keys, word) ORDER BY ordinality), '[]')
+                FROM jsonb_array_elements(said) WITH ORDINALITY);
+        END IF;
+        RETURN said;
+    END
+    $$;
+
+ALTER FUNCTION public.blanked(said jsonb, keys text[], word text) OWNER TO agent_monitor_owner;
+
 CREATE FUNCTION public.calculate_duration() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -438,6 +459,19 @@ CREATE FUNCTION public.count_tasks_on_update() RETURNS trigger
 
 ALTER FUNCTION public.count_tasks_on_update() OWNER TO agent_monitor_owner;
 
+CREATE FUNCTION public.erased(said text, patterns text[], words text[]) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE
+    AS $$
+    BEGIN
+        FOR place IN 1 .. cardinality(patterns) LOOP
+            said := regexp_replace(said, patterns[place], words[place], 'gi');
+        END LOOP;
+        RETURN said;
+    END
+    $$;
+
+ALTER FUNCTION public.erased(said text, patterns text[], words text[]) OWNER TO agent_monitor_owner;
+
 CREATE FUNCTION public.errors_after(tenant uuid, agent uuid, after uuid) RETURNS bigint
     LANGUAGE plpgsql STABLE PARALLEL SAFE
     AS $$
@@ -450,6 +484,54 @@ CREATE FUNCTION public.errors_after(tenant uuid, agent uuid, after uuid) RETURNS
     $$;
 
 ALTER FUNCTION public.errors_after(tenant uuid, agent uuid, after uuid) OWNER TO agent_monitor_owner;
+
+CREATE FUNCTION public.forget_in_trail(request uuid, tenant uuid, entry uuid, first uuid, last uuid, patterns text[], words text[], texts text[], facts text[]) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+    DECLARE
+        person uuid;
+        word CONSTANT text := 'erased';
+        changed bigint;
+    BEGIN
+        SELECT user_id INTO person FROM public.data_requests
+        WHERE id = request AND kind = 'erasure' AND status = 'running';
+        IF person IS NULL THEN
+            RAISE EXCEPTION 'there is no erasure % that is running', request USING ERRCODE = 'insufficient_privilege';
+        END IF;
+        PERFORM set_config('app.erasing', 'on', true);
+        UPDATE public.audit_logs a SET
+            actor = public.erased(a.actor, patterns, words),
+            user_id = CASE WHEN a.user_id = person THEN request ELSE a.user_id END,
+            resource_id = public.erased(a.resource_id, patterns, words),
+            old_values = public.erased(public.blanked(a.old_values, keys, word)::text, patterns, words)::jsonb,
+            new_values = public.erased(public.blanked(a.new_values, keys, word)::text, patterns, words)::jsonb,
+            metadata = public.erased(public.blanked(a.metadata, keys, word)::text, patterns, words)::jsonb,
+            error_message = public.erased(a.error_message, patterns, words),
+            ip_address = CASE WHEN a.user_id = person THEN NULL ELSE a.ip_address END,
+            user_agent = CASE WHEN a.user_id = person THEN NULL ELSE public.erased(a.user_agent, patterns, words) END
+        FROM (
+            SELECT l.id, CASE WHEN l.user_id = person THEN texts ELSE '{}' END
+                || CASE WHEN l.resource_id = person::text THEN facts ELSE '{}' END AS keys
+            FROM public.audit_logs l
+            WHERE l.tenant_id = tenant AND l.id > first AND l.id <= last AND (
+                l.user_id = person
+                OR concat_ws(' ', l.actor, l.resource_id, l.old_values, l.new_values, l.metadata, l.error_message,
+                             l.user_agent) ~* array_to_string(patterns, '|'))
+        ) AS named
+        WHERE a.tenant_id = tenant AND a.id = named.id;
+        GET DIAGNOSTICS changed = ROW_COUNT;
+        PERFORM set_config('app.erasing', '', true);
+        IF changed > 0 THEN
+            INSERT INTO public.audit_logs (tenant_id, id, actor, action, resource_type, resource_id, new_values)
+            VALUES (tenant, entry, 'system', 'audit_log.erased', 'data_request', request::text,
+                    jsonb_build_object('entries', changed));
+        END IF;
+        RETURN changed;
+    END
+    $$;
+
+ALTER FUNCTION public.forget_in_trail(request uuid, tenant uuid, entry uuid, first uuid, last uuid, patterns text[], words text[], texts text[], facts text[]) OWNER TO agent_monitor_owner;
 
 CREATE FUNCTION public.leave_rotations() RETURNS trigger
     LANGUAGE plpgsql
@@ -474,6 +556,12 @@ CREATE FUNCTION public.refuse_change() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
     BEGIN
+        IF TG_OP = 'UPDATE' AND current_setting('app.erasing', true) = 'on' AND
+            (NEW.tenant_id, NEW.id, NEW.action, NEW.resource_type, NEW.status)
+            = (OLD.tenant_id, OLD.id, OLD.action, OLD.resource_type, OLD.status)
+        THEN
+            RETURN NEW;
+        END IF;
         RAISE EXCEPTION '% is append-only', TG_TABLE_NAME USING ERRCODE = 'insufficient_privilege';
     END
     $$;
@@ -2800,6 +2888,59 @@ COMMENT ON COLUMN public.cross_region_sync_logs.lag_seconds IS 'The oldest that 
 COMMENT ON COLUMN public.cross_region_sync_logs.started_at IS 'When it was first seen.';
 
 COMMENT ON COLUMN public.cross_region_sync_logs.completed_at IS 'When it was over; null: goes on.';
+
+CREATE TABLE public.data_requests (
+    tenant_id uuid NOT NULL,
+    id uuid NOT NULL,
+    kind text NOT NULL,
+    user_id uuid,
+    also text[] DEFAULT '{}'::text[] NOT NULL,
+    status text DEFAULT 'pending'::text NOT NULL,
+    requested_by text NOT NULL,
+    progress jsonb DEFAULT '{}'::jsonb NOT NULL,
+    report jsonb DEFAULT '{}'::jsonb NOT NULL,
+    error text,
+    started_at timestamp with time zone,
+    completed_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT data_requests_kind_check CHECK ((kind = ANY (ARRAY['export'::text, 'erasure'::text]))),
+    CONSTRAINT data_requests_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'running'::text, 'done'::text, 'failed'::text])))
+);
+
+ALTER TABLE ONLY public.data_requests FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.data_requests OWNER TO agent_monitor_owner;
+
+COMMENT ON TABLE public.data_requests IS 'Data of a person, handed out or erased: how far that is, in how many rows. The platform''s: in every tenant.';
+
+COMMENT ON COLUMN public.data_requests.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.data_requests.id IS 'UUIDv7; after an erasure it stands wherever the person''s id stood.';
+
+COMMENT ON COLUMN public.data_requests.kind IS 'export: their rows are handed out; erasure: they are deleted, or blanked where others need them.';
+
+COMMENT ON COLUMN public.data_requests.user_id IS 'Whose data; null: erased, or gone otherwise.';
+
+COMMENT ON COLUMN public.data_requests.also IS 'Other names of the person, as callers of the API give them; emptied by an erasure.';
+
+COMMENT ON COLUMN public.data_requests.status IS 'pending, running, done, or failed: then `error` says why.';
+
+COMMENT ON COLUMN public.data_requests.requested_by IS 'Who asked for it here: `user:…`, `key:…`, or `operator` for whoever runs the installation.';
+
+COMMENT ON COLUMN public.data_requests.progress IS 'How far an erasure is: tenant, step, and the key of the last row; empty when it is over.';
+
+COMMENT ON COLUMN public.data_requests.report IS 'How many rows, by table.';
+
+COMMENT ON COLUMN public.data_requests.error IS 'Why it failed; null: it did not.';
+
+COMMENT ON COLUMN public.data_requests.started_at IS 'When it was begun; null: not yet.';
+
+COMMENT ON COLUMN public.data_requests.completed_at IS 'When it was over; null: it is not.';
+
+COMMENT ON COLUMN public.data_requests.created_at IS 'When the row was made, by the database''s clock.';
+
+COMMENT ON COLUMN public.data_requests.updated_at IS 'When anything in the row was changed last: the trigger `set_updated_at` keeps it.';
 
 CREATE TABLE public.deployments (
     tenant_id uuid NOT NULL,
@@ -5512,6 +5653,9 @@ ALTER TABLE ONLY public.conversations
 ALTER TABLE ONLY public.cross_region_sync_logs
     ADD CONSTRAINT cross_region_sync_logs_pkey PRIMARY KEY (tenant_id, id);
 
+ALTER TABLE ONLY public.data_requests
+    ADD CONSTRAINT data_requests_pkey PRIMARY KEY (tenant_id, id);
+
 ALTER TABLE ONLY public.deployments
     ADD CONSTRAINT deployments_pkey PRIMARY KEY (tenant_id, id);
 
@@ -5878,6 +6022,10 @@ CREATE INDEX cross_region_sync_logs_tenant_id_source_region_id_idx ON public.cro
 
 CREATE INDEX cross_region_sync_logs_tenant_id_target_region_id_idx ON public.cross_region_sync_logs USING btree (tenant_id, target_region_id);
 
+CREATE UNIQUE INDEX data_requests_open_key ON public.data_requests USING btree (tenant_id, user_id) WHERE ((kind = 'erasure'::text) AND (status = ANY (ARRAY['pending'::text, 'running'::text])));
+
+CREATE INDEX data_requests_user_id_idx ON public.data_requests USING btree (user_id);
+
 CREATE UNIQUE INDEX deployments_seen_key ON public.deployments USING btree (tenant_id, agent_id, version, environment) WHERE (source = 'seen'::text);
 
 CREATE INDEX deployments_tenant_id_agent_id_version_environment_idx ON public.deployments USING btree (tenant_id, agent_id, version, environment);
@@ -5987,8 +6135,6 @@ CREATE INDEX tasks_tenant_id_status_id_idx ON ONLY public.tasks USING btree (ten
 CREATE INDEX tasks_tenant_id_trace_id_idx ON ONLY public.tasks USING btree (tenant_id, trace_id) WHERE (trace_id IS NOT NULL);
 
 CREATE INDEX tenant_regions_region_tenant_id_region_id_idx ON public.tenant_regions USING btree (region_tenant_id, region_id);
-
-CREATE INDEX tenants_deleted_at_idx ON public.tenants USING btree (deleted_at) WHERE (deleted_at IS NOT NULL);
 
 CREATE INDEX tenants_purge_at_idx ON public.tenants USING btree (purge_at) WHERE (purge_at IS NOT NULL);
 
@@ -6117,6 +6263,8 @@ CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.channels FOR EACH ROW WHEN
 CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.collections FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
 
 CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.conversations FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
+
+CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.data_requests FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
 
 CREATE TRIGGER set_updated_at BEFORE UPDATE ON public.deployments FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.set_updated_at();
 
@@ -6341,6 +6489,12 @@ ALTER TABLE ONLY public.cross_region_sync_logs
 
 ALTER TABLE ONLY public.cross_region_sync_logs
     ADD CONSTRAINT cross_region_sync_logs_tenant_id_target_region_id_fkey FOREIGN KEY (tenant_id, target_region_id) REFERENCES public.regions(tenant_id, id) ON DELETE SET NULL (target_region_id);
+
+ALTER TABLE ONLY public.data_requests
+    ADD CONSTRAINT data_requests_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES public.tenants(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.data_requests
+    ADD CONSTRAINT data_requests_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE SET NULL;
 
 ALTER TABLE ONLY public.deployments
     ADD CONSTRAINT deployments_tenant_id_agent_id_fkey FOREIGN KEY (tenant_id, agent_id) REFERENCES public.agents(tenant_id, id) ON DELETE CASCADE;
@@ -6722,6 +6876,8 @@ ALTER TABLE public.conversations ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.cross_region_sync_logs ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.data_requests ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.deployments ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.documents ENABLE ROW LEVEL SECURITY;
@@ -6777,56 +6933,6 @@ ALTER TABLE public.model_prices ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.notification_groups ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.notifications ENABLE ROW LEVEL SECURITY;
-
-CREATE POLICY operator ON public.agent_live FOR SELECT TO agent_monitor_operator USING (true);
-
-CREATE POLICY operator ON public.agent_schedules FOR SELECT TO agent_monitor_operator USING (true);
-
-CREATE POLICY operator ON public.agents FOR SELECT TO agent_monitor_operator USING (true);
-
-CREATE POLICY operator ON public.cross_region_sync_logs FOR SELECT TO agent_monitor_operator USING (true);
-
-CREATE POLICY operator ON public.imports FOR SELECT TO agent_monitor_operator USING (true);
-
-CREATE POLICY operator ON public.notifications FOR SELECT TO agent_monitor_operator USING (true);
-
-CREATE POLICY operator ON public.outages FOR SELECT TO agent_monitor_operator USING (true);
-
-CREATE POLICY operator ON public.price_changes FOR SELECT TO agent_monitor_operator USING (true);
-
-CREATE POLICY operator ON public.regions FOR SELECT TO agent_monitor_operator USING (true);
-
-CREATE POLICY operator ON public.replication_status FOR SELECT TO agent_monitor_operator USING (true);
-
-CREATE POLICY operator ON public.request_counts FOR SELECT TO agent_monitor_operator USING (true);
-
-CREATE POLICY operator ON public.retention_policies FOR SELECT TO agent_monitor_operator USING (true);
-
-CREATE POLICY operator ON public.retention_runs FOR SELECT TO agent_monitor_operator USING (true);
-
-CREATE POLICY operator ON public.rollup_dirty FOR SELECT TO agent_monitor_operator USING (true);
-
-CREATE POLICY operator ON public.run_news FOR SELECT TO agent_monitor_operator USING (true);
-
-CREATE POLICY operator ON public.scheduled_runs FOR SELECT TO agent_monitor_operator USING (true);
-
-CREATE POLICY operator ON public.series_copies FOR SELECT TO agent_monitor_operator USING (true);
-
-CREATE POLICY operator ON public.spool FOR SELECT TO agent_monitor_operator USING (true);
-
-CREATE POLICY operator ON public.subscription_plans FOR SELECT TO agent_monitor_operator USING (true);
-
-CREATE POLICY operator ON public.tenant_quotas FOR SELECT TO agent_monitor_operator USING (true);
-
-CREATE POLICY operator ON public.tenant_regions FOR SELECT TO agent_monitor_operator USING (true);
-
-CREATE POLICY operator ON public.tenants FOR SELECT TO agent_monitor_operator USING (true);
-
-CREATE POLICY operator ON public.touched FOR SELECT TO agent_monitor_operator USING (true);
-
-CREATE POLICY operator ON public.touched_traces FOR SELECT TO agent_monitor_operator USING (true);
-
-CREATE POLICY operator ON public.usage_metrics FOR SELECT TO agent_monitor_operator USING (true);
 
 ALTER TABLE public.outages ENABLE ROW LEVEL SECURITY;
 
@@ -6895,6 +7001,8 @@ CREATE POLICY owner ON public.contact_methods TO agent_monitor_owner USING (true
 CREATE POLICY owner ON public.conversations TO agent_monitor_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner ON public.cross_region_sync_logs TO agent_monitor_owner USING (true) WITH CHECK (true);
+
+CREATE POLICY owner ON public.data_requests TO agent_monitor_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY owner ON public.deployments TO agent_monitor_owner USING (true) WITH CHECK (true);
 
@@ -7156,6 +7264,8 @@ CREATE POLICY tenant ON public.conversations TO agent_monitor_app USING ((tenant
 
 CREATE POLICY tenant ON public.cross_region_sync_logs TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
+CREATE POLICY tenant ON public.data_requests TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
+
 CREATE POLICY tenant ON public.deployments TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
 
 CREATE POLICY tenant ON public.documents TO agent_monitor_app USING ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid)) WITH CHECK ((tenant_id = (current_setting('app.current_tenant_id'::text))::uuid));
@@ -7333,49 +7443,26 @@ GRANT USAGE ON SCHEMA dashboards TO agent_monitor_grafana;
 GRANT USAGE ON SCHEMA public TO agent_monitor_app;
 GRANT USAGE ON SCHEMA public TO agent_monitor_alerter;
 GRANT USAGE ON SCHEMA public TO agent_monitor_doorman;
-GRANT USAGE ON SCHEMA public TO agent_monitor_operator;
+
+REVOKE ALL ON FUNCTION public.forget_in_trail(request uuid, tenant uuid, entry uuid, first uuid, last uuid, patterns text[], words text[], texts text[], facts text[]) FROM PUBLIC;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.agent_live TO agent_monitor_app;
 GRANT SELECT,UPDATE ON TABLE public.agent_live TO agent_monitor_alerter;
-
-GRANT SELECT(tenant_id) ON TABLE public.agent_live TO agent_monitor_operator;
-
-GRANT SELECT(agent_id) ON TABLE public.agent_live TO agent_monitor_operator;
-
-GRANT SELECT(last_seen_at) ON TABLE public.agent_live TO agent_monitor_operator;
-
-GRANT SELECT(last_heartbeat_at) ON TABLE public.agent_live TO agent_monitor_operator;
-
-GRANT SELECT(heartbeat_status) ON TABLE public.agent_live TO agent_monitor_operator;
-
-GRANT SELECT(consecutive_failures) ON TABLE public.agent_live TO agent_monitor_operator;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.agents TO agent_monitor_app;
 GRANT SELECT ON TABLE public.agents TO agent_monitor_alerter;
 
 GRANT SELECT(tenant_id) ON TABLE public.agents TO agent_monitor_doorman;
-GRANT SELECT(tenant_id) ON TABLE public.agents TO agent_monitor_operator;
 
 GRANT SELECT(id) ON TABLE public.agents TO agent_monitor_doorman;
-GRANT SELECT(id) ON TABLE public.agents TO agent_monitor_operator;
 
 GRANT SELECT(external_id) ON TABLE public.agents TO agent_monitor_doorman;
 
 GRANT SELECT(status) ON TABLE public.agents TO agent_monitor_doorman;
-GRANT SELECT(status) ON TABLE public.agents TO agent_monitor_operator;
-
-GRANT SELECT(schedule) ON TABLE public.agents TO agent_monitor_operator;
-
-GRANT SELECT(ephemeral) ON TABLE public.agents TO agent_monitor_operator;
 
 GRANT SELECT(ping_token) ON TABLE public.agents TO agent_monitor_doorman;
 
-GRANT SELECT(retired_at) ON TABLE public.agents TO agent_monitor_operator;
-
 GRANT SELECT(deleted_at) ON TABLE public.agents TO agent_monitor_doorman;
-GRANT SELECT(deleted_at) ON TABLE public.agents TO agent_monitor_operator;
-
-GRANT SELECT(created_at) ON TABLE public.agents TO agent_monitor_operator;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.tasks TO agent_monitor_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.tasks TO agent_monitor_alerter;
@@ -7422,32 +7509,12 @@ GRANT SELECT,UPDATE ON TABLE public.tenants TO agent_monitor_app;
 GRANT SELECT ON TABLE public.tenants TO agent_monitor_alerter;
 
 GRANT SELECT(id) ON TABLE public.tenants TO agent_monitor_doorman;
-GRANT SELECT(id) ON TABLE public.tenants TO agent_monitor_operator;
 
 GRANT SELECT(slug) ON TABLE public.tenants TO agent_monitor_doorman;
-GRANT SELECT(slug) ON TABLE public.tenants TO agent_monitor_operator;
 
 GRANT SELECT(name) ON TABLE public.tenants TO agent_monitor_doorman;
-GRANT SELECT(name) ON TABLE public.tenants TO agent_monitor_operator;
 
 GRANT SELECT(status) ON TABLE public.tenants TO agent_monitor_doorman;
-GRANT SELECT(status) ON TABLE public.tenants TO agent_monitor_operator;
-
-GRANT SELECT(plan) ON TABLE public.tenants TO agent_monitor_operator;
-
-GRANT SELECT(max_agents) ON TABLE public.tenants TO agent_monitor_operator;
-
-GRANT SELECT(daily_requests) ON TABLE public.tenants TO agent_monitor_operator;
-
-GRANT SELECT(monthly_tokens) ON TABLE public.tenants TO agent_monitor_operator;
-
-GRANT SELECT(deleted_at) ON TABLE public.tenants TO agent_monitor_operator;
-
-GRANT SELECT(created_at) ON TABLE public.tenants TO agent_monitor_operator;
-
-GRANT SELECT(suspended_at) ON TABLE public.tenants TO agent_monitor_operator;
-
-GRANT SELECT(purge_at) ON TABLE public.tenants TO agent_monitor_operator;
 
 GRANT SELECT ON TABLE dashboards.tenants TO agent_monitor_grafana;
 
@@ -7464,14 +7531,6 @@ GRANT SELECT ON TABLE public.agent_log_ids TO agent_monitor_alerter;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.agent_schedules TO agent_monitor_app;
 GRANT SELECT,UPDATE ON TABLE public.agent_schedules TO agent_monitor_alerter;
-
-GRANT SELECT(tenant_id) ON TABLE public.agent_schedules TO agent_monitor_operator;
-
-GRANT SELECT(agent_id) ON TABLE public.agent_schedules TO agent_monitor_operator;
-
-GRANT SELECT(since) ON TABLE public.agent_schedules TO agent_monitor_operator;
-
-GRANT SELECT(next_run_at) ON TABLE public.agent_schedules TO agent_monitor_operator;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.agent_states TO agent_monitor_app;
 
@@ -7555,27 +7614,7 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.conversations TO agent_monitor
 GRANT SELECT ON TABLE public.cross_region_sync_logs TO agent_monitor_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.cross_region_sync_logs TO agent_monitor_alerter;
 
-GRANT SELECT(tenant_id) ON TABLE public.cross_region_sync_logs TO agent_monitor_operator;
-
-GRANT SELECT(id) ON TABLE public.cross_region_sync_logs TO agent_monitor_operator;
-
-GRANT SELECT(application_name) ON TABLE public.cross_region_sync_logs TO agent_monitor_operator;
-
-GRANT SELECT(source_region_id) ON TABLE public.cross_region_sync_logs TO agent_monitor_operator;
-
-GRANT SELECT(target_region_id) ON TABLE public.cross_region_sync_logs TO agent_monitor_operator;
-
-GRANT SELECT(kind) ON TABLE public.cross_region_sync_logs TO agent_monitor_operator;
-
-GRANT SELECT(status) ON TABLE public.cross_region_sync_logs TO agent_monitor_operator;
-
-GRANT SELECT(lag_bytes) ON TABLE public.cross_region_sync_logs TO agent_monitor_operator;
-
-GRANT SELECT(lag_seconds) ON TABLE public.cross_region_sync_logs TO agent_monitor_operator;
-
-GRANT SELECT(started_at) ON TABLE public.cross_region_sync_logs TO agent_monitor_operator;
-
-GRANT SELECT(completed_at) ON TABLE public.cross_region_sync_logs TO agent_monitor_operator;
+GRANT SELECT,INSERT,UPDATE ON TABLE public.data_requests TO agent_monitor_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.deployments TO agent_monitor_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.deployments TO agent_monitor_alerter;
@@ -7588,40 +7627,11 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.drills TO agent_monitor_alerte
 GRANT SELECT ON TABLE public.subscription_plans TO agent_monitor_app;
 GRANT SELECT ON TABLE public.subscription_plans TO agent_monitor_alerter;
 
-GRANT SELECT(tenant_id) ON TABLE public.subscription_plans TO agent_monitor_operator;
-
-GRANT SELECT(slug) ON TABLE public.subscription_plans TO agent_monitor_operator;
-
-GRANT SELECT(name) ON TABLE public.subscription_plans TO agent_monitor_operator;
-
-GRANT SELECT(price_usd) ON TABLE public.subscription_plans TO agent_monitor_operator;
-
-GRANT SELECT(included_usd) ON TABLE public.subscription_plans TO agent_monitor_operator;
-
-GRANT SELECT(max_agents) ON TABLE public.subscription_plans TO agent_monitor_operator;
-
-GRANT SELECT(daily_requests) ON TABLE public.subscription_plans TO agent_monitor_operator;
-
-GRANT SELECT(monthly_tokens) ON TABLE public.subscription_plans TO agent_monitor_operator;
-
-GRANT SELECT(source) ON TABLE public.subscription_plans TO agent_monitor_operator;
-
 GRANT SELECT ON TABLE public.tenant_quotas TO agent_monitor_app;
 GRANT SELECT ON TABLE public.tenant_quotas TO agent_monitor_alerter;
 
-GRANT SELECT(tenant_id) ON TABLE public.tenant_quotas TO agent_monitor_operator;
-
-GRANT SELECT(resource) ON TABLE public.tenant_quotas TO agent_monitor_operator;
-
-GRANT SELECT(limit_amount) ON TABLE public.tenant_quotas TO agent_monitor_operator;
-
-GRANT SELECT(enforced) ON TABLE public.tenant_quotas TO agent_monitor_operator;
-
-GRANT SELECT(warn_at) ON TABLE public.tenant_quotas TO agent_monitor_operator;
-
 GRANT SELECT ON TABLE public.effective_quotas TO agent_monitor_app;
 GRANT SELECT ON TABLE public.effective_quotas TO agent_monitor_alerter;
-GRANT SELECT ON TABLE public.effective_quotas TO agent_monitor_operator;
 
 GRANT SELECT,UPDATE ON TABLE public.error_groups TO agent_monitor_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.error_groups TO agent_monitor_alerter;
@@ -7638,29 +7648,10 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.idempotency_keys TO agent_moni
 
 GRANT SELECT ON TABLE public.imports TO agent_monitor_app;
 
-GRANT SELECT(tenant_id) ON TABLE public.imports TO agent_monitor_operator;
-
-GRANT SELECT(source_table) ON TABLE public.imports TO agent_monitor_operator;
-
-GRANT SELECT(document) ON TABLE public.imports TO agent_monitor_operator;
-
-GRANT SELECT(rows_read) ON TABLE public.imports TO agent_monitor_operator;
-
-GRANT SELECT(rows_kept) ON TABLE public.imports TO agent_monitor_operator;
-
-GRANT SELECT(completed_at) ON TABLE public.imports TO agent_monitor_operator;
-
-GRANT SELECT(created_at) ON TABLE public.imports TO agent_monitor_operator;
-
-GRANT SELECT(updated_at) ON TABLE public.imports TO agent_monitor_operator;
-
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.inhibitions TO agent_monitor_app;
 GRANT SELECT ON TABLE public.inhibitions TO agent_monitor_alerter;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.leases TO agent_monitor_alerter;
-GRANT SELECT ON TABLE public.leases TO agent_monitor_operator;
-
-GRANT SELECT ON TABLE public.maintenance_runs TO agent_monitor_operator;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.mcp_server_configs TO agent_monitor_app;
 
@@ -7701,54 +7692,14 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.notification_groups TO agent_monitor_
 GRANT SELECT,INSERT,UPDATE ON TABLE public.notifications TO agent_monitor_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.notifications TO agent_monitor_alerter;
 
-GRANT SELECT(tenant_id) ON TABLE public.notifications TO agent_monitor_operator;
-
-GRANT SELECT(id) ON TABLE public.notifications TO agent_monitor_operator;
-
-GRANT SELECT(reason) ON TABLE public.notifications TO agent_monitor_operator;
-
-GRANT SELECT(status) ON TABLE public.notifications TO agent_monitor_operator;
-
-GRANT SELECT(attempts) ON TABLE public.notifications TO agent_monitor_operator;
-
-GRANT SELECT(first_attempt_at) ON TABLE public.notifications TO agent_monitor_operator;
-
-GRANT SELECT(next_attempt_at) ON TABLE public.notifications TO agent_monitor_operator;
-
-GRANT SELECT(claimed_by) ON TABLE public.notifications TO agent_monitor_operator;
-
-GRANT SELECT(claimed_until) ON TABLE public.notifications TO agent_monitor_operator;
-
-GRANT SELECT(sent_at) ON TABLE public.notifications TO agent_monitor_operator;
-
-GRANT SELECT(created_at) ON TABLE public.notifications TO agent_monitor_operator;
-
 GRANT SELECT ON TABLE public.outages TO agent_monitor_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.outages TO agent_monitor_alerter;
-
-GRANT SELECT(tenant_id) ON TABLE public.outages TO agent_monitor_operator;
-
-GRANT SELECT(what) ON TABLE public.outages TO agent_monitor_operator;
-
-GRANT SELECT(seen_at) ON TABLE public.outages TO agent_monitor_operator;
-
-GRANT SELECT(began_at) ON TABLE public.outages TO agent_monitor_operator;
-
-GRANT SELECT(ended_at) ON TABLE public.outages TO agent_monitor_operator;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.paces TO agent_monitor_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.paces TO agent_monitor_alerter;
 
 GRANT SELECT,INSERT ON TABLE public.price_changes TO agent_monitor_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.price_changes TO agent_monitor_alerter;
-
-GRANT SELECT(tenant_id) ON TABLE public.price_changes TO agent_monitor_operator;
-
-GRANT SELECT(id) ON TABLE public.price_changes TO agent_monitor_operator;
-
-GRANT SELECT(since) ON TABLE public.price_changes TO agent_monitor_operator;
-
-GRANT SELECT(done) ON TABLE public.price_changes TO agent_monitor_operator;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.rag_queries TO agent_monitor_app;
 
@@ -7758,102 +7709,21 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.received_alerts TO agent_monit
 GRANT SELECT ON TABLE public.regions TO agent_monitor_app;
 GRANT SELECT ON TABLE public.regions TO agent_monitor_alerter;
 
-GRANT SELECT(tenant_id) ON TABLE public.regions TO agent_monitor_operator;
-
-GRANT SELECT(id) ON TABLE public.regions TO agent_monitor_operator;
-
-GRANT SELECT(slug) ON TABLE public.regions TO agent_monitor_operator;
-
-GRANT SELECT(name) ON TABLE public.regions TO agent_monitor_operator;
-
-GRANT SELECT(jurisdiction) ON TABLE public.regions TO agent_monitor_operator;
-
-GRANT SELECT(provider) ON TABLE public.regions TO agent_monitor_operator;
-
-GRANT SELECT(endpoint) ON TABLE public.regions TO agent_monitor_operator;
-
-GRANT SELECT(is_primary) ON TABLE public.regions TO agent_monitor_operator;
-
-GRANT SELECT(application_name) ON TABLE public.regions TO agent_monitor_operator;
-
 GRANT SELECT ON TABLE public.replication_status TO agent_monitor_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.replication_status TO agent_monitor_alerter;
-
-GRANT SELECT(tenant_id) ON TABLE public.replication_status TO agent_monitor_operator;
-
-GRANT SELECT(application_name) ON TABLE public.replication_status TO agent_monitor_operator;
-
-GRANT SELECT(region_id) ON TABLE public.replication_status TO agent_monitor_operator;
-
-GRANT SELECT(state) ON TABLE public.replication_status TO agent_monitor_operator;
-
-GRANT SELECT(sync_state) ON TABLE public.replication_status TO agent_monitor_operator;
-
-GRANT SELECT(sent_lsn) ON TABLE public.replication_status TO agent_monitor_operator;
-
-GRANT SELECT(replay_lsn) ON TABLE public.replication_status TO agent_monitor_operator;
-
-GRANT SELECT(lag_bytes) ON TABLE public.replication_status TO agent_monitor_operator;
-
-GRANT SELECT(lag_seconds) ON TABLE public.replication_status TO agent_monitor_operator;
-
-GRANT SELECT(advanced_at) ON TABLE public.replication_status TO agent_monitor_operator;
-
-GRANT SELECT(seen_at) ON TABLE public.replication_status TO agent_monitor_operator;
-
-GRANT SELECT(checked_at) ON TABLE public.replication_status TO agent_monitor_operator;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.request_counts TO agent_monitor_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.request_counts TO agent_monitor_alerter;
 
-GRANT SELECT(tenant_id) ON TABLE public.request_counts TO agent_monitor_operator;
-
-GRANT SELECT(day) ON TABLE public.request_counts TO agent_monitor_operator;
-
-GRANT SELECT(requests) ON TABLE public.request_counts TO agent_monitor_operator;
-
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.retention_policies TO agent_monitor_app;
 
-GRANT SELECT(tenant_id) ON TABLE public.retention_policies TO agent_monitor_operator;
-
-GRANT SELECT(kind) ON TABLE public.retention_policies TO agent_monitor_operator;
-
-GRANT SELECT(keep_days) ON TABLE public.retention_policies TO agent_monitor_operator;
-
-GRANT SELECT(max_bytes) ON TABLE public.retention_policies TO agent_monitor_operator;
-
-GRANT SELECT(enabled) ON TABLE public.retention_policies TO agent_monitor_operator;
-
 GRANT SELECT ON TABLE public.retention_runs TO agent_monitor_app;
-
-GRANT SELECT(tenant_id) ON TABLE public.retention_runs TO agent_monitor_operator;
-
-GRANT SELECT(id) ON TABLE public.retention_runs TO agent_monitor_operator;
-
-GRANT SELECT(kind) ON TABLE public.retention_runs TO agent_monitor_operator;
-
-GRANT SELECT(status) ON TABLE public.retention_runs TO agent_monitor_operator;
-
-GRANT SELECT(rows_removed) ON TABLE public.retention_runs TO agent_monitor_operator;
-
-GRANT SELECT(before) ON TABLE public.retention_runs TO agent_monitor_operator;
-
-GRANT SELECT(started_at) ON TABLE public.retention_runs TO agent_monitor_operator;
-
-GRANT SELECT(completed_at) ON TABLE public.retention_runs TO agent_monitor_operator;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.rollup_dirty TO agent_monitor_app;
 GRANT SELECT ON TABLE public.rollup_dirty TO agent_monitor_alerter;
 
-GRANT SELECT(tenant_id) ON TABLE public.rollup_dirty TO agent_monitor_operator;
-
-GRANT SELECT(series_id) ON TABLE public.rollup_dirty TO agent_monitor_operator;
-
-GRANT SELECT(hour) ON TABLE public.rollup_dirty TO agent_monitor_operator;
-
 GRANT SELECT ON TABLE public.rollup_progress TO agent_monitor_app;
 GRANT SELECT ON TABLE public.rollup_progress TO agent_monitor_alerter;
-GRANT SELECT ON TABLE public.rollup_progress TO agent_monitor_operator;
 
 GRANT SELECT ON TABLE public.rollups_day TO agent_monitor_app;
 GRANT SELECT ON TABLE public.rollups_day TO agent_monitor_alerter;
@@ -7869,45 +7739,13 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.run_names TO agent_monitor_app
 GRANT SELECT,INSERT ON TABLE public.run_news TO agent_monitor_app;
 GRANT SELECT,INSERT,DELETE ON TABLE public.run_news TO agent_monitor_alerter;
 
-GRANT SELECT(tenant_id) ON TABLE public.run_news TO agent_monitor_operator;
-
-GRANT SELECT(id) ON TABLE public.run_news TO agent_monitor_operator;
-
-GRANT SELECT(kind) ON TABLE public.run_news TO agent_monitor_operator;
-
 GRANT SELECT,INSERT ON TABLE public.scheduled_runs TO agent_monitor_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.scheduled_runs TO agent_monitor_alerter;
-
-GRANT SELECT(tenant_id) ON TABLE public.scheduled_runs TO agent_monitor_operator;
-
-GRANT SELECT(id) ON TABLE public.scheduled_runs TO agent_monitor_operator;
-
-GRANT SELECT(agent_id) ON TABLE public.scheduled_runs TO agent_monitor_operator;
-
-GRANT SELECT(due_at) ON TABLE public.scheduled_runs TO agent_monitor_operator;
-
-GRANT SELECT(status) ON TABLE public.scheduled_runs TO agent_monitor_operator;
-
-GRANT SELECT(attempts) ON TABLE public.scheduled_runs TO agent_monitor_operator;
-
-GRANT SELECT(claimed_until) ON TABLE public.scheduled_runs TO agent_monitor_operator;
-
-GRANT SELECT(next_attempt_at) ON TABLE public.scheduled_runs TO agent_monitor_operator;
-
-GRANT SELECT(started_at) ON TABLE public.scheduled_runs TO agent_monitor_operator;
-
-GRANT SELECT(finished_at) ON TABLE public.scheduled_runs TO agent_monitor_operator;
-
-GRANT SELECT(http_status) ON TABLE public.scheduled_runs TO agent_monitor_operator;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.scores TO agent_monitor_app;
 GRANT SELECT ON TABLE public.scores TO agent_monitor_alerter;
 
 GRANT SELECT ON TABLE public.series_copies TO agent_monitor_app;
-
-GRANT SELECT(tenant_id) ON TABLE public.series_copies TO agent_monitor_operator;
-
-GRANT SELECT(day) ON TABLE public.series_copies TO agent_monitor_operator;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.silences TO agent_monitor_app;
 GRANT SELECT ON TABLE public.silences TO agent_monitor_alerter;
@@ -7918,44 +7756,14 @@ GRANT SELECT ON TABLE public.spans TO agent_monitor_alerter;
 GRANT SELECT,INSERT ON TABLE public.spool TO agent_monitor_app;
 GRANT SELECT ON TABLE public.spool TO agent_monitor_alerter;
 
-GRANT SELECT(tenant_id) ON TABLE public.spool TO agent_monitor_operator;
-
-GRANT SELECT(id) ON TABLE public.spool TO agent_monitor_operator;
-
-GRANT SELECT(created_at) ON TABLE public.spool TO agent_monitor_operator;
-
-GRANT SELECT(points) ON TABLE public.spool TO agent_monitor_operator;
-
 GRANT SELECT ON TABLE public.tenant_regions TO agent_monitor_app;
 GRANT SELECT ON TABLE public.tenant_regions TO agent_monitor_alerter;
-
-GRANT SELECT(tenant_id) ON TABLE public.tenant_regions TO agent_monitor_operator;
-
-GRANT SELECT(region_id) ON TABLE public.tenant_regions TO agent_monitor_operator;
-
-GRANT SELECT(region_tenant_id) ON TABLE public.tenant_regions TO agent_monitor_operator;
-
-GRANT SELECT(residency) ON TABLE public.tenant_regions TO agent_monitor_operator;
 
 GRANT SELECT,INSERT ON TABLE public.touched TO agent_monitor_app;
 GRANT SELECT,INSERT,DELETE ON TABLE public.touched TO agent_monitor_alerter;
 
-GRANT SELECT(tenant_id) ON TABLE public.touched TO agent_monitor_operator;
-
-GRANT SELECT(id) ON TABLE public.touched TO agent_monitor_operator;
-
 GRANT SELECT,INSERT,DELETE ON TABLE public.touched_traces TO agent_monitor_app;
 GRANT SELECT,INSERT,DELETE ON TABLE public.touched_traces TO agent_monitor_alerter;
-
-GRANT SELECT(tenant_id) ON TABLE public.touched_traces TO agent_monitor_operator;
-
-GRANT SELECT(id) ON TABLE public.touched_traces TO agent_monitor_operator;
-
-GRANT SELECT(trace_id) ON TABLE public.touched_traces TO agent_monitor_operator;
-
-GRANT SELECT(due_at) ON TABLE public.touched_traces TO agent_monitor_operator;
-
-GRANT SELECT(tries) ON TABLE public.touched_traces TO agent_monitor_operator;
 
 GRANT SELECT ON TABLE public.traces TO agent_monitor_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.traces TO agent_monitor_alerter;
@@ -7968,20 +7776,6 @@ GRANT SELECT,INSERT,DELETE ON TABLE public.usage_hours TO agent_monitor_alerter;
 GRANT SELECT ON TABLE public.usage_by_month TO agent_monitor_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.usage_metrics TO agent_monitor_app;
-
-GRANT SELECT(tenant_id) ON TABLE public.usage_metrics TO agent_monitor_operator;
-
-GRANT SELECT(metric_type) ON TABLE public.usage_metrics TO agent_monitor_operator;
-
-GRANT SELECT(metric_value) ON TABLE public.usage_metrics TO agent_monitor_operator;
-
-GRANT SELECT(agent_id) ON TABLE public.usage_metrics TO agent_monitor_operator;
-
-GRANT SELECT(recorded_at) ON TABLE public.usage_metrics TO agent_monitor_operator;
-
-GRANT SELECT(period_start) ON TABLE public.usage_metrics TO agent_monitor_operator;
-
-GRANT SELECT(period_end) ON TABLE public.usage_metrics TO agent_monitor_operator;
 
 GRANT SELECT,INSERT ON TABLE public.used_tokens TO agent_monitor_app;
 

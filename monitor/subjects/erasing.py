@@ -56,10 +56,11 @@ async def check(connection: AsyncConnection, tenant_id: UUID, user_id: UUID) -> 
     await refuse_named(connection, tenant_id, Named.MEMBER, str(user_id))
 
 
-async def shut_out(connection: AsyncConnection, tenant_id: UUID, request: Request, *, now: datetime) -> list[str]:
+async def shut_out(
+    connection: AsyncConnection, tenant_id: UUID, user_id: UUID, request: Request, *, now: datetime
+) -> list[str]:
     """End what they may and get in a tenant, in the transaction of the request; digests of the sessions that ended."""
-    assert request.user_id is not None
-    person = await read(connection, request.user_id, tenant=tenant_id, also=request.also)
+    person = await read(connection, user_id, tenant=tenant_id, also=request.also)
     sessions = text("SELECT token_hash FROM user_sessions WHERE tenant_id = :tenant AND user_id = :user")
     digests = list((await connection.execute(sessions, {"tenant": tenant_id, "user": person.id})).scalars())
     given = {
@@ -113,7 +114,7 @@ async def erase(db: Database, request: Request, clock: Clock) -> None:
         scope = None if request.tenant_id == PLATFORM_TENANT else request.tenant_id
         person = await read(owner, request.user_id, tenant=scope, also=request.also)
         steps = steps_of(await tables(owner))
-        places = await _tenants(owner, request)
+        places = await _tenants(owner, request, person.id)
     stands = replaced(person, request.id)
     progress = request.progress
     for tenant in places:
@@ -123,12 +124,11 @@ async def erase(db: Database, request: Request, clock: Clock) -> None:
     await _farewell(db, request, person, clock())
 
 
-async def _tenants(owner: AsyncConnection, request: Request) -> list[UUID]:
+async def _tenants(owner: AsyncConnection, request: Request, user_id: UUID) -> list[UUID]:
     """Where to look: in the tenant; in all where the platform asks."""
-    assert request.user_id is not None
     if request.tenant_id != PLATFORM_TENANT:
         # The platform's own alerts tell of addresses that mail to other tenants' people did not reach.
-        last = set(await belongs(owner, request.user_id)) <= {request.tenant_id}
+        last = set(await belongs(owner, user_id)) <= {request.tenant_id}
         return sorted({request.tenant_id, PLATFORM_TENANT} if last else {request.tenant_id}, key=str)
     return sorted((await owner.execute(text("SELECT id FROM tenants"))).scalars(), key=str)
 
@@ -177,7 +177,9 @@ async def _farewell(db: Database, request: Request, person: Person, now: datetim
             rows = (await owner.execute(text(gone), given | {"tenant": tenant})).rowcount
             await requests.tell(owner, request, table="memberships", rows=rows, progress={})
         await owner.execute(_SET_TENANT, {"tenant": str(request.tenant_id)})
-        whose = "user_id = :user AND id <> :id" if everywhere else "user_id = :user AND tenant_id = :tenant AND id <> :id"
+        whose = (
+            "user_id = :user AND id <> :id" if everywhere else "user_id = :user AND tenant_id = :tenant AND id <> :id"
+        )
         await owner.execute(text(f"UPDATE data_requests SET user_id = NULL, also = '{{}}' WHERE {whose}"), given)
         if not await belongs(owner, person.id):
             rows = (await owner.execute(text("DELETE FROM users WHERE id = :user"), given)).rowcount
@@ -213,4 +215,3 @@ async def alone(db: Database) -> AsyncIterator[bool]:
             if mine:
                 await driver.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
                 await driver.commit()
-

@@ -51,4 +51,3 @@ async def _portions(door: Door, tenant: UUID, place: Place, person: Person) -> A
         if len(rows) < PORTION:
             return
         after = {f"first{number}": part for number, part in enumerate(rows[-1][1:])}
-

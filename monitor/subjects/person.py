@@ -1,4 +1,4 @@
-"""By what a person is known: names that stand alone in a column, and strings that name nobody else wherever they stand."""
+"""By what a person is known: names that fill a column, and strings that name nobody else wherever they stand."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

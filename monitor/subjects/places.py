@@ -1,11 +1,11 @@
 """Where data of a person is stored, table by table: which rows are theirs, and what becomes of them by an erasure.
 
-What is theirs alone is deleted. Of what others need (the ledger, a team's conversation, who acknowledged what) the rows
-stay, and what names the person or was written by them is blanked. Order counts: what is found by other rows comes
+What is theirs alone is deleted. Of what others need (the ledger, a team's conversation, who acknowledged what) the
+rows stay, and what names the person or was written by them is blanked. Order counts: what is found by other rows comes
 before those. After these, every other text in the tenant is searched for the person (`steps`).
 
-In SQL `t` is the row, `:user` the person's id, `:names` what they are called, `:alias` the id in the place of theirs and
-`:word` the word.
+In SQL `t` is the row, `:user` the person's id, `:names` what they are called; `:alias` is the id that takes the place
+of theirs, and `:word` the word.
 """
 
 from collections.abc import Mapping
@@ -208,10 +208,13 @@ THEMSELVES = (
 TRAIL = Place(
     "audit_logs",
     f"t.user_id = {USER}",
-    {name: "forget_in_trail()" for name in (
-        "actor", "user_id", "resource_id", "old_values", "new_values", "metadata", "error_message", "ip_address",
-        "user_agent",
-    )},
+    dict.fromkeys(
+        (
+            "actor", "user_id", "resource_id", "old_values", "new_values", "metadata", "error_message", "ip_address",
+            "user_agent",
+        ),
+        "forget_in_trail()",
+    ),
     goes_with="forget_in_trail()",
 )  # fmt: skip
 """What was done, to what and when, stays; nobody but its own function may change anything there."""
@@ -220,6 +223,7 @@ PLACES = (*TALKS, *WORK, *REACHED, TRAIL, *THEMSELVES)
 STEPS = tuple(place for place in PLACES if place.goes_with is None)
 
 KEPT: Mapping[tuple[str, str], str] = MappingProxyType({
+    ("data_requests", "id"): "stands for whoever was erased; nothing says any more whom",
     ("alert_configs", "owner"): "words for a team; searched as every text is",
     ("alert_configs", "channels"): "searched as every text is",
     ("channels", "target"): "a channel of all; searched as every text is",

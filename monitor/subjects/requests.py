@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Select, insert, select, text, update
+from sqlalchemy import insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.errors import NotFound
@@ -95,7 +95,7 @@ async def newest(
     connection: AsyncConnection, tenant_id: UUID, *, limit: int, before: UUID | None = None
 ) -> list[Request]:
     """A tenant's requests, newest first: `limit + 1` of them."""
-    query: Select[Any] = _SELECT.where(_R.tenant_id == tenant_id).order_by(_R.id.desc()).limit(limit + 1)
+    query = _SELECT.where(_R.tenant_id == tenant_id).order_by(_R.id.desc()).limit(limit + 1)
     if before is not None:
         query = query.where(_R.id < before)
     return [_request(row) for row in await connection.execute(query)]

@@ -75,7 +75,7 @@ async def ask(deps: Given, principal: Admin, body: AskBody) -> RequestBody:
             actor=principal.actor, now=now,
         )  # fmt: skip
         if body.kind is Kind.ERASURE:
-            ended = await erasing.shut_out(connection, tenant_id, made, now=now)
+            ended = await erasing.shut_out(connection, tenant_id, member.id, made, now=now)
         await deps.audit(
             connection, principal, "data_request.created", resource=("data_request", str(made.id)),
             new={"kind": body.kind.value, "user": str(member.id)},

@@ -21,28 +21,19 @@ Key = list[str]
 Work = Callable[[AsyncConnection, Mapping[str, Any], Key], Awaitable[tuple[int, Key | None]]]
 """Does the batch after a key: rows that changed, and the key it came to; None: the step is through."""
 
-_CATALOGUE = text("""
-    SELECT c.relname AS name,
-        ARRAY(SELECT a.attname::text FROM pg_attribute a
-              WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.atttypid = 'text'::regtype) AS texts,
-        ARRAY(SELECT a.attname::text FROM pg_attribute a
-              WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.atttypid = 'jsonb'::regtype)
-            AS documents,
-        ARRAY(SELECT a.attname::text FROM pg_attribute a
-              WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.atttypid = 'text[]'::regtype)
-            AS lists,
-        ARRAY(SELECT a.attname::text FROM pg_index i, unnest(i.indkey::int2[]) WITH ORDINALITY AS k (number, place)
-              JOIN pg_attribute a ON a.attnum = k.number
-              WHERE i.indrelid = c.oid AND i.indisprimary AND a.attrelid = c.oid ORDER BY k.place) AS key,
-        ARRAY(SELECT format_type(a.atttypid, NULL)
-              FROM pg_index i, unnest(i.indkey::int2[]) WITH ORDINALITY AS k (number, place)
-              JOIN pg_attribute a ON a.attnum = k.number
-              WHERE i.indrelid = c.oid AND i.indisprimary AND a.attrelid = c.oid ORDER BY k.place) AS types
+_OF = "FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped"
+_KEY = """FROM pg_index i, unnest(i.indkey::int2[]) WITH ORDINALITY AS k (number, place), pg_attribute a
+    WHERE i.indrelid = c.oid AND i.indisprimary AND a.attrelid = c.oid AND a.attnum = k.number ORDER BY k.place"""
+_CATALOGUE = text(f"""
+    SELECT c.relname,
+        ARRAY(SELECT a.attname::text {_OF} AND a.atttypid = 'text'::regtype),
+        ARRAY(SELECT a.attname::text {_OF} AND a.atttypid = 'jsonb'::regtype),
+        ARRAY(SELECT a.attname::text {_OF} AND a.atttypid = 'text[]'::regtype),
+        ARRAY(SELECT a.attname::text {_KEY}),
+        ARRAY(SELECT format_type(a.atttypid, NULL) {_KEY})
     FROM pg_class c
     WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
-      AND (c.relname IN ('tenants', 'users', 'user_identities') OR EXISTS (
-        SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'tenant_id' AND NOT a.attisdropped))
-    ORDER BY c.relname
+      AND (c.relname IN ('tenants', 'users', 'user_identities') OR EXISTS (SELECT {_OF} AND a.attname = 'tenant_id'))
 """)
 # Rules and channels first: what they are told of meanwhile names nobody then.
 _FIRST = {"tenants", "channels", "alert_configs", "escalations", "alert_settings", "rule_packs"}
@@ -145,8 +136,8 @@ async def _search(
     values = [f"{name} = erased(t.{name}, :patterns, :words)" for name in table.texts]
     values += [f"{name} = erased(t.{name}::text, :documents, :words)::jsonb" for name in table.documents]
     values += [
-        f"{name} = ARRAY(SELECT erased(o.one, :patterns, :words) FROM unnest(t.{name}) WITH ORDINALITY AS o (one, place)"
-        " ORDER BY o.place)"
+        f"{name} = ARRAY(SELECT erased(o.one, :patterns, :words) FROM unnest(t.{name})"
+        " WITH ORDINALITY AS o (one, place) ORDER BY o.place)"
         for name in table.lists
     ]
     statement = f"UPDATE {table.name} t SET {', '.join(values)} WHERE {scope} AND ({' OR '.join(found)})"
@@ -154,9 +145,7 @@ async def _search(
     return rows, last
 
 
-async def _end_of_batch(
-    connection: AsyncConnection, table: Table, scope: str, given: Mapping[str, Any]
-) -> Key | None:
+async def _end_of_batch(connection: AsyncConnection, table: Table, scope: str, given: Mapping[str, Any]) -> Key | None:
     """The key of the last row of a whole batch; None: there is no whole one."""
     parts = ", ".join(f"t.{name}::text" for name in table.key)
     ordered = ", ".join(f"t.{name}" for name in table.key)

@@ -93,7 +93,7 @@ FORGET = """
         request uuid, tenant uuid, entry uuid, first uuid, last uuid,
         patterns text[], words text[], texts text[], facts text[]
     ) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path = pg_catalog, public, pg_temp SET app.erasing = 'on' AS $$
+    SET search_path = pg_catalog, public, pg_temp AS $$
     DECLARE
         person uuid;
         word CONSTANT text := 'erased';
@@ -104,6 +104,7 @@ FORGET = """
         IF person IS NULL THEN
             RAISE EXCEPTION 'there is no erasure % that is running', request USING ERRCODE = 'insufficient_privilege';
         END IF;
+        PERFORM set_config('app.erasing', 'on', true);
         UPDATE public.audit_logs a SET
             actor = public.erased(a.actor, patterns, words),
             user_id = CASE WHEN a.user_id = person THEN request ELSE a.user_id END,
@@ -125,6 +126,7 @@ FORGET = """
         ) AS named
         WHERE a.tenant_id = tenant AND a.id = named.id;
         GET DIAGNOSTICS changed = ROW_COUNT;
+        PERFORM set_config('app.erasing', '', true);
         IF changed > 0 THEN
             INSERT INTO public.audit_logs (tenant_id, id, actor, action, resource_type, resource_id, new_values)
             VALUES (tenant, entry, 'system', 'audit_log.erased', 'data_request', request::text,

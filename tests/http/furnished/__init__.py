@@ -26,6 +26,7 @@ from tests.http.furnished import (
     regions,
     retention,
     runs,
+    subjects,
     telemetry,
     tools,
     usage,
@@ -45,6 +46,7 @@ _SLICES = (
     alerting,
     imports,
     retention,
+    subjects,
 )
 
 PLATFORMS = {"subscription_plans", "replication_status", "cross_region_sync_logs", "regions"}

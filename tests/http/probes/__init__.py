@@ -26,6 +26,7 @@ from tests.http.probes import (
     runs,
     schedules,
     series,
+    subjects,
     tools,
     usage,
 )
@@ -47,6 +48,7 @@ _SLICES = (
     retention,
     schedules,
     series,
+    subjects,
     tools,
     usage,
 )

@@ -1,0 +1,1 @@
+"""One person's data: declared, handed out, erased."""
