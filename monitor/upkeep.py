@@ -78,9 +78,6 @@ def jobs_of(deps: Deps, stack: AsyncExitStack) -> list[Job]:
     async def fold_counters(_: datetime) -> None:
         await counters.fold(db)
 
-    async def erase_people(_: datetime) -> None:
-        await erasing.run_once(db, deps.clock)
-
     async def follow_runs(now: datetime) -> None:
         await news.run_once(db, now)
 
@@ -91,7 +88,7 @@ def jobs_of(deps: Deps, stack: AsyncExitStack) -> list[Job]:
         Job("partitions", PARTITIONS_EVERY, plan_partitions),
         Job("retention", RETENTION_EVERY, retire, at_start=False),
         Job("maintenance", MAINTENANCE_EVERY, maintenance.run_once, at_start=False),
-        Job("erasures", ERASURES_EVERY, erase_people),
+        Job("erasures", ERASURES_EVERY, lambda _: erasing.run_once(db, deps.clock)),
         Job("news", NEWS_EVERY, follow_runs),
         Job("counters", FOLD_EVERY, fold_counters, at_start=False),
     ]

@@ -65,7 +65,7 @@ async def test_every_key_of_a_tenants_table_is_led_by_the_tenant(db: Database) -
         "tenant_regions_region_tenant_id_region_id_fkey",
         "documents_uploaded_by_fkey", "mcp_server_configs_created_by_fkey",
         "mcp_server_configs_server_tenant_id_server_id_fkey",
-        "user_identities_pkey", "user_identities_user_id_fkey",
+        "user_identities_pkey", "user_identities_user_id_fkey", "data_requests_user_id_fkey",
     }  # fmt: skip
     assert {name for name, column in first.items() if column != "tenant_id"} == to_global
 

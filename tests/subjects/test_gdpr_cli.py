@@ -26,7 +26,8 @@ main()
 _FILL = text("""
     INSERT INTO model_calls (tenant_id, id, agent_id, user_ref, failed, input_tokens, output_tokens, cache_read_tokens,
         cache_write_tokens, reasoning_tokens, started_at, source, metadata)
-    SELECT tenant_id, (left(id::text, 23) || right(gen_random_uuid()::text, 13))::uuid, agent_id, user_ref, failed, input_tokens, output_tokens, cache_read_tokens,
+    SELECT tenant_id, (left(id::text, 23) || right(gen_random_uuid()::text, 13))::uuid,
+        agent_id, user_ref, failed, input_tokens, output_tokens, cache_read_tokens,
         cache_write_tokens, reasoning_tokens, started_at, source, metadata
     FROM model_calls, generate_series(1, :rows) WHERE tenant_id = :tenant
 """)
