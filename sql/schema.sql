@@ -6136,6 +6136,8 @@ CREATE INDEX tasks_tenant_id_trace_id_idx ON ONLY public.tasks USING btree (tena
 
 CREATE INDEX tenant_regions_region_tenant_id_region_id_idx ON public.tenant_regions USING btree (region_tenant_id, region_id);
 
+CREATE INDEX tenants_deleted_at_idx ON public.tenants USING btree (deleted_at) WHERE (deleted_at IS NOT NULL);
+
 CREATE INDEX tenants_purge_at_idx ON public.tenants USING btree (purge_at) WHERE (purge_at IS NOT NULL);
 
 CREATE INDEX tenants_status_idx ON public.tenants USING btree (status);
@@ -6934,6 +6936,56 @@ ALTER TABLE public.notification_groups ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.notifications ENABLE ROW LEVEL SECURITY;
 
+CREATE POLICY operator ON public.agent_live FOR SELECT TO agent_monitor_operator USING (true);
+
+CREATE POLICY operator ON public.agent_schedules FOR SELECT TO agent_monitor_operator USING (true);
+
+CREATE POLICY operator ON public.agents FOR SELECT TO agent_monitor_operator USING (true);
+
+CREATE POLICY operator ON public.cross_region_sync_logs FOR SELECT TO agent_monitor_operator USING (true);
+
+CREATE POLICY operator ON public.imports FOR SELECT TO agent_monitor_operator USING (true);
+
+CREATE POLICY operator ON public.notifications FOR SELECT TO agent_monitor_operator USING (true);
+
+CREATE POLICY operator ON public.outages FOR SELECT TO agent_monitor_operator USING (true);
+
+CREATE POLICY operator ON public.price_changes FOR SELECT TO agent_monitor_operator USING (true);
+
+CREATE POLICY operator ON public.regions FOR SELECT TO agent_monitor_operator USING (true);
+
+CREATE POLICY operator ON public.replication_status FOR SELECT TO agent_monitor_operator USING (true);
+
+CREATE POLICY operator ON public.request_counts FOR SELECT TO agent_monitor_operator USING (true);
+
+CREATE POLICY operator ON public.retention_policies FOR SELECT TO agent_monitor_operator USING (true);
+
+CREATE POLICY operator ON public.retention_runs FOR SELECT TO agent_monitor_operator USING (true);
+
+CREATE POLICY operator ON public.rollup_dirty FOR SELECT TO agent_monitor_operator USING (true);
+
+CREATE POLICY operator ON public.run_news FOR SELECT TO agent_monitor_operator USING (true);
+
+CREATE POLICY operator ON public.scheduled_runs FOR SELECT TO agent_monitor_operator USING (true);
+
+CREATE POLICY operator ON public.series_copies FOR SELECT TO agent_monitor_operator USING (true);
+
+CREATE POLICY operator ON public.spool FOR SELECT TO agent_monitor_operator USING (true);
+
+CREATE POLICY operator ON public.subscription_plans FOR SELECT TO agent_monitor_operator USING (true);
+
+CREATE POLICY operator ON public.tenant_quotas FOR SELECT TO agent_monitor_operator USING (true);
+
+CREATE POLICY operator ON public.tenant_regions FOR SELECT TO agent_monitor_operator USING (true);
+
+CREATE POLICY operator ON public.tenants FOR SELECT TO agent_monitor_operator USING (true);
+
+CREATE POLICY operator ON public.touched FOR SELECT TO agent_monitor_operator USING (true);
+
+CREATE POLICY operator ON public.touched_traces FOR SELECT TO agent_monitor_operator USING (true);
+
+CREATE POLICY operator ON public.usage_metrics FOR SELECT TO agent_monitor_operator USING (true);
+
 ALTER TABLE public.outages ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY owner ON public.agent_configurations TO agent_monitor_owner USING (true) WITH CHECK (true);
@@ -7443,26 +7495,51 @@ GRANT USAGE ON SCHEMA dashboards TO agent_monitor_grafana;
 GRANT USAGE ON SCHEMA public TO agent_monitor_app;
 GRANT USAGE ON SCHEMA public TO agent_monitor_alerter;
 GRANT USAGE ON SCHEMA public TO agent_monitor_doorman;
+GRANT USAGE ON SCHEMA public TO agent_monitor_operator;
 
 REVOKE ALL ON FUNCTION public.forget_in_trail(request uuid, tenant uuid, entry uuid, first uuid, last uuid, patterns text[], words text[], texts text[], facts text[]) FROM PUBLIC;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.agent_live TO agent_monitor_app;
 GRANT SELECT,UPDATE ON TABLE public.agent_live TO agent_monitor_alerter;
 
+GRANT SELECT(tenant_id) ON TABLE public.agent_live TO agent_monitor_operator;
+
+GRANT SELECT(agent_id) ON TABLE public.agent_live TO agent_monitor_operator;
+
+GRANT SELECT(last_seen_at) ON TABLE public.agent_live TO agent_monitor_operator;
+
+GRANT SELECT(last_heartbeat_at) ON TABLE public.agent_live TO agent_monitor_operator;
+
+GRANT SELECT(heartbeat_status) ON TABLE public.agent_live TO agent_monitor_operator;
+
+GRANT SELECT(consecutive_failures) ON TABLE public.agent_live TO agent_monitor_operator;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.agents TO agent_monitor_app;
 GRANT SELECT ON TABLE public.agents TO agent_monitor_alerter;
 
 GRANT SELECT(tenant_id) ON TABLE public.agents TO agent_monitor_doorman;
+GRANT SELECT(tenant_id) ON TABLE public.agents TO agent_monitor_operator;
 
 GRANT SELECT(id) ON TABLE public.agents TO agent_monitor_doorman;
+GRANT SELECT(id) ON TABLE public.agents TO agent_monitor_operator;
 
 GRANT SELECT(external_id) ON TABLE public.agents TO agent_monitor_doorman;
 
 GRANT SELECT(status) ON TABLE public.agents TO agent_monitor_doorman;
+GRANT SELECT(status) ON TABLE public.agents TO agent_monitor_operator;
+
+GRANT SELECT(schedule) ON TABLE public.agents TO agent_monitor_operator;
+
+GRANT SELECT(ephemeral) ON TABLE public.agents TO agent_monitor_operator;
 
 GRANT SELECT(ping_token) ON TABLE public.agents TO agent_monitor_doorman;
 
+GRANT SELECT(retired_at) ON TABLE public.agents TO agent_monitor_operator;
+
 GRANT SELECT(deleted_at) ON TABLE public.agents TO agent_monitor_doorman;
+GRANT SELECT(deleted_at) ON TABLE public.agents TO agent_monitor_operator;
+
+GRANT SELECT(created_at) ON TABLE public.agents TO agent_monitor_operator;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.tasks TO agent_monitor_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.tasks TO agent_monitor_alerter;
@@ -7509,12 +7586,32 @@ GRANT SELECT,UPDATE ON TABLE public.tenants TO agent_monitor_app;
 GRANT SELECT ON TABLE public.tenants TO agent_monitor_alerter;
 
 GRANT SELECT(id) ON TABLE public.tenants TO agent_monitor_doorman;
+GRANT SELECT(id) ON TABLE public.tenants TO agent_monitor_operator;
 
 GRANT SELECT(slug) ON TABLE public.tenants TO agent_monitor_doorman;
+GRANT SELECT(slug) ON TABLE public.tenants TO agent_monitor_operator;
 
 GRANT SELECT(name) ON TABLE public.tenants TO agent_monitor_doorman;
+GRANT SELECT(name) ON TABLE public.tenants TO agent_monitor_operator;
 
 GRANT SELECT(status) ON TABLE public.tenants TO agent_monitor_doorman;
+GRANT SELECT(status) ON TABLE public.tenants TO agent_monitor_operator;
+
+GRANT SELECT(plan) ON TABLE public.tenants TO agent_monitor_operator;
+
+GRANT SELECT(max_agents) ON TABLE public.tenants TO agent_monitor_operator;
+
+GRANT SELECT(daily_requests) ON TABLE public.tenants TO agent_monitor_operator;
+
+GRANT SELECT(monthly_tokens) ON TABLE public.tenants TO agent_monitor_operator;
+
+GRANT SELECT(deleted_at) ON TABLE public.tenants TO agent_monitor_operator;
+
+GRANT SELECT(created_at) ON TABLE public.tenants TO agent_monitor_operator;
+
+GRANT SELECT(suspended_at) ON TABLE public.tenants TO agent_monitor_operator;
+
+GRANT SELECT(purge_at) ON TABLE public.tenants TO agent_monitor_operator;
 
 GRANT SELECT ON TABLE dashboards.tenants TO agent_monitor_grafana;
 
@@ -7531,6 +7628,14 @@ GRANT SELECT ON TABLE public.agent_log_ids TO agent_monitor_alerter;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.agent_schedules TO agent_monitor_app;
 GRANT SELECT,UPDATE ON TABLE public.agent_schedules TO agent_monitor_alerter;
+
+GRANT SELECT(tenant_id) ON TABLE public.agent_schedules TO agent_monitor_operator;
+
+GRANT SELECT(agent_id) ON TABLE public.agent_schedules TO agent_monitor_operator;
+
+GRANT SELECT(since) ON TABLE public.agent_schedules TO agent_monitor_operator;
+
+GRANT SELECT(next_run_at) ON TABLE public.agent_schedules TO agent_monitor_operator;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.agent_states TO agent_monitor_app;
 
@@ -7614,6 +7719,28 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.conversations TO agent_monitor
 GRANT SELECT ON TABLE public.cross_region_sync_logs TO agent_monitor_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.cross_region_sync_logs TO agent_monitor_alerter;
 
+GRANT SELECT(tenant_id) ON TABLE public.cross_region_sync_logs TO agent_monitor_operator;
+
+GRANT SELECT(id) ON TABLE public.cross_region_sync_logs TO agent_monitor_operator;
+
+GRANT SELECT(application_name) ON TABLE public.cross_region_sync_logs TO agent_monitor_operator;
+
+GRANT SELECT(source_region_id) ON TABLE public.cross_region_sync_logs TO agent_monitor_operator;
+
+GRANT SELECT(target_region_id) ON TABLE public.cross_region_sync_logs TO agent_monitor_operator;
+
+GRANT SELECT(kind) ON TABLE public.cross_region_sync_logs TO agent_monitor_operator;
+
+GRANT SELECT(status) ON TABLE public.cross_region_sync_logs TO agent_monitor_operator;
+
+GRANT SELECT(lag_bytes) ON TABLE public.cross_region_sync_logs TO agent_monitor_operator;
+
+GRANT SELECT(lag_seconds) ON TABLE public.cross_region_sync_logs TO agent_monitor_operator;
+
+GRANT SELECT(started_at) ON TABLE public.cross_region_sync_logs TO agent_monitor_operator;
+
+GRANT SELECT(completed_at) ON TABLE public.cross_region_sync_logs TO agent_monitor_operator;
+
 GRANT SELECT,INSERT,UPDATE ON TABLE public.data_requests TO agent_monitor_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.deployments TO agent_monitor_app;
@@ -7627,11 +7754,40 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.drills TO agent_monitor_alerte
 GRANT SELECT ON TABLE public.subscription_plans TO agent_monitor_app;
 GRANT SELECT ON TABLE public.subscription_plans TO agent_monitor_alerter;
 
+GRANT SELECT(tenant_id) ON TABLE public.subscription_plans TO agent_monitor_operator;
+
+GRANT SELECT(slug) ON TABLE public.subscription_plans TO agent_monitor_operator;
+
+GRANT SELECT(name) ON TABLE public.subscription_plans TO agent_monitor_operator;
+
+GRANT SELECT(price_usd) ON TABLE public.subscription_plans TO agent_monitor_operator;
+
+GRANT SELECT(included_usd) ON TABLE public.subscription_plans TO agent_monitor_operator;
+
+GRANT SELECT(max_agents) ON TABLE public.subscription_plans TO agent_monitor_operator;
+
+GRANT SELECT(daily_requests) ON TABLE public.subscription_plans TO agent_monitor_operator;
+
+GRANT SELECT(monthly_tokens) ON TABLE public.subscription_plans TO agent_monitor_operator;
+
+GRANT SELECT(source) ON TABLE public.subscription_plans TO agent_monitor_operator;
+
 GRANT SELECT ON TABLE public.tenant_quotas TO agent_monitor_app;
 GRANT SELECT ON TABLE public.tenant_quotas TO agent_monitor_alerter;
 
+GRANT SELECT(tenant_id) ON TABLE public.tenant_quotas TO agent_monitor_operator;
+
+GRANT SELECT(resource) ON TABLE public.tenant_quotas TO agent_monitor_operator;
+
+GRANT SELECT(limit_amount) ON TABLE public.tenant_quotas TO agent_monitor_operator;
+
+GRANT SELECT(enforced) ON TABLE public.tenant_quotas TO agent_monitor_operator;
+
+GRANT SELECT(warn_at) ON TABLE public.tenant_quotas TO agent_monitor_operator;
+
 GRANT SELECT ON TABLE public.effective_quotas TO agent_monitor_app;
 GRANT SELECT ON TABLE public.effective_quotas TO agent_monitor_alerter;
+GRANT SELECT ON TABLE public.effective_quotas TO agent_monitor_operator;
 
 GRANT SELECT,UPDATE ON TABLE public.error_groups TO agent_monitor_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.error_groups TO agent_monitor_alerter;
@@ -7648,10 +7804,29 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.idempotency_keys TO agent_moni
 
 GRANT SELECT ON TABLE public.imports TO agent_monitor_app;
 
+GRANT SELECT(tenant_id) ON TABLE public.imports TO agent_monitor_operator;
+
+GRANT SELECT(source_table) ON TABLE public.imports TO agent_monitor_operator;
+
+GRANT SELECT(document) ON TABLE public.imports TO agent_monitor_operator;
+
+GRANT SELECT(rows_read) ON TABLE public.imports TO agent_monitor_operator;
+
+GRANT SELECT(rows_kept) ON TABLE public.imports TO agent_monitor_operator;
+
+GRANT SELECT(completed_at) ON TABLE public.imports TO agent_monitor_operator;
+
+GRANT SELECT(created_at) ON TABLE public.imports TO agent_monitor_operator;
+
+GRANT SELECT(updated_at) ON TABLE public.imports TO agent_monitor_operator;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.inhibitions TO agent_monitor_app;
 GRANT SELECT ON TABLE public.inhibitions TO agent_monitor_alerter;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.leases TO agent_monitor_alerter;
+GRANT SELECT ON TABLE public.leases TO agent_monitor_operator;
+
+GRANT SELECT ON TABLE public.maintenance_runs TO agent_monitor_operator;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.mcp_server_configs TO agent_monitor_app;
 
@@ -7692,14 +7867,54 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.notification_groups TO agent_monitor_
 GRANT SELECT,INSERT,UPDATE ON TABLE public.notifications TO agent_monitor_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.notifications TO agent_monitor_alerter;
 
+GRANT SELECT(tenant_id) ON TABLE public.notifications TO agent_monitor_operator;
+
+GRANT SELECT(id) ON TABLE public.notifications TO agent_monitor_operator;
+
+GRANT SELECT(reason) ON TABLE public.notifications TO agent_monitor_operator;
+
+GRANT SELECT(status) ON TABLE public.notifications TO agent_monitor_operator;
+
+GRANT SELECT(attempts) ON TABLE public.notifications TO agent_monitor_operator;
+
+GRANT SELECT(first_attempt_at) ON TABLE public.notifications TO agent_monitor_operator;
+
+GRANT SELECT(next_attempt_at) ON TABLE public.notifications TO agent_monitor_operator;
+
+GRANT SELECT(claimed_by) ON TABLE public.notifications TO agent_monitor_operator;
+
+GRANT SELECT(claimed_until) ON TABLE public.notifications TO agent_monitor_operator;
+
+GRANT SELECT(sent_at) ON TABLE public.notifications TO agent_monitor_operator;
+
+GRANT SELECT(created_at) ON TABLE public.notifications TO agent_monitor_operator;
+
 GRANT SELECT ON TABLE public.outages TO agent_monitor_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.outages TO agent_monitor_alerter;
+
+GRANT SELECT(tenant_id) ON TABLE public.outages TO agent_monitor_operator;
+
+GRANT SELECT(what) ON TABLE public.outages TO agent_monitor_operator;
+
+GRANT SELECT(seen_at) ON TABLE public.outages TO agent_monitor_operator;
+
+GRANT SELECT(began_at) ON TABLE public.outages TO agent_monitor_operator;
+
+GRANT SELECT(ended_at) ON TABLE public.outages TO agent_monitor_operator;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.paces TO agent_monitor_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.paces TO agent_monitor_alerter;
 
 GRANT SELECT,INSERT ON TABLE public.price_changes TO agent_monitor_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.price_changes TO agent_monitor_alerter;
+
+GRANT SELECT(tenant_id) ON TABLE public.price_changes TO agent_monitor_operator;
+
+GRANT SELECT(id) ON TABLE public.price_changes TO agent_monitor_operator;
+
+GRANT SELECT(since) ON TABLE public.price_changes TO agent_monitor_operator;
+
+GRANT SELECT(done) ON TABLE public.price_changes TO agent_monitor_operator;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.rag_queries TO agent_monitor_app;
 
@@ -7709,21 +7924,102 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.received_alerts TO agent_monit
 GRANT SELECT ON TABLE public.regions TO agent_monitor_app;
 GRANT SELECT ON TABLE public.regions TO agent_monitor_alerter;
 
+GRANT SELECT(tenant_id) ON TABLE public.regions TO agent_monitor_operator;
+
+GRANT SELECT(id) ON TABLE public.regions TO agent_monitor_operator;
+
+GRANT SELECT(slug) ON TABLE public.regions TO agent_monitor_operator;
+
+GRANT SELECT(name) ON TABLE public.regions TO agent_monitor_operator;
+
+GRANT SELECT(jurisdiction) ON TABLE public.regions TO agent_monitor_operator;
+
+GRANT SELECT(provider) ON TABLE public.regions TO agent_monitor_operator;
+
+GRANT SELECT(endpoint) ON TABLE public.regions TO agent_monitor_operator;
+
+GRANT SELECT(is_primary) ON TABLE public.regions TO agent_monitor_operator;
+
+GRANT SELECT(application_name) ON TABLE public.regions TO agent_monitor_operator;
+
 GRANT SELECT ON TABLE public.replication_status TO agent_monitor_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.replication_status TO agent_monitor_alerter;
+
+GRANT SELECT(tenant_id) ON TABLE public.replication_status TO agent_monitor_operator;
+
+GRANT SELECT(application_name) ON TABLE public.replication_status TO agent_monitor_operator;
+
+GRANT SELECT(region_id) ON TABLE public.replication_status TO agent_monitor_operator;
+
+GRANT SELECT(state) ON TABLE public.replication_status TO agent_monitor_operator;
+
+GRANT SELECT(sync_state) ON TABLE public.replication_status TO agent_monitor_operator;
+
+GRANT SELECT(sent_lsn) ON TABLE public.replication_status TO agent_monitor_operator;
+
+GRANT SELECT(replay_lsn) ON TABLE public.replication_status TO agent_monitor_operator;
+
+GRANT SELECT(lag_bytes) ON TABLE public.replication_status TO agent_monitor_operator;
+
+GRANT SELECT(lag_seconds) ON TABLE public.replication_status TO agent_monitor_operator;
+
+GRANT SELECT(advanced_at) ON TABLE public.replication_status TO agent_monitor_operator;
+
+GRANT SELECT(seen_at) ON TABLE public.replication_status TO agent_monitor_operator;
+
+GRANT SELECT(checked_at) ON TABLE public.replication_status TO agent_monitor_operator;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.request_counts TO agent_monitor_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.request_counts TO agent_monitor_alerter;
 
+GRANT SELECT(tenant_id) ON TABLE public.request_counts TO agent_monitor_operator;
+
+GRANT SELECT(day) ON TABLE public.request_counts TO agent_monitor_operator;
+
+GRANT SELECT(requests) ON TABLE public.request_counts TO agent_monitor_operator;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.retention_policies TO agent_monitor_app;
 
+GRANT SELECT(tenant_id) ON TABLE public.retention_policies TO agent_monitor_operator;
+
+GRANT SELECT(kind) ON TABLE public.retention_policies TO agent_monitor_operator;
+
+GRANT SELECT(keep_days) ON TABLE public.retention_policies TO agent_monitor_operator;
+
+GRANT SELECT(max_bytes) ON TABLE public.retention_policies TO agent_monitor_operator;
+
+GRANT SELECT(enabled) ON TABLE public.retention_policies TO agent_monitor_operator;
+
 GRANT SELECT ON TABLE public.retention_runs TO agent_monitor_app;
+
+GRANT SELECT(tenant_id) ON TABLE public.retention_runs TO agent_monitor_operator;
+
+GRANT SELECT(id) ON TABLE public.retention_runs TO agent_monitor_operator;
+
+GRANT SELECT(kind) ON TABLE public.retention_runs TO agent_monitor_operator;
+
+GRANT SELECT(status) ON TABLE public.retention_runs TO agent_monitor_operator;
+
+GRANT SELECT(rows_removed) ON TABLE public.retention_runs TO agent_monitor_operator;
+
+GRANT SELECT(before) ON TABLE public.retention_runs TO agent_monitor_operator;
+
+GRANT SELECT(started_at) ON TABLE public.retention_runs TO agent_monitor_operator;
+
+GRANT SELECT(completed_at) ON TABLE public.retention_runs TO agent_monitor_operator;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.rollup_dirty TO agent_monitor_app;
 GRANT SELECT ON TABLE public.rollup_dirty TO agent_monitor_alerter;
 
+GRANT SELECT(tenant_id) ON TABLE public.rollup_dirty TO agent_monitor_operator;
+
+GRANT SELECT(series_id) ON TABLE public.rollup_dirty TO agent_monitor_operator;
+
+GRANT SELECT(hour) ON TABLE public.rollup_dirty TO agent_monitor_operator;
+
 GRANT SELECT ON TABLE public.rollup_progress TO agent_monitor_app;
 GRANT SELECT ON TABLE public.rollup_progress TO agent_monitor_alerter;
+GRANT SELECT ON TABLE public.rollup_progress TO agent_monitor_operator;
 
 GRANT SELECT ON TABLE public.rollups_day TO agent_monitor_app;
 GRANT SELECT ON TABLE public.rollups_day TO agent_monitor_alerter;
@@ -7739,13 +8035,45 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.run_names TO agent_monitor_app
 GRANT SELECT,INSERT ON TABLE public.run_news TO agent_monitor_app;
 GRANT SELECT,INSERT,DELETE ON TABLE public.run_news TO agent_monitor_alerter;
 
+GRANT SELECT(tenant_id) ON TABLE public.run_news TO agent_monitor_operator;
+
+GRANT SELECT(id) ON TABLE public.run_news TO agent_monitor_operator;
+
+GRANT SELECT(kind) ON TABLE public.run_news TO agent_monitor_operator;
+
 GRANT SELECT,INSERT ON TABLE public.scheduled_runs TO agent_monitor_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.scheduled_runs TO agent_monitor_alerter;
+
+GRANT SELECT(tenant_id) ON TABLE public.scheduled_runs TO agent_monitor_operator;
+
+GRANT SELECT(id) ON TABLE public.scheduled_runs TO agent_monitor_operator;
+
+GRANT SELECT(agent_id) ON TABLE public.scheduled_runs TO agent_monitor_operator;
+
+GRANT SELECT(due_at) ON TABLE public.scheduled_runs TO agent_monitor_operator;
+
+GRANT SELECT(status) ON TABLE public.scheduled_runs TO agent_monitor_operator;
+
+GRANT SELECT(attempts) ON TABLE public.scheduled_runs TO agent_monitor_operator;
+
+GRANT SELECT(claimed_until) ON TABLE public.scheduled_runs TO agent_monitor_operator;
+
+GRANT SELECT(next_attempt_at) ON TABLE public.scheduled_runs TO agent_monitor_operator;
+
+GRANT SELECT(started_at) ON TABLE public.scheduled_runs TO agent_monitor_operator;
+
+GRANT SELECT(finished_at) ON TABLE public.scheduled_runs TO agent_monitor_operator;
+
+GRANT SELECT(http_status) ON TABLE public.scheduled_runs TO agent_monitor_operator;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.scores TO agent_monitor_app;
 GRANT SELECT ON TABLE public.scores TO agent_monitor_alerter;
 
 GRANT SELECT ON TABLE public.series_copies TO agent_monitor_app;
+
+GRANT SELECT(tenant_id) ON TABLE public.series_copies TO agent_monitor_operator;
+
+GRANT SELECT(day) ON TABLE public.series_copies TO agent_monitor_operator;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.silences TO agent_monitor_app;
 GRANT SELECT ON TABLE public.silences TO agent_monitor_alerter;
@@ -7756,14 +8084,44 @@ GRANT SELECT ON TABLE public.spans TO agent_monitor_alerter;
 GRANT SELECT,INSERT ON TABLE public.spool TO agent_monitor_app;
 GRANT SELECT ON TABLE public.spool TO agent_monitor_alerter;
 
+GRANT SELECT(tenant_id) ON TABLE public.spool TO agent_monitor_operator;
+
+GRANT SELECT(id) ON TABLE public.spool TO agent_monitor_operator;
+
+GRANT SELECT(created_at) ON TABLE public.spool TO agent_monitor_operator;
+
+GRANT SELECT(points) ON TABLE public.spool TO agent_monitor_operator;
+
 GRANT SELECT ON TABLE public.tenant_regions TO agent_monitor_app;
 GRANT SELECT ON TABLE public.tenant_regions TO agent_monitor_alerter;
+
+GRANT SELECT(tenant_id) ON TABLE public.tenant_regions TO agent_monitor_operator;
+
+GRANT SELECT(region_id) ON TABLE public.tenant_regions TO agent_monitor_operator;
+
+GRANT SELECT(region_tenant_id) ON TABLE public.tenant_regions TO agent_monitor_operator;
+
+GRANT SELECT(residency) ON TABLE public.tenant_regions TO agent_monitor_operator;
 
 GRANT SELECT,INSERT ON TABLE public.touched TO agent_monitor_app;
 GRANT SELECT,INSERT,DELETE ON TABLE public.touched TO agent_monitor_alerter;
 
+GRANT SELECT(tenant_id) ON TABLE public.touched TO agent_monitor_operator;
+
+GRANT SELECT(id) ON TABLE public.touched TO agent_monitor_operator;
+
 GRANT SELECT,INSERT,DELETE ON TABLE public.touched_traces TO agent_monitor_app;
 GRANT SELECT,INSERT,DELETE ON TABLE public.touched_traces TO agent_monitor_alerter;
+
+GRANT SELECT(tenant_id) ON TABLE public.touched_traces TO agent_monitor_operator;
+
+GRANT SELECT(id) ON TABLE public.touched_traces TO agent_monitor_operator;
+
+GRANT SELECT(trace_id) ON TABLE public.touched_traces TO agent_monitor_operator;
+
+GRANT SELECT(due_at) ON TABLE public.touched_traces TO agent_monitor_operator;
+
+GRANT SELECT(tries) ON TABLE public.touched_traces TO agent_monitor_operator;
 
 GRANT SELECT ON TABLE public.traces TO agent_monitor_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.traces TO agent_monitor_alerter;
@@ -7776,6 +8134,20 @@ GRANT SELECT,INSERT,DELETE ON TABLE public.usage_hours TO agent_monitor_alerter;
 GRANT SELECT ON TABLE public.usage_by_month TO agent_monitor_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.usage_metrics TO agent_monitor_app;
+
+GRANT SELECT(tenant_id) ON TABLE public.usage_metrics TO agent_monitor_operator;
+
+GRANT SELECT(metric_type) ON TABLE public.usage_metrics TO agent_monitor_operator;
+
+GRANT SELECT(metric_value) ON TABLE public.usage_metrics TO agent_monitor_operator;
+
+GRANT SELECT(agent_id) ON TABLE public.usage_metrics TO agent_monitor_operator;
+
+GRANT SELECT(recorded_at) ON TABLE public.usage_metrics TO agent_monitor_operator;
+
+GRANT SELECT(period_start) ON TABLE public.usage_metrics TO agent_monitor_operator;
+
+GRANT SELECT(period_end) ON TABLE public.usage_metrics TO agent_monitor_operator;
 
 GRANT SELECT,INSERT ON TABLE public.used_tokens TO agent_monitor_app;
 

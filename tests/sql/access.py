@@ -110,6 +110,7 @@ TABLES: Mapping[str, May] = {
             "started_at completed_at"
         ),
     ),
+    "data_requests": May(app="SIU"),
     "deployments": May(app="SIUD", alerter="SIUD"),
     "documents": May(app="SIUD"),
     "drills": May(app="S", alerter="SIUD"),

@@ -4,8 +4,8 @@ from alembic import op
 
 from sql.protect import protect, touch_updated_at
 
-revision = "0047"
-down_revision = "0046"
+revision = "0048"
+down_revision = "0047"
 
 REQUESTS = """
     CREATE TABLE data_requests (
