@@ -1,71 +1,9 @@
-"""The dashboard "usage and latency of the fleet": which panels there are, and how they are arranged."""
-
-from dataclasses import dataclass
-from enum import StrEnum
+"""The dashboard "fleet": how it stands now, what it uses, and how long it takes."""
 
 from dashboards import queries
-from dashboards.queries import Query
+from dashboards.layout import ANY_IS_BAD, ANY_IS_ODD, FAILURES, Column, Dashboard, Kind, Panel, Row
 
-COLUMNS = 24
-"""Width of Grafana's grid."""
-
-Steps = tuple[tuple[str, float | None], ...]
-"""Colours, each from its value up; the first one has none."""
-
-PLAIN: Steps = (("green", None),)
-ANY_IS_BAD: Steps = (("green", None), ("red", 1))
-ANY_IS_ODD: Steps = (("green", None), ("orange", 1))
-FAILURES: Steps = (("green", None), ("orange", 0.05), ("red", 0.2))
-
-
-class Kind(StrEnum):
-    """How the answer is drawn."""
-
-    LINES = "lines"
-    BARS = "bars"
-    NUMBERS = "numbers"
-    TABLE = "table"
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """What is special about one column of a table, or one number of several."""
-
-    name: str
-    title: str | None = None
-    unit: str | None = None
-    steps: Steps | None = None
-    link: str | None = None
-    hidden: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Panel:
-    """One question and how it is drawn. `unit` as Grafana names it; `least`: the narrowest step of time."""
-
-    title: str
-    description: str
-    query: Query
-    kind: Kind
-    unit: str
-    width: int
-    height: int = 8
-    steps: Steps = PLAIN
-    columns: tuple[Column, ...] = ()
-    least: str | None = None
-    greatest: int | None = None
-    gauge: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """Panels under one title, from left to right, broken where the grid ends."""
-
-    title: str
-    panels: tuple[Panel, ...]
-
-
-ROWS = (
+_ROWS = (
     Row(
         "Now",
         (
@@ -75,6 +13,7 @@ ROWS = (
                 "patience is not over. Stalled: something is in hand and nothing moves. Error: the last execution "
                 "failed. Dead: expected, and silent for longer than its patience. Unknown: never heard of.",
                 query=queries.STATES,
+                empty="No agents yet",
                 kind=Kind.NUMBERS,
                 unit="short",
                 width=12,
@@ -143,6 +82,7 @@ ROWS = (
                 title="Agents with the most errors",
                 description="The ten agents with the most failed executions in the time shown.",
                 query=queries.FAILING,
+                empty="No execution failed",
                 kind=Kind.TABLE,
                 unit="short",
                 width=8,
@@ -255,6 +195,7 @@ ROWS = (
                 title="Open alerts, one by one",
                 description="Worst first, then newest first. A rule's name leads to the alert's page.",
                 query=queries.ALERTS,
+                empty="No open alert",
                 kind=Kind.TABLE,
                 unit="short",
                 width=12,
@@ -269,6 +210,7 @@ ROWS = (
                 title="Last seen",
                 description="When each agent was last heard of and sent its last heartbeat; the longest silent first.",
                 query=queries.LAST_SEEN,
+                empty="No agents yet",
                 kind=Kind.TABLE,
                 unit="short",
                 width=12,
@@ -283,4 +225,11 @@ ROWS = (
             ),
         ),
     ),
+)
+
+FLEET = Dashboard(
+    slug="fleet",
+    title="Fleet",
+    description="Usage and latency of a fleet of agents, its alerts, and any metric that agents report.",
+    rows=_ROWS,
 )

@@ -5,6 +5,7 @@ where the library stops (data links, cells, the shape of queries of SQL and Flux
 """
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -14,7 +15,7 @@ from grafanalib import core
 from grafanalib._gen import DashboardEncoder
 
 from dashboards import queries
-from dashboards.fleet import COLUMNS, ROWS, Column, Kind, Panel, Steps
+from dashboards.layout import COLUMNS, Column, Dashboard, Kind, Panel, Steps
 from dashboards.queries import VARIABLES, Query
 
 SCHEMA_VERSION = 39
@@ -44,12 +45,13 @@ class Addresses:
 
 
 _PLUGINS = {Store.POSTGRES: "grafana-postgresql-datasource", Store.INFLUX: "influxdb"}
-_NAMES = {Store.POSTGRES: "Agent Monitor: fleet", Store.INFLUX: "Agent Monitor: fleet, history in InfluxDB"}
+_TITLES = {Store.POSTGRES: "", Store.INFLUX: ", history in InfluxDB"}
+_NAMED = re.compile(r"\$\{(\w+)(?::\w+)?\}")
 
 
-def uid(store: Store) -> str:
+def uid(page: Dashboard, store: Store) -> str:
     """The dashboard's fixed identifier."""
-    return f"agent-monitor-fleet-{store}"
+    return f"agent-monitor-{page.slug}-{store}"
 
 
 def source_uid(store: Store) -> str:
@@ -57,12 +59,13 @@ def source_uid(store: Store) -> str:
     return f"agent-monitor-{store}"
 
 
-def dashboard(store: Store, addresses: Addresses) -> Json:
+def dashboard(page: Dashboard, store: Store, addresses: Addresses) -> Json:
     """The whole dashboard as JSON data."""
+    panels = list(_panels(page, store))
     made = core.Dashboard(
-        title=_NAMES[store],
-        uid=uid(store),
-        description="Usage and latency of a fleet of agents, its alerts, and any metric that agents report.",
+        title=f"Agent Monitor: {page.title.lower()}{_TITLES[store]}",
+        uid=uid(page, store),
+        description=page.description,
         tags=["agent-monitor"],
         timezone="browser",
         time=core.Time("now-6h", "now"),
@@ -71,12 +74,14 @@ def dashboard(store: Store, addresses: Addresses) -> Json:
         schemaVersion=SCHEMA_VERSION,
         version=1,
         annotations=core.Annotations(list=[_marks()]),
-        templating=core.Templating(list=list(_variables(store, addresses))),
+        templating=core.Templating(list=list(_variables(page, store, addresses))),
         links=[
             core.DashboardLink(title="Console", type="link", uri="${console:raw}/", targetBlank=True, keepTime=False),
-            core.DashboardLink(title="Other stores", type="dashboards", tags=["agent-monitor"], includeVars=True),
+            core.DashboardLink(
+                title="Dashboards", type="dashboards", tags=["agent-monitor"], includeVars=True, asDropdown=True
+            ),
         ],
-        panels=list(_panels(store)),
+        panels=panels,
     )
     plain: Json = json.loads(json.dumps(made.to_json_data(), cls=DashboardEncoder))
     tidy: Json = _tidy(plain)
@@ -119,19 +124,33 @@ def _target(query: Query, store: Store) -> Json:
     return _sql(query)
 
 
-def _variables(store: Store, addresses: Addresses) -> Iterator[Any]:
-    sources = [Store.POSTGRES] if store is Store.POSTGRES else [Store.POSTGRES, Store.INFLUX]
-    for source in sources:
+def _used(page: Dashboard, store: Store) -> set[str]:
+    """The variables that the page's questions name, and those that these in turn are filled by."""
+    asked = [queries.ALERT_MARKS.sql]
+    asked += [_target(panel.query, store).get("query") or panel.query.sql for panel in page.panels]
+    asked += [panel.title for panel in page.panels]
+    used: set[str] = set()
+    while asked:
+        found = set(_NAMED.findall(asked.pop())) - used
+        used |= found
+        asked += [VARIABLES[name] for name in found if name in VARIABLES]
+    return used
+
+
+def _variables(page: Dashboard, store: Store, addresses: Addresses) -> Iterator[Any]:
+    used = _used(page, store)
+    for source in [Store.POSTGRES, Store.INFLUX] if "bucket" in used else [Store.POSTGRES]:
         yield core.Template(
             name=source.value, label=f"Data source: {source}", type="datasource", query=_PLUGINS[source],
             default=source_uid(source),
         )  # fmt: skip
     yield _variable("tenant", "Tenant")
-    yield _variable("agent_type", "Type", several=True)
-    yield _variable("agent", "Agent", several=True)
-    yield _variable("model", "Model", several=True)
-    yield _variable("metric", "Metric", default="execution_duration_ms")
-    if store is Store.INFLUX:
+    for name, label in (("agent_type", "Type"), ("agent", "Agent"), ("model", "Model")):
+        if name in used:
+            yield _variable(name, label, several=True)
+    if "metric" in used:
+        yield _variable("metric", "Metric", default="execution_duration_ms")
+    if "bucket" in used:
         yield _variable("of_agents", "Names of the chosen agents", hide=core.HIDE_VARIABLE)
         yield _constant("bucket", "Buckets in InfluxDB", addresses.bucket)
     yield _constant("console", "Console", addresses.console.rstrip("/"))
@@ -160,9 +179,9 @@ def _constant(name: str, label: str, value: str) -> Any:
     return core.Template(name=name, label=label, type="textbox", query=value, default=value, hide=core.HIDE_VARIABLE)
 
 
-def _panels(store: Store) -> Iterator[Any]:
+def _panels(page: Dashboard, store: Store) -> Iterator[Any]:
     number, top = 1, 0
-    for row in ROWS:
+    for row in page.rows:
         yield core.RowPanel(id=number, title=row.title, gridPos=core.GridPos(h=1, w=COLUMNS, x=0, y=top))
         number, top, left, tallest = number + 1, top + 1, 0, 0
         for panel in row.panels:
@@ -184,11 +203,11 @@ def _panel(panel: Panel, store: Store, number: int, place: Any) -> Any:
     if panel.kind is Kind.NUMBERS:
         return core.Stat(
             **common, format=panel.unit, reduceCalc="lastNotNull", graphMode="none", textMode="value_and_name",
-            noValue="0", color={"mode": "thresholds"},
+            noValue=panel.empty, color={"mode": "thresholds"},
         )  # fmt: skip
     if panel.kind is Kind.TABLE:
         cell = {"type": "gauge", "mode": "basic"} if panel.gauge else {"type": "auto"}
-        extra = {"fieldConfig": {"defaults": {"min": 0, "custom": {"cellOptions": cell}}}}
+        extra = {"fieldConfig": {"defaults": {"min": 0, "noValue": panel.empty, "custom": {"cellOptions": cell}}}}
         return core.Table(**common, unit=panel.unit, filterable=True, extraJson=extra)
     return _chart(panel, common)
 
@@ -196,7 +215,7 @@ def _panel(panel: Panel, store: Store, number: int, place: Any) -> Any:
 def _chart(panel: Panel, common: Json) -> Any:
     bars = panel.kind is Kind.BARS
     # A line is called what its column or its `_field` is called, on both stores.
-    extra = {"fieldConfig": {"defaults": {"displayName": "${__field.name}"}}}
+    extra = {"fieldConfig": {"defaults": {"displayName": "${__field.name}", "noValue": panel.empty}}}
     return core.TimeSeries(
         **common, unit=panel.unit, drawStyle="bars" if bars else "line", fillOpacity=80 if bars else 10,
         stacking={"mode": "normal" if bars else "none", "group": "A"}, showPoints="auto", tooltipMode="multi",

@@ -146,6 +146,39 @@ union(tables: [percentile(q: 0.5, name: "p50"), percentile(q: 0.95, name: "p95")
 {_line("r._field")}""",
 )
 
+_P95 = "percentile_disc(0.95) WITHIN GROUP (ORDER BY value)"
+_FLUX_P95 = f"""  |> aggregateWindow(every: v.windowPeriod,
+    fn: (column, tables=<-) => tables |> quantile(q: 0.95, column: column, method: "exact_selector"), {_WINDOW})"""
+LATENCY_BY_AGENT = Query(
+    "The 95th percentile of execution_duration_ms, of the agents with the greatest value",
+    f"""WITH points AS (
+  SELECT at, value, agent FROM {_LATENCY} WHERE {AGENTS}
+), highest AS (
+  SELECT agent FROM points GROUP BY agent ORDER BY max(value) DESC, agent LIMIT {MOST_LINES}
+)
+SELECT {STEP}, agent AS metric, {_P95} AS value
+FROM points JOIN highest USING (agent) GROUP BY 1, 2 ORDER BY 1, 2""",
+    f"""points = {_flux("raw", '== "execution_duration_ms"')}
+  |> group(columns: ["agent"])
+highest = points |> max() |> group() |> top(n: {MOST_LINES}) |> findColumn(fn: (key) => true, column: "agent")
+points
+  |> filter(fn: (r) => contains(value: r.agent, set: highest))
+{_FLUX_P95}
+{_line("r.agent")}""",
+)
+
+LATENCY_BY_MODEL = Query(
+    "The 95th percentile of execution_duration_ms, by model",
+    f"""SELECT {STEP}, CASE WHEN model = '' THEN 'no model' ELSE model END AS metric, {_P95} AS value
+FROM {_LATENCY} WHERE {AGENTS} AND {MODELS} GROUP BY 1, 2 ORDER BY 1, 2""",
+    f"""{_flux("raw", '== "execution_duration_ms"')}
+{_FLUX_MODELS}
+  |> map(fn: (r) => ({{_time: r._time, _value: r._value, model: if exists r.model then r.model else "no model"}}))
+  |> group(columns: ["model"])
+{_FLUX_P95}
+{_line("r.model")}""",
+)
+
 SLOWEST = Query(
     "The agents with the highest 95th percentile of the time an execution takes",
     f"""SELECT agent, percentile_disc(0.95) WITHIN GROUP (ORDER BY duration) AS p95

@@ -10,7 +10,8 @@ import pytest
 from sqlalchemy import text
 
 from dashboards import build, queries
-from dashboards.fleet import COLUMNS, ROWS, Kind
+from dashboards.every import EVERY
+from dashboards.layout import COLUMNS, Dashboard, Kind
 from dashboards.panels import Addresses, Store
 from monitor.db import Database
 from monitor.settings import load
@@ -19,64 +20,67 @@ from tests.dashboards.grafana import VARIABLE
 Json = dict[str, Any]
 GIVEN_BY_GRAFANA = {"__field", "__data"}
 
-each_store = pytest.mark.parametrize("store", list(Store))
+each_page = pytest.mark.parametrize(
+    ("page", "store"), build.PAGES, ids=[f"{page.slug}-{store}" for page, store in build.PAGES]
+)
 
 
-def committed(store: Store) -> Json:
+def committed(page: Dashboard, store: Store) -> Json:
     """The file that Grafana is given."""
-    made: Json = json.loads((build.FOLDER / build.name(store)).read_text(encoding="utf-8"))
+    made: Json = json.loads((build.FOLDER / build.name(page, store)).read_text(encoding="utf-8"))
     return made
 
 
-def panels(store: Store) -> list[Json]:
+def panels(page: Dashboard, store: Store) -> list[Json]:
     """All panels but the rows' titles."""
-    return [panel for panel in committed(store)["panels"] if panel["type"] != "row"]
+    return [panel for panel in committed(page, store)["panels"] if panel["type"] != "row"]
 
 
 def test_the_committed_files_are_what_the_definition_makes(tmp_path: Path) -> None:
     """`make dashboards` was run after the last change; and a difference would be found."""
     assert build.drifted(build.FOLDER, build.DEFAULT) == []
-    first, second = build.write(tmp_path, build.DEFAULT)
+    first, second, *rest = build.write(tmp_path, build.DEFAULT)
     assert build.drifted(tmp_path, build.DEFAULT) == []
     first.write_text(first.read_text().replace("Error rate", "Errors"))
     second.unlink()
     assert build.drifted(tmp_path, build.DEFAULT) == [first, second]
-    assert len({path.name for path in build.FOLDER.iterdir()}) == len(Store)
+    assert len({path.name for path in build.FOLDER.iterdir()}) == len(build.PAGES) == 2 + len(rest)
 
 
 def test_the_committed_files_carry_the_defaults_of_the_settings() -> None:
     assert build.addresses(load({})) == build.DEFAULT
 
 
-@each_store
-def test_addresses_are_the_installations_own(store: Store) -> None:
-    made = build.render(store, Addresses(console="https://monitor.example/", bucket="fleet"))
+@each_page
+def test_addresses_are_the_installations_own(page: Dashboard, store: Store) -> None:
+    made = build.render(page, store, Addresses(console="https://monitor.example/", bucket="fleet"))
     assert '"https://monitor.example"' in made
     assert build.DEFAULT.console not in made
     assert ('"fleet"' in made) == (store is Store.INFLUX)
 
 
-@each_store
-def test_every_panel_says_what_it_shows(store: Store) -> None:
-    for panel in panels(store):
+@each_page
+def test_every_panel_says_what_it_shows(page: Dashboard, store: Store) -> None:
+    for panel in panels(page, store):
         assert panel["title"]
         assert panel["description"].endswith(".")
         assert panel["fieldConfig"]["defaults"]["unit"]
+        assert panel["fieldConfig"]["defaults"]["noValue"]
         assert panel["fieldConfig"]["defaults"]["thresholds"]["steps"][0]["value"] is None
-    assert len(panels(store)) == sum(len(row.panels) for row in ROWS)
+    assert len(panels(page, store)) == len(page.panels)
 
 
-@each_store
-def test_identifiers_are_unique_and_fixed(store: Store) -> None:
-    ids = [panel["id"] for panel in committed(store)["panels"]]
+@each_page
+def test_identifiers_are_unique_and_fixed(page: Dashboard, store: Store) -> None:
+    ids = [panel["id"] for panel in committed(page, store)["panels"]]
     assert ids == list(range(1, len(ids) + 1))
-    assert committed(store)["uid"] == f"agent-monitor-fleet-{store}"
-    assert "id" not in committed(store)
+    assert committed(page, store)["uid"] == f"agent-monitor-{page.slug}-{store}"
+    assert "id" not in committed(page, store)
 
 
-@each_store
-def test_no_panel_covers_another_or_leaves_the_grid(store: Store) -> None:
-    places = [panel["gridPos"] for panel in committed(store)["panels"]]
+@each_page
+def test_no_panel_covers_another_or_leaves_the_grid(page: Dashboard, store: Store) -> None:
+    places = [panel["gridPos"] for panel in committed(page, store)["panels"]]
     for place in places:
         assert place["x"] >= 0
         assert place["x"] + place["w"] <= COLUMNS
@@ -86,9 +90,9 @@ def test_no_panel_covers_another_or_leaves_the_grid(store: Store) -> None:
         assert beside or above
 
 
-@each_store
-def test_every_variable_is_used_and_every_name_is_a_variable(store: Store) -> None:
-    made = committed(store)
+@each_page
+def test_every_variable_is_used_and_every_name_is_a_variable(page: Dashboard, store: Store) -> None:
+    made = committed(page, store)
     names = [variable["name"] for variable in made["templating"]["list"]]
     words = json.dumps([made["panels"], made["links"], made["annotations"], made["templating"]])
     used = {found[1] for found in VARIABLE.finditer(words)} | {found[1] for found in re.finditer(r"\$\{(__\w+)", words)}
@@ -96,9 +100,9 @@ def test_every_variable_is_used_and_every_name_is_a_variable(store: Store) -> No
     assert len(names) == len(set(names))
 
 
-@each_store
-def test_each_target_is_in_the_shape_of_its_data_source(store: Store) -> None:
-    for panel in panels(store):
+@each_page
+def test_each_target_is_in_the_shape_of_its_data_source(page: Dashboard, store: Store) -> None:
+    for panel in panels(page, store):
         (target,) = panel["targets"]
         assert target["datasource"] == panel["datasource"]
         if target["datasource"]["type"] == "influxdb":
@@ -111,25 +115,26 @@ def test_each_target_is_in_the_shape_of_its_data_source(store: Store) -> None:
             assert target["format"] == ("time_series" if panel["type"] == "timeseries" else "table")
 
 
-def test_history_is_asked_of_influxdb_where_it_is_there() -> None:
+@pytest.mark.parametrize(("page", "count"), zip(EVERY, (7, 3), strict=True), ids=[page.slug for page in EVERY])
+def test_history_is_asked_of_influxdb_where_it_is_there(page: Dashboard, count: int) -> None:
     """The two dashboards differ in exactly the questions about points."""
-    pairs = zip(panels(Store.POSTGRES), panels(Store.INFLUX), strict=True)
+    pairs = zip(panels(page, Store.POSTGRES), panels(page, Store.INFLUX), strict=True)
     moved = {one["title"] for one, other in pairs if one["targets"] != other["targets"]}
-    reads = {panel.title for row in ROWS for panel in row.panels if re.search(r"\.(points|hours)\(", panel.query.sql)}
+    reads = {panel.title for panel in page.panels if re.search(r"\.(points|hours)\(", panel.query.sql)}
     assert moved == reads
-    assert len(moved) == 7
+    assert len(moved) == count
 
 
 def test_charts_have_lines_and_tables_have_rows() -> None:
-    for row in ROWS:
-        for panel in row.panels:
+    for page in EVERY:
+        for panel in page.panels:
             lines = panel.query.format is queries.Format.LINES
             assert lines == (panel.kind in {Kind.LINES, Kind.BARS}), panel.title
 
 
 async def test_every_relation_and_function_that_is_named_exists(db: Database) -> None:
     """And the other way round: nothing is shown to Grafana that no panel needs, but what those stand on."""
-    named = set(re.findall(r"dashboards\.(\w+)", json.dumps([committed(store) for store in Store])))
+    named = set(re.findall(r"dashboards\.(\w+)", json.dumps([committed(*one) for one in build.PAGES])))
     query = text(
         "SELECT relname FROM pg_class WHERE relnamespace = 'dashboards'::regnamespace "
         "UNION ALL SELECT proname FROM pg_proc WHERE pronamespace = 'dashboards'::regnamespace"
@@ -141,8 +146,8 @@ async def test_every_relation_and_function_that_is_named_exists(db: Database) ->
 
 
 def test_columns_that_are_treated_specially_are_in_the_answer() -> None:
-    for row in ROWS:
-        for panel in row.panels:
+    for page in EVERY:
+        for panel in page.panels:
             for column in panel.columns:
                 assert re.search(rf"\b{column.name}\b", panel.query.sql), (panel.title, column.name)
 
@@ -159,7 +164,8 @@ def test_provisioning_finds_the_sources_and_holds_no_secret() -> None:
         "$__file{/run/secrets/influx_token}",
     ]  # fmt: skip
     defaults = {
-        variable["name"]: variable["current"].get("value") for variable in committed(Store.INFLUX)["templating"]["list"]
+        variable["name"]: variable["current"].get("value")
+        for variable in committed(EVERY[0], Store.INFLUX)["templating"]["list"]
     }
     assert (defaults["postgres"], defaults["influx"]) == ("agent-monitor-postgres", "agent-monitor-influx")
     assert "path: /var/lib/grafana/dashboards\n" in (folder / "dashboards" / "agent-monitor.yaml").read_text()

@@ -12,6 +12,8 @@ import typer
 from typer.testing import CliRunner
 
 from dashboards import build
+from dashboards.every import EVERY
+from dashboards.panels import Store, uid
 from monitor import dashboards_cli
 from monitor.errors import ConfigError, Unavailable
 from monitor.settings import Settings
@@ -23,7 +25,10 @@ dashboards_cli.attach(APP)
 
 
 class Stub(ThreadingHTTPServer):
-    """As much of Grafana's HTTP API as `POST /api/dashboards/db` is: `status` is what it answers with."""
+    """As much of Grafana's HTTP API as folders and `POST /api/dashboards/db` are: `status` is what it answers with.
+
+    A dashboard into a folder that is not there is refused, and so is a folder that is there already.
+    """
 
     daemon_threads = True
 
@@ -32,6 +37,8 @@ class Stub(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.status = 200
         self.received: list[dict[str, Any]] = []
+        self.folders: list[dict[str, Any]] = []
+        self.hides_folders = False
 
     @property
     def url(self) -> str:
@@ -44,17 +51,34 @@ class Handler(BaseHTTPRequestHandler):
 
     server: Stub
 
+    def do_GET(self) -> None:
+        """A folder by its uid, unless somebody makes it only after this look."""
+        uid = self.path.removeprefix("/grafana/api/folders/")
+        there = not self.server.hides_folders and any(one["uid"] == uid for one in self.server.folders)
+        self._say(self._allowed(200 if there else 404), {"uid": uid})
+
     def do_POST(self) -> None:
         """Keep what comes; refuse what has no token."""
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        status = self.server.status if self.headers["Authorization"] == f"Bearer {TOKEN}" else 401
-        if self.path != "/grafana/api/dashboards/db":
-            status = 404
-        uid = body["dashboard"]["uid"]
-        said = {"uid": uid, "url": f"/d/{uid}/fleet"} if status == 200 else {"message": f"answered {status}"}
+        if self.path == "/grafana/api/folders":
+            known = any(one["uid"] == body["uid"] for one in self.server.folders)
+            status = self._allowed(409 if known else self.server.status)
+            if status == 200:
+                self.server.folders.append(body)
+            return self._say(status, body)
+        assert self.path == "/grafana/api/dashboards/db"
+        known = any(one["uid"] == body["folderUid"] for one in self.server.folders)
+        status = self._allowed(self.server.status if known else 400)
         if status == 200:
             self.server.received.append(body)
-        answer = json.dumps(said).encode()
+        uid = body["dashboard"]["uid"]
+        return self._say(status, {"uid": uid, "url": f"/d/{uid}/page"})
+
+    def _allowed(self, status: int) -> int:
+        return status if self.headers["Authorization"] == f"Bearer {TOKEN}" else 401
+
+    def _say(self, status: int, said: dict[str, Any]) -> None:
+        answer = json.dumps(said if status == 200 else {"message": f"answered {status}"}).encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(answer)))
         self.end_headers()
@@ -82,8 +106,11 @@ def settings(url: str, token: str = TOKEN, influx: str | None = None) -> Setting
 
 async def test_postgres_alone_without_influxdb(grafana: Stub) -> None:
     addresses = await build.push(settings(grafana.url))
-    assert addresses == [f"{grafana.url}d/agent-monitor-fleet-postgres/fleet"]
-    (sent,) = grafana.received
+    slugs = [page.slug for page in EVERY]
+    assert addresses == [f"{grafana.url}d/agent-monitor-{slug}-postgres/page" for slug in slugs]
+    sent = grafana.received[0]
+    assert len(grafana.received) == len(EVERY)
+    assert {one["folderUid"] for one in grafana.received} == {"agent-monitor"}
     assert sent["overwrite"] is True
     assert sent["dashboard"]["id"] is None
     assert "https://monitor.example" in json.dumps(sent["dashboard"])
@@ -94,12 +121,24 @@ async def test_both_where_history_is_in_influxdb_and_again(grafana: Stub) -> Non
     for _ in range(2):
         await build.push(settings(grafana.url, influx="http://influxdb:8086"))
     uids = [sent["dashboard"]["uid"] for sent in grafana.received]
-    assert uids == ["agent-monitor-fleet-postgres", "agent-monitor-fleet-influx"] * 2
+    assert uids == [uid(page, store) for page, store in build.PAGES] * 2
+    assert grafana.folders == [{"uid": "agent-monitor", "title": "Agent Monitor"}]
+
+
+async def test_a_folder_that_somebody_else_made_meanwhile_is_used(grafana: Stub) -> None:
+    grafana.folders.append(dict(build.INTO))
+    grafana.hides_folders = True
+    assert len(await build.push(settings(grafana.url))) == len(EVERY)
+    assert grafana.folders == [build.INTO]
 
 
 async def test_refusals_and_failures_are_said(grafana: Stub) -> None:
-    with pytest.raises(ConfigError, match=r"Grafana refused 'Agent Monitor: fleet': 401 answered 401"):
+    with pytest.raises(ConfigError, match=r"Grafana refused the folder 'Agent Monitor': 401 answered 401"):
         await build.push(settings(grafana.url, token="wrong"))
+    grafana.folders.append(dict(build.INTO))
+    grafana.status = 412
+    with pytest.raises(ConfigError, match=r"Grafana refused 'Agent Monitor: fleet': 412 answered 412"):
+        await build.push(settings(grafana.url))
     grafana.status = 503
     with pytest.raises(Unavailable, match="Grafana answered 503"):
         await build.push(settings(grafana.url))
@@ -126,4 +165,6 @@ def test_push_from_the_command_line(grafana: Stub, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("AGENT_MONITOR_GRAFANA_URL", grafana.url)
     monkeypatch.setenv("AGENT_MONITOR_GRAFANA_TOKEN", TOKEN)
     done = CliRunner().invoke(APP, ["dashboards", "push"])
-    assert (done.exit_code, done.output) == (0, f"{grafana.url}d/agent-monitor-fleet-postgres/fleet\n")
+    assert (done.exit_code, done.output) == (
+        0, "".join(f"{grafana.url}d/{uid(page, Store.POSTGRES)}/page\n" for page in EVERY),
+    )  # fmt: skip

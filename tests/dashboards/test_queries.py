@@ -90,6 +90,15 @@ async def test_latency(ask: Asked, fleet: Fleet) -> None:
 
 
 @by_store
+async def test_latency_by_agent_and_model(ask: Asked, fleet: Fleet) -> None:
+    """By nearest rank; no execution of these names a model, so a choice of models leaves none."""
+    found = {name.replace("%5C", "\\"): line for name, line in (await ask(queries.LATENCY_BY_AGENT)).items()}
+    assert found == {"akira-001": fleet.at({0: 95.0}), ODD: fleet.at({5: 900.0}), "shop": fleet.at({5: 50.0})}
+    assert await ask(queries.LATENCY_BY_MODEL) == {"no model": fleet.at({0: 95.0, 5: 900.0})}
+    assert await ask(queries.LATENCY_BY_MODEL, model="opus") == {}
+
+
+@by_store
 async def test_tokens(ask: Asked, fleet: Fleet) -> None:
     expected = {"tokens_input": fleet.at({0: 1000.0}), "tokens_output": fleet.at({0: 120.0})}
     assert await ask(queries.TOKENS) == expected

@@ -1,0 +1,81 @@
+"""What a dashboard is made of: panels in rows, each with its question, and how they are drawn."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from dashboards.queries import Query
+
+COLUMNS = 24
+"""Width of Grafana's grid."""
+
+Steps = tuple[tuple[str, float | None], ...]
+"""Colours, each from its value up; the first one has none."""
+
+PLAIN: Steps = (("green", None),)
+ANY_IS_BAD: Steps = (("green", None), ("red", 1))
+ANY_IS_ODD: Steps = (("green", None), ("orange", 1))
+FAILURES: Steps = (("green", None), ("orange", 0.05), ("red", 0.2))
+
+
+class Kind(StrEnum):
+    """How the answer is drawn."""
+
+    LINES = "lines"
+    BARS = "bars"
+    NUMBERS = "numbers"
+    TABLE = "table"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """What is special about one column of a table, or one number of several."""
+
+    name: str
+    title: str | None = None
+    unit: str | None = None
+    steps: Steps | None = None
+    link: str | None = None
+    hidden: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Panel:
+    """One question and how it is drawn. `unit` as Grafana names it; `least`: the narrowest step of time;
+    `empty`: what stands there when the answer has no rows."""
+
+    title: str
+    description: str
+    query: Query
+    kind: Kind
+    unit: str
+    width: int
+    height: int = 8
+    steps: Steps = PLAIN
+    columns: tuple[Column, ...] = ()
+    least: str | None = None
+    greatest: int | None = None
+    gauge: bool = False
+    empty: str = "Nothing in the time shown"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Panels under one title, from left to right, broken where the grid ends."""
+
+    title: str
+    panels: tuple[Panel, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dashboard:
+    """One page of Grafana, on each store. `slug` begins the file's name and ends in the uid, so it never changes."""
+
+    slug: str
+    title: str
+    description: str
+    rows: tuple[Row, ...]
+
+    @property
+    def panels(self) -> tuple[Panel, ...]:
+        """All of them, in the order in which they are read."""
+        return tuple(panel for row in self.rows for panel in row.panels)
