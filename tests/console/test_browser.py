@@ -1,12 +1,14 @@
 """The first page in a real browser: signed in by a link, drawn, refreshed by itself, and safe from what agents send."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 
 import httpx
 import pytest
 from selenium import webdriver
+from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
 from selenium.webdriver.common.by import By
 
 from tests.console.conftest import HOSTILE, Scene
@@ -16,11 +18,24 @@ DRAWN = "#latency .main-svg"
 
 
 def wait_until(holds: Callable[[], bool], what: str, seconds: float = 15.0) -> None:
-    """Fail unless it comes true in time."""
+    """Fail unless it comes true in time. What is not there, or is of a page just left, is not yet."""
     deadline = time.monotonic() + seconds
-    while not holds():
+    while True:
+        with contextlib.suppress(NoSuchElementException, StaleElementReferenceException):
+            if holds():
+                return
         assert time.monotonic() < deadline, f"never came: {what}"
         time.sleep(0.1)
+
+
+def click(browser: webdriver.Chrome, by: str, value: str) -> None:
+    """Click what is there, or as soon as it is: the page renews itself."""
+
+    def clicked() -> bool:
+        browser.find_element(by, value).click()
+        return True
+
+    wait_until(clicked, value)
 
 
 def text_of(browser: webdriver.Chrome, selector: str) -> str:
@@ -75,9 +90,9 @@ async def test_the_page_follows_what_happens(
 
 async def test_an_alert_is_acknowledged_with_two_clicks(browser: webdriver.Chrome, address: str, scene: Scene) -> None:
     def acknowledge() -> None:
-        browser.find_element(By.CSS_SELECTOR, ".alerts .what").click()
+        click(browser, By.CSS_SELECTOR, ".alerts .what")
         wait_until(lambda: "/alerts/" in browser.current_url, "the alert's page")
-        browser.find_element(By.XPATH, "//button[text()='Acknowledge']").click()
+        click(browser, By.XPATH, "//button[text()='Acknowledge']")
         wait_until(lambda: "acknowledged" in text_of(browser, ".facts"), "the acknowledgement")
 
     await asyncio.to_thread(show, browser, address, scene)

@@ -115,7 +115,7 @@ def test_each_target_is_in_the_shape_of_its_data_source(page: Dashboard, store: 
             assert target["format"] == ("time_series" if panel["type"] == "timeseries" else "table")
 
 
-@pytest.mark.parametrize(("page", "count"), zip(EVERY, (7, 3), strict=True), ids=[page.slug for page in EVERY])
+@pytest.mark.parametrize(("page", "count"), list(zip(EVERY, (7, 3), strict=True)), ids=[page.slug for page in EVERY])
 def test_history_is_asked_of_influxdb_where_it_is_there(page: Dashboard, count: int) -> None:
     """The two dashboards differ in exactly the questions about points."""
     pairs = zip(panels(page, Store.POSTGRES), panels(page, Store.INFLUX), strict=True)
