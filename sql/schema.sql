@@ -486,7 +486,7 @@ CREATE FUNCTION public.errors_after(tenant uuid, agent uuid, after uuid) RETURNS
 ALTER FUNCTION public.errors_after(tenant uuid, agent uuid, after uuid) OWNER TO agent_monitor_owner;
 
 CREATE FUNCTION public.forget_in_trail(request uuid, tenant uuid, entry uuid, first uuid, last uuid, patterns text[], words text[], texts text[], facts text[]) RETURNS bigint
-    LANGUAGE plpgsql SECURITY DEFINER
+    LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
     DECLARE

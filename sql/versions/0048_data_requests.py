@@ -92,7 +92,7 @@ FORGET = """
     CREATE FUNCTION forget_in_trail(
         request uuid, tenant uuid, entry uuid, first uuid, last uuid,
         patterns text[], words text[], texts text[], facts text[]
-    ) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER
+    ) RETURNS bigint LANGUAGE plpgsql
     SET search_path = pg_catalog, public, pg_temp AS $$
     DECLARE
         person uuid;
