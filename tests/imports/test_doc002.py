@@ -105,7 +105,8 @@ async def _compare_people(stored: Stored, given: Rows) -> dict[UUID, UUID]:
     found = {
         (row["tenant_id"], row["user_id"]): (row["role"], row["status"], row["permissions"]) for row in memberships
     }
-    assert {place: said for place, said in found.items() if place[1] in first_ids(first)} == wanted
+    theirs = set(became.values())
+    assert {place: said for place, said in found.items() if place[1] in theirs} == wanted
     return became
 
 
@@ -117,11 +118,6 @@ def _compare_usernames(users: dict[Any, Any], first: dict[str, Any]) -> None:
         wanted = name if name and "@" not in name and name.lower() not in taken else None
         taken |= {wanted.lower()} if wanted else set()
         assert users[row["id"]]["username"] == wanted
-
-
-def first_ids(first: dict[str, Any]) -> set[UUID]:
-    """Of the users that addresses became."""
-    return {row["id"] for row in first.values()}
 
 
 async def _compare_talks(stored: Stored, given: Rows, became: dict[UUID, UUID]) -> None:
