@@ -1,6 +1,7 @@
 """The dashboard "fleet": how it stands now, what it uses, and how long it takes."""
 
 from dashboards import queries
+from dashboards.latency import EXECUTION_TIME, SLOWEST
 from dashboards.layout import ANY_IS_BAD, ANY_IS_ODD, FAILURES, Column, Dashboard, Kind, Panel, Row
 
 _ROWS = (
@@ -89,31 +90,12 @@ _ROWS = (
                 steps=(("red", None),),
                 gauge=True,
             ),
-            Panel(
-                title="Slowest agents",
-                description="The ten agents whose executions take longest: 95th percentile, by nearest rank.",
-                query=queries.SLOWEST,
-                kind=Kind.TABLE,
-                unit="ms",
-                width=8,
-                gauge=True,
-            ),
+            SLOWEST,
         ),
     ),
     Row(
         "Latency",
-        (
-            Panel(
-                title="Execution time",
-                description="50th, 95th and 99th percentile of execution_duration_ms, by nearest rank, of all chosen "
-                "agents together.",
-                query=queries.LATENCY,
-                kind=Kind.LINES,
-                unit="ms",
-                width=24,
-                height=9,
-            ),
-        ),
+        (EXECUTION_TIME,),
     ),
     Row(
         "Tokens and cost",

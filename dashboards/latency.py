@@ -1,7 +1,29 @@
 """The dashboard "latency": how long executions take, of all agents together, of each one and of each model."""
 
+from dataclasses import replace
+
 from dashboards import queries
 from dashboards.layout import Dashboard, Kind, Panel, Row
+
+EXECUTION_TIME = Panel(
+    title="Execution time",
+    description="50th, 95th and 99th percentile of execution_duration_ms, by nearest rank, of all chosen agents "
+    "together.",
+    query=queries.LATENCY,
+    kind=Kind.LINES,
+    unit="ms",
+    width=24,
+    height=9,
+)
+SLOWEST = Panel(
+    title="Slowest agents",
+    description="The ten agents whose executions take longest: 95th percentile, by nearest rank.",
+    query=queries.SLOWEST,
+    kind=Kind.TABLE,
+    unit="ms",
+    width=8,
+    gauge=True,
+)
 
 LATENCY = Dashboard(
     slug="latency",
@@ -11,26 +33,8 @@ LATENCY = Dashboard(
         Row(
             "All chosen agents",
             (
-                Panel(
-                    title="Execution time",
-                    description="50th, 95th and 99th percentile of execution_duration_ms, by nearest rank, of all "
-                    "chosen agents together.",
-                    query=queries.LATENCY,
-                    kind=Kind.LINES,
-                    unit="ms",
-                    width=16,
-                    height=9,
-                ),
-                Panel(
-                    title="Slowest agents",
-                    description="The ten agents whose executions take longest: 95th percentile, by nearest rank.",
-                    query=queries.SLOWEST,
-                    kind=Kind.TABLE,
-                    unit="ms",
-                    width=8,
-                    height=9,
-                    gauge=True,
-                ),
+                replace(EXECUTION_TIME, width=16),
+                replace(SLOWEST, height=9),
             ),
         ),
         Row(
