@@ -26,26 +26,25 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One table. `key`: its primary key after the tenant; `age`: the column that tells it, as a UUIDv7 or a time.
+    """One table. `age`: the column that tells how old a row is, as a UUIDv7 or a time.
 
     `only`: what must hold of a row `t` besides its age for it to go. `of`: the table and the column that refers to it,
     where a row is as old as the one that it belongs to.
     """
 
     table: str
-    key: tuple[str, ...] = ("id",)
     age: str = "id"
     by: Key = Key.UUID7
     only: str = "true"
     of: tuple[str, str] | None = None
 
-    @property
-    def rows(self) -> str:
-        """What stands after FROM: the table as `t`."""
+    def rows(self, table: str | None = None) -> str:
+        """What stands after FROM: the table, or a partition of it, as `t`."""
+        table = table or self.table
         if self.of is None:
-            return f"{self.table} t"
+            return f"{table} t"
         parent, reference = self.of
-        return f"{parent} p JOIN {self.table} t ON t.tenant_id = p.tenant_id AND t.{reference} = p.id"
+        return f"{parent} p JOIN {table} t ON t.tenant_id = p.tenant_id AND t.{reference} = p.id"
 
     @property
     def aged(self) -> str:
@@ -53,24 +52,24 @@ class Part:
         return f"{'p' if self.of else 't'}.{self.age}"
 
 
-def _timed(table: str, age: str, *key: str, only: str = "true") -> Part:
-    return Part(table, key or ("id",), age, Key.TIME, only)
+def _timed(table: str, age: str, *, only: str = "true") -> Part:
+    return Part(table, age, Key.TIME, only)
 
 
 def _conversations(age: str) -> tuple[Part, ...]:
     """Conversations with what was said in them, which goes first and in batches: a cascade would take all at once."""
     of = ("conversations", "conversation_id")
     return (
-        Part("messages", ("id",), age, Key.TIME, of=of),
-        Part("message_names", ("conversation_id", "external_id"), age, Key.TIME, of=of),
-        Part("message_edits", ("message_id", "version"), age, Key.TIME, of=of),
+        Part("messages", age, Key.TIME, of=of),
+        Part("message_names", age, Key.TIME, of=of),
+        Part("message_edits", age, Key.TIME, of=of),
         _timed("conversations", age),
     )
 
 
 def _of(parent: str, reference: str, *tables: str) -> tuple[Part, ...]:
     """What goes before the deleted rows that it belongs to, in batches."""
-    return tuple(Part(table, ("id",), "deleted_at", Key.TIME, of=(parent, reference)) for table in tables)
+    return tuple(Part(table, "deleted_at", Key.TIME, of=(parent, reference)) for table in tables)
 
 
 _KNOWLEDGE = (
@@ -92,13 +91,13 @@ _OF_AGENTS = ("alerts", "conversations", "model_calls", "scores", "tasks", "tool
 
 PARTS: Mapping[Kind, tuple[Part, ...]] = {
     Kind.LOGS: (
-        Part("agent_logs", ("agent_id", "id")),
-        Part("agent_log_ids", ("agent_id", "external_id"), "log_id"),
+        Part("agent_logs"),
+        Part("agent_log_ids", "log_id"),
         _timed("scheduled_runs", "due_at"),
     ),
     Kind.METRICS: (
-        _timed("samples", "at", "series_id", "at"),
-        _timed("sample_chunks", "hour", "series_id", "hour"),
+        _timed("samples", "at"),
+        _timed("sample_chunks", "hour"),
         Part("exemplars"),
     ),
     Kind.RUNS: (
@@ -109,9 +108,9 @@ PARTS: Mapping[Kind, tuple[Part, ...]] = {
         Part("rag_queries"),
         _timed("workflow_executions", "created_at"),
         _timed("agent_interactions", "at"),
-        Part("run_names", ("kind", "external_id")),
+        Part("run_names"),
     ),
-    Kind.TRACES: (Part("spans"), Part("error_occurrences"), _timed("traces", "started_at", "trace_id")),
+    Kind.TRACES: (Part("spans"), Part("error_occurrences"), _timed("traces", "started_at")),
     Kind.ALERTS: (
         # Open ones have no end, and so no age.
         _timed("alerts", "resolved_at"),
@@ -122,10 +121,10 @@ PARTS: Mapping[Kind, tuple[Part, ...]] = {
         ),
     ),
     Kind.USAGE: (
-        _timed("usage_hours", "hour", "hour", "id"),
-        _timed("request_counts", "day", "day"),
+        _timed("usage_hours", "hour"),
+        _timed("request_counts", "day"),
         Part("usage_metrics"),
-        _timed("budget_spending", "period_start", "budget_id", "period_start", "id"),
+        _timed("budget_spending", "period_start"),
     ),
     Kind.CONVERSATIONS: _conversations("last_activity_at"),
     Kind.ORPHANED_STATES: (
@@ -147,10 +146,10 @@ PARTS: Mapping[Kind, tuple[Part, ...]] = {
     ),
 }
 TECHNICAL: Mapping[Part, timedelta] = {
-    _timed("idempotency_keys", "created_at", "key"): timedelta(hours=24),
+    _timed("idempotency_keys", "created_at"): timedelta(hours=24),
     # What was used is remembered for longer than it is valid: clocks of processes differ.
-    _timed("used_tokens", "expires_at", "digest"): timedelta(hours=1),
-    _timed("budget_reservations", "expires_at", "id", "budget_id"): timedelta(days=30),
+    _timed("used_tokens", "expires_at"): timedelta(hours=1),
+    _timed("budget_reservations", "expires_at"): timedelta(days=30),
     _timed("cross_region_sync_logs", "completed_at"): LONG,
     _timed("retention_runs", "completed_at"): LONG,
 }

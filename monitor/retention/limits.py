@@ -108,6 +108,6 @@ def _sizes(part: Part) -> str:
     at = _OF_UUID.format(part.aged) if part.by is Key.UUID7 else part.aged
     day = _DAY.format(at)
     return (
-        f"SELECT {day} AS day, sum(pg_column_size(t.*))::bigint AS size FROM {part.rows} "
+        f"SELECT {day} AS day, sum(pg_column_size(t.*))::bigint AS size FROM {part.rows()} "
         f"WHERE t.tenant_id = :tenant AND {part.aged} IS NOT NULL GROUP BY 1"
     )

@@ -14,7 +14,7 @@ from datetime import datetime
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.db import Database, Role
@@ -103,17 +103,35 @@ async def _remove(
     others: list[UUID] | None = None,
     run: Run | None = None,
 ) -> int:
-    """The rows of one tenant, or of all but `others`, from before `since`; how many they were."""
+    """The rows of one tenant, or of all but `others`, from before `since`; how many they were.
+
+    Partition by partition, and by where rows lie in it: a batch that were found and then looked for by its keys in all
+    partitions would read every old row for each batch.
+    """
     whose = _THEIRS if tenant is not None else _OTHERS
-    keys = ", ".join(f"t.{name}" for name in ("tenant_id", *part.key))
     old = f"{whose} AND {part.aged} < :before"
-    # Said twice where the row itself tells its age: one that became younger since it was found stays.
-    still = whose if part.of else old
-    statement = text(
-        f"DELETE FROM {part.table} t WHERE {still} AND ({keys}) IN "
-        f"(SELECT {keys} FROM {part.rows} WHERE {old} AND {part.only} LIMIT :batch)"
-    )
     given = {"before": _bound(part, since), "batch": BATCH, "tenant": tenant, "others": others}
+    next_one = text(f"SELECT t.tableoid::regclass::text FROM {part.rows()} WHERE {old} AND {part.only} LIMIT 1")
+    total = 0
+    while True:
+        async with db.owner() as connection:
+            place = (await connection.execute(next_one, given)).scalar()
+        if place is None:
+            return total
+        # Said twice where the row itself tells its age: one that became younger since it was found stays.
+        statement = text(
+            f"DELETE FROM {place} t WHERE {whose if part.of else old} AND t.ctid = ANY (ARRAY("
+            f"SELECT t.ctid FROM {part.rows(place)} WHERE {old} AND {part.only} LIMIT :batch))"
+        )
+        removed = await _in_batches(db, part, statement, given, run)
+        total += removed
+        if not removed:
+            return total
+
+
+async def _in_batches(
+    db: Database, part: Part, statement: TextClause, given: Mapping[str, object], run: Run | None
+) -> int:
     total = 0
     while True:
         began = time.monotonic()
@@ -145,7 +163,7 @@ async def count(connection: AsyncConnection, kind: Kind, tenant: UUID, since: da
     """How many rows of one tenant's would go, by table."""
     rows: Counter[str] = Counter()
     for part in PARTS[kind]:
-        query = f"SELECT count(*) FROM {part.rows} WHERE {_THEIRS} AND {part.aged} < :before AND {part.only}"
+        query = f"SELECT count(*) FROM {part.rows()} WHERE {_THEIRS} AND {part.aged} < :before AND {part.only}"
         found = await connection.execute(text(query), {"tenant": tenant, "before": _bound(part, since)})
         rows[part.table] += int(found.scalar_one())
     return dict(rows)
