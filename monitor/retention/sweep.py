@@ -1,7 +1,8 @@
 """Removes rows that have had their time and do not go with a partition: in small batches, with room between them.
 
-Each batch is a transaction of its own and is followed by a pause of twice its length, so that nobody waits for long
-and what is taken in has the disk for itself most of the time. One process does it at a time. Open alerts never go.
+Each batch is a transaction of its own and is followed by a pause of five times its length, so that nobody waits for
+long and what is taken in has the disk for itself most of the time. One process does it at a time. Open alerts never
+go.
 """
 
 import asyncio
@@ -23,8 +24,8 @@ from monitor.partitions import LAYOUTS, Key
 from monitor.retention.kinds import PARTS, TECHNICAL, Kind, Part
 from monitor.retention.limits import Limits, before
 
-BATCH = 5_000
-REST = 2.0
+BATCH = 2_500
+REST = 5.0
 """How long the pause after a batch is, in lengths of the batch."""
 _LOCK = 7_305_311_829_014_121
 """Any fixed number: who removes rows holds this lock."""
