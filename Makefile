@@ -33,6 +33,7 @@ parts: $(READY) ## build what tests talk to and Debian has not, once, where Go, 
 	@$(PY) -m tests.tools.telegraf || true
 	@$(PY) -m tests.tools.telemetrygen || true
 	@$(PY) -m tests.tools.otel_js || true
+	@$(PY) -m tests.tools.grafana_types || true
 
 accept: parts ## the long tests (faults, load, malformed input), then the bench
 	$(PY) -m pytest -m accept $(ARGS)

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import httpx
 
+from dashboards.drawing import Json
 from dashboards.every import EVERY
 from dashboards.layout import Dashboard
-from dashboards.panels import Addresses, Json, Store, dashboard
+from dashboards.panels import Addresses, Store, dashboard
 from monitor.errors import ConfigError, Unavailable
 from monitor.settings import Settings
 

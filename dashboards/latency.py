@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from dashboards import queries
 from dashboards.layout import Dashboard, Kind, Panel, Row
+from dashboards.queries import latency as queries
 
 EXECUTION_TIME = Panel(
     title="Execution time",

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from dashboards.queries import Query
+from dashboards.queries.base import Query
 
 COLUMNS = 24
 """Width of Grafana's grid."""
@@ -23,7 +23,12 @@ class Kind(StrEnum):
     LINES = "lines"
     BARS = "bars"
     NUMBERS = "numbers"
+    GAUGE = "gauge"
+    BAR_GAUGE = "bar gauge"
     TABLE = "table"
+    HEATMAP = "heatmap"
+    STATES = "states"
+    LOGS = "logs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +46,8 @@ class Column:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Panel:
     """One question and how it is drawn. `unit` as Grafana names it; `least`: the narrowest step of time;
-    `empty`: what stands there when the answer has no rows."""
+    `empty`: what stands there when the answer has no rows; `judged`: the metric whose rules' thresholds are drawn;
+    `page`: the console's page that says more."""
 
     title: str
     description: str
@@ -56,6 +62,8 @@ class Panel:
     greatest: int | None = None
     gauge: bool = False
     empty: str = "Nothing in the time shown"
+    judged: str | None = None
+    page: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

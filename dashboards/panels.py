@@ -1,7 +1,8 @@
 """Turns the arrangement into Grafana's dashboard model: the only module that imports grafanalib.
 
-grafanalib 0.7.1 writes keys that Grafana gave up long ago beside the ones it reads; `_tidy` leaves those out, and
-where the library stops (data links, cells, the shape of queries of SQL and Flux sources) the JSON is given as is.
+grafanalib 0.7.1 is of schema version 12. It makes the frame (dashboard, variables, links, annotations, rows, places);
+what is in a panel is `drawing.py`'s, and `_finish` leaves out whatever the current schema does not have: keys that
+Grafana gave up long ago, and nulls. The test with Grafana's own published types says whether that is enough.
 """
 
 import json
@@ -14,19 +15,27 @@ from typing import Any
 from grafanalib import core
 from grafanalib._gen import DashboardEncoder
 
-from dashboards import queries
-from dashboards.layout import COLUMNS, Column, Dashboard, Kind, Panel, Steps
-from dashboards.queries import VARIABLES, Query
+from dashboards.drawing import Json, drawn
+from dashboards.layout import COLUMNS, Dashboard, Panel
+from dashboards.queries.base import ALERT_MARKS, VARIABLES, Query
 
-SCHEMA_VERSION = 39
-"""The dashboard schema of Grafana 10.4 and 11; later ones migrate it when they load it."""
+SCHEMA_VERSION = 42
+"""The dashboard schema of Grafana 12.2 and 13; earlier ones read it as it is, later ones migrate it."""
 
-_OBSOLETE = {
-    "__inputs", "cacheTimeout", "columns", "error", "fontSize", "gnetId", "height", "hideControls", "hideTimeOverride",
-    "mappings", "minSpan", "rows", "sharedCrosshair", "span", "style", "tagValuesQuery", "tagsQuery", "useTags",
+# What the current schema has, of what grafanalib writes (Grafana's kind `dashboard`).
+_DASHBOARD = {
+    "annotations", "description", "editable", "graphTooltip", "links", "panels", "refresh", "schemaVersion", "tags",
+    "templating", "time", "timezone", "title", "uid", "version",
 }  # fmt: skip
-
-Json = dict[str, Any]
+_PANEL = {
+    "datasource", "description", "fieldConfig", "gridPos", "id", "interval", "links", "options", "targets", "title",
+    "type",
+}  # fmt: skip
+_ROW = {"collapsed", "gridPos", "id", "panels", "title", "type"}
+_VARIABLE = {
+    "allValue", "current", "datasource", "hide", "includeAll", "label", "multi", "name", "options", "query", "refresh",
+    "sort", "type",
+}  # fmt: skip
 
 
 class Store(StrEnum):
@@ -83,22 +92,24 @@ def dashboard(page: Dashboard, store: Store, addresses: Addresses) -> Json:
         ],
         panels=panels,
     )
-    plain: Json = json.loads(json.dumps(made.to_json_data(), cls=DashboardEncoder))
-    tidy: Json = _tidy(plain)
-    return tidy
+    return _finish(json.loads(json.dumps(made.to_json_data(), cls=DashboardEncoder)))
 
 
-def _tidy(value: Any) -> Any:
-    """Without obsolete keys and nulls. The null that begins a list of thresholds is a value and stays."""
-    if isinstance(value, list):
-        return [_tidy(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    return {
-        key: _tidy(item)
-        for key, item in value.items()
-        if key not in _OBSOLETE and (item is not None or (key == "value" and "color" in value))
-    }
+def _finish(made: Json) -> Json:
+    """In the current schema."""
+    panels = [_kept(panel, _ROW if panel["type"] == "row" else _PANEL) for panel in made["panels"]]
+    variables = [_kept(variable, _VARIABLE) for variable in made["templating"]["list"]]
+    for variable in variables:
+        chosen = variable["current"]
+        if chosen["value"] is None:
+            del variable["current"]
+        else:
+            variable["current"] = {"selected": True, "text": chosen["text"], "value": chosen["value"]}
+    return _kept(made, _DASHBOARD) | {"panels": panels, "templating": {"list": variables}}
+
+
+def _kept(value: Json, keys: set[str]) -> Json:
+    return {key: item for key, item in value.items() if key in keys and item is not None}
 
 
 def _source(store: Store) -> Json:
@@ -107,7 +118,7 @@ def _source(store: Store) -> Json:
 
 def _marks() -> Json:
     source = _source(Store.POSTGRES)
-    target = _sql(queries.ALERT_MARKS)
+    target = _sql(ALERT_MARKS)
     return {"name": "Alerts", "enable": True, "iconColor": "red", "datasource": source, "target": target}
 
 
@@ -126,7 +137,7 @@ def _target(query: Query, store: Store) -> Json:
 
 def _used(page: Dashboard, store: Store) -> set[str]:
     """The variables that the page's questions name, and those that these in turn are filled by."""
-    asked = [queries.ALERT_MARKS.sql]
+    asked = [ALERT_MARKS.sql]
     asked += [_target(panel.query, store).get("query") or panel.query.sql for panel in page.panels]
     asked += [panel.title for panel in page.panels]
     used: set[str] = set()
@@ -195,50 +206,8 @@ def _panels(page: Dashboard, store: Store) -> Iterator[Any]:
 
 def _panel(panel: Panel, store: Store, number: int, place: Any) -> Any:
     target = _target(panel.query, store)
-    common: Json = {
-        "id": number, "title": panel.title, "description": panel.description, "gridPos": place,
-        "dataSource": target["datasource"], "targets": [target], "thresholds": _steps(panel.steps),
-        "maxDataPoints": None, "interval": panel.least, "overrides": [_override(column) for column in panel.columns],
-    }  # fmt: skip
-    if panel.kind is Kind.NUMBERS:
-        return core.Stat(
-            **common, format=panel.unit, reduceCalc="lastNotNull", graphMode="none", textMode="value_and_name",
-            noValue=panel.empty, color={"mode": "thresholds"},
-        )  # fmt: skip
-    if panel.kind is Kind.TABLE:
-        cell = {"type": "gauge", "mode": "basic"} if panel.gauge else {"type": "auto"}
-        extra = {"fieldConfig": {"defaults": {"min": 0, "noValue": panel.empty, "custom": {"cellOptions": cell}}}}
-        return core.Table(**common, unit=panel.unit, filterable=True, extraJson=extra)
-    return _chart(panel, common)
-
-
-def _chart(panel: Panel, common: Json) -> Any:
-    bars = panel.kind is Kind.BARS
-    # A line is called what its column or its `_field` is called, on both stores.
-    extra = {"fieldConfig": {"defaults": {"displayName": "${__field.name}", "noValue": panel.empty}}}
-    return core.TimeSeries(
-        **common, unit=panel.unit, drawStyle="bars" if bars else "line", fillOpacity=80 if bars else 10,
-        stacking={"mode": "normal" if bars else "none", "group": "A"}, showPoints="auto", tooltipMode="multi",
-        tooltipSort="desc", legendDisplayMode="table", legendPlacement="right", legendCalcs=["mean", "max"],
-        thresholdsStyleMode="dashed" if len(panel.steps) > 1 else "off", valueMin=0, valueMax=panel.greatest,
-        extraJson=extra,
+    frame = core.Panel(
+        id=number, title=panel.title, description=panel.description, gridPos=place, dataSource=target["datasource"],
+        targets=[target], maxDataPoints=None, interval=panel.least,
     )  # fmt: skip
-
-
-def _steps(steps: Steps) -> list[Json]:
-    return [{"color": color, "value": value} for color, value in steps]
-
-
-def _override(column: Column) -> Json:
-    properties: list[Json] = []
-    if column.title is not None:
-        properties.append({"id": "displayName", "value": column.title})
-    if column.unit is not None:
-        properties.append({"id": "unit", "value": column.unit})
-    if column.steps is not None:
-        properties.append({"id": "thresholds", "value": {"mode": "absolute", "steps": _steps(column.steps)}})
-    if column.link is not None:
-        properties.append({"id": "links", "value": [{"title": "Open", "url": column.link, "targetBlank": True}]})
-    if column.hidden:
-        properties.append({"id": "custom.hidden", "value": True})
-    return {"matcher": {"id": "byName", "options": column.name}, "properties": properties}
+    return frame.panel_json({}) | drawn(panel)

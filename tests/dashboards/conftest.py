@@ -14,7 +14,7 @@ import pytest
 from psycopg.rows import dict_row
 from sqlalchemy import text
 
-from dashboards.queries import Query
+from dashboards.queries.base import Query
 from monitor.db import Database
 from monitor.embedded import EmbeddedPostgres
 from monitor.ids import microseconds, uuid7

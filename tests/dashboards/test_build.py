@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from dashboards import build, queries
+from dashboards import build
 from dashboards.every import EVERY
 from dashboards.layout import COLUMNS, Dashboard, Kind
 from dashboards.panels import Addresses, Store
+from dashboards.queries import base
 from monitor.db import Database
 from monitor.settings import load
 from tests.dashboards.grafana import VARIABLE
@@ -128,7 +129,7 @@ def test_history_is_asked_of_influxdb_where_it_is_there(page: Dashboard, count: 
 def test_charts_have_lines_and_tables_have_rows() -> None:
     for page in EVERY:
         for panel in page.panels:
-            lines = panel.query.format is queries.Format.LINES
+            lines = panel.query.format is base.Format.LINES
             assert lines == (panel.kind in {Kind.LINES, Kind.BARS}), panel.title
 
 
@@ -164,7 +165,7 @@ def test_provisioning_finds_the_sources_and_holds_no_secret() -> None:
         "$__file{/run/secrets/influx_token}",
     ]  # fmt: skip
     defaults = {
-        variable["name"]: variable["current"].get("value")
+        variable["name"]: variable.get("current", {}).get("value")
         for variable in committed(EVERY[0], Store.INFLUX)["templating"]["list"]
     }
     assert (defaults["postgres"], defaults["influx"]) == ("agent-monitor-postgres", "agent-monitor-influx")

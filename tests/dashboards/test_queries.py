@@ -4,8 +4,10 @@ from datetime import timedelta
 
 import pytest
 
-from dashboards import queries
-from dashboards.queries import VARIABLES, Query
+from dashboards.queries import base
+from dashboards.queries import fleet as of_fleet
+from dashboards.queries import latency as of_latency
+from dashboards.queries.base import VARIABLES, Query
 from monitor.db import Database, Role
 from monitor.ids import from_microseconds, microseconds
 from monitor.pipeline import SET_TENANT, Pipeline
@@ -85,39 +87,39 @@ def maybe_flux(store: str, request: pytest.FixtureRequest) -> Flux | None:
 async def test_latency(ask: Asked, fleet: Fleet) -> None:
     """100 values of one agent in the first step, one of each other in the second: nearest rank."""
     expected = {"p50": {0: 50.0, 5: 50.0}, "p95": {0: 95.0, 5: 900.0}, "p99": {0: 99.0, 5: 900.0}}
-    assert await ask(queries.LATENCY) == {line: fleet.at(values) for line, values in expected.items()}
-    assert await ask(queries.LATENCY, agent="shop") == {p: fleet.at({5: 50.0}) for p in expected}
+    assert await ask(of_latency.LATENCY) == {line: fleet.at(values) for line, values in expected.items()}
+    assert await ask(of_latency.LATENCY, agent="shop") == {p: fleet.at({5: 50.0}) for p in expected}
 
 
 @by_store
 async def test_latency_by_agent_and_model(ask: Asked, fleet: Fleet) -> None:
     """By nearest rank; no execution of these names a model, so a choice of models leaves none."""
-    found = {name.replace("%5C", "\\"): line for name, line in (await ask(queries.LATENCY_BY_AGENT)).items()}
+    found = {name.replace("%5C", "\\"): line for name, line in (await ask(of_latency.LATENCY_BY_AGENT)).items()}
     assert found == {"akira-001": fleet.at({0: 95.0}), ODD: fleet.at({5: 900.0}), "shop": fleet.at({5: 50.0})}
-    assert await ask(queries.LATENCY_BY_MODEL) == {"no model": fleet.at({0: 95.0, 5: 900.0})}
-    assert await ask(queries.LATENCY_BY_MODEL, model="opus") == {}
+    assert await ask(of_latency.LATENCY_BY_MODEL) == {"no model": fleet.at({0: 95.0, 5: 900.0})}
+    assert await ask(of_latency.LATENCY_BY_MODEL, model="opus") == {}
 
 
 @by_store
 async def test_tokens(ask: Asked, fleet: Fleet) -> None:
     expected = {"tokens_input": fleet.at({0: 1000.0}), "tokens_output": fleet.at({0: 120.0})}
-    assert await ask(queries.TOKENS) == expected
-    assert await ask(queries.TOKENS, model="tiny") == {"tokens_input": fleet.at({0: 100.0})}
-    assert await ask(queries.TOKENS, model=["tiny", "opus"]) == expected
+    assert await ask(of_fleet.TOKENS) == expected
+    assert await ask(of_fleet.TOKENS, model="tiny") == {"tokens_input": fleet.at({0: 100.0})}
+    assert await ask(of_fleet.TOKENS, model=["tiny", "opus"]) == expected
 
 
 @by_store
 async def test_cost(ask: Asked, fleet: Fleet) -> None:
     """Points without a model are there as long as all models are chosen."""
     named = {"opus": fleet.at({0: 0.25}), "tiny": fleet.at({5: 0.75})}
-    assert await ask(queries.COST) == {**named, "no model": fleet.at({0: 0.5})}
-    assert await ask(queries.COST, model=["opus", "tiny"]) == named
+    assert await ask(of_fleet.COST) == {**named, "no model": fleet.at({0: 0.5})}
+    assert await ask(of_fleet.COST, model=["opus", "tiny"]) == named
 
 
 @by_store
 @pytest.mark.parametrize(
     ("query", "scale"),
-    [(queries.MEMORY, 1e9), (queries.CPU, 10.0), (queries.EXPLORER, 1.0)],
+    [(of_fleet.MEMORY, 1e9), (of_fleet.CPU, 10.0), (of_fleet.EXPLORER, 1.0)],
     ids=["memory", "cpu", "any"],
 )
 async def test_means_by_agent(ask: Asked, fleet: Fleet, query: Query, scale: float) -> None:
@@ -137,8 +139,8 @@ async def test_means_by_agent(ask: Asked, fleet: Fleet, query: Query, scale: flo
 
 @by_store
 async def test_only_the_highest_lines_are_drawn(ask: Asked, fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queries, "MOST_LINES", 2)
-    query = queries._by_agent(queries.METRIC, "=~ /^(${metric:regex})$/", "two lines")
+    monkeypatch.setattr(base, "MOST_LINES", 2)
+    query = base.by_agent(base.METRIC, "=~ /^(${metric:regex})$/", "two lines")
     assert len(await ask(query)) == 2
     assert "akira-001" not in await ask(query)
 
@@ -159,10 +161,10 @@ async def test_history_by_hour(fleet: Fleet, db: Database, maybe_flux: Flux | No
             fields = f"count=3.0,sum={sum(values)},min={min(values)},max={max(values)},last={values[-1]}"
             lines.append(f'{key} {fields},histogram="AA==" {microseconds(fleet.start)}')
         await maybe_flux.write("hour", lines)
-        assert queries.HISTORY.flux is not None
-        found = await maybe_flux.lines(queries.HISTORY.flux, grafana)
+        assert of_fleet.HISTORY.flux is not None
+        found = await maybe_flux.lines(of_fleet.HISTORY.flux, grafana)
     else:
-        found = await answered(grafana, queries.HISTORY)
+        found = await answered(grafana, of_fleet.HISTORY)
     assert found == {"min": {fleet.start: 2.0}, "mean": {fleet.start: 5.0}, "max": {fleet.start: 9.0}}
 
 
@@ -172,6 +174,6 @@ async def test_a_late_point_replaces_the_one_in_its_chunk(fleet: Fleet, db: Data
     name, last = next((n, p) for n, p in fleet.points if p.series.metric == "load" and n == "shop")
     late = Fleet(fleet.grafana, fleet.start, fleet.agents, ((name, last._replace(value=40.0)),))
     await _in_postgres(db, late)
-    found = await answered(fleet.grafana, queries.EXPLORER)
+    found = await answered(fleet.grafana, of_fleet.EXPLORER)
     assert found["shop"] == fleet.at({0: (40.0 + 5.0) / 2, 5: 9.0})
     assert from_microseconds(last.at_us) == fleet.start + MINUTE

@@ -7,8 +7,10 @@ from typing import Any, NamedTuple
 import pytest
 from sqlalchemy import text
 
-from dashboards import queries
-from dashboards.queries import VARIABLES, Query
+from dashboards.queries import base
+from dashboards.queries import fleet as of_fleet
+from dashboards.queries import latency as of_latency
+from dashboards.queries.base import VARIABLES, Query
 from monitor.agents.status import Evidence, OpenCall, State, Work, state_of
 from monitor.agents.store import list_agents
 from monitor.agents.work import put_patience
@@ -24,21 +26,21 @@ from tests.points import Point, columns_of
 async def test_executions(fleet: Fleet) -> None:
     """Lines of log are not counted, nor is the other tenant."""
     grafana = fleet.grafana
-    assert await answered(grafana, queries.EXECUTIONS_PER_MINUTE) == {
+    assert await answered(grafana, of_fleet.EXECUTIONS_PER_MINUTE) == {
         "success": fleet.at({0: 0.2, 5: 0.4}), "error": fleet.at({0: 0.4}), "warning": fleet.at({0: 0.2}),
     }  # fmt: skip
-    assert await answered(grafana, queries.ERROR_RATE) == {"failed": fleet.at({0: 0.5, 5: 0.0})}
-    assert await _rows(grafana, queries.ERROR_SHARE) == [(pytest.approx(Decimal(2) / 6),)]
-    assert await _rows(grafana, queries.BUSIEST) == [("akira-001", 3), (ODD, 2), ("shop", 1)]
-    assert await _rows(grafana, queries.FAILING) == [("akira-001", 1), (ODD, 1)]
-    assert await _rows(grafana, queries.SLOWEST) == [(ODD, 900), ("akira-001", 300), ("shop", 50)]
+    assert await answered(grafana, of_fleet.ERROR_RATE) == {"failed": fleet.at({0: 0.5, 5: 0.0})}
+    assert await _rows(grafana, of_fleet.ERROR_SHARE) == [(pytest.approx(Decimal(2) / 6),)]
+    assert await _rows(grafana, of_fleet.BUSIEST) == [("akira-001", 3), (ODD, 2), ("shop", 1)]
+    assert await _rows(grafana, of_fleet.FAILING) == [("akira-001", 1), (ODD, 1)]
+    assert await _rows(grafana, of_latency.SLOWEST) == [(ODD, 900), ("akira-001", 300), ("shop", 50)]
 
 
 async def test_executions_of_chosen_agents(fleet: Fleet) -> None:
-    assert await _rows(fleet.grafana.choose(agent=ODD), queries.BUSIEST) == [(ODD, 2)]
-    assert await _rows(fleet.grafana.choose(agent=[ODD, "shop"]), queries.BUSIEST) == [(ODD, 2), ("shop", 1)]
-    assert await _rows(fleet.grafana.choose(agent_type="seller"), queries.BUSIEST) == [("shop", 1)]
-    assert await _rows(fleet.grafana.choose(agent="akira-00"), queries.BUSIEST) == []
+    assert await _rows(fleet.grafana.choose(agent=ODD), of_fleet.BUSIEST) == [(ODD, 2)]
+    assert await _rows(fleet.grafana.choose(agent=[ODD, "shop"]), of_fleet.BUSIEST) == [(ODD, 2), ("shop", 1)]
+    assert await _rows(fleet.grafana.choose(agent_type="seller"), of_fleet.BUSIEST) == [("shop", 1)]
+    assert await _rows(fleet.grafana.choose(agent="akira-00"), of_fleet.BUSIEST) == []
 
 
 async def _rows(grafana: Grafana, query: Query) -> list[tuple[Any, ...]]:
@@ -154,10 +156,10 @@ async def test_states_are_those_of_the_product(fleet: Fleet, db: Database) -> No
     async with db.tenant(tenant) as connection:
         listed = {row.external_id: row.state for row in await list_agents(connection, tenant, now, limit=100)}
     assert listed == expected
-    found = {row["agent"]: row["state"] for row in await fleet.grafana.sql(queries.LAST_SEEN.sql)}
+    found = {row["agent"]: row["state"] for row in await fleet.grafana.sql(of_fleet.LAST_SEEN.sql)}
     assert found == expected
     assert set(expected.values()) == set(State)
-    (counts,) = await fleet.grafana.sql(queries.STATES.sql)
+    (counts,) = await fleet.grafana.sql(of_fleet.STATES.sql)
     assert counts == {state: list(expected.values()).count(state) for state in counts}
 
 
@@ -169,7 +171,7 @@ async def test_the_longest_silent_agent_is_first(fleet: Fleet, db: Database) -> 
                 text("UPDATE agent_live SET last_seen_at = :seen, last_heartbeat_at = :seen, last_status = 'error', "
                      "consecutive_failures = 4 WHERE agent_id = :agent"), seen,
             )  # fmt: skip
-    never, shop, akira = await fleet.grafana.sql(queries.LAST_SEEN.sql)
+    never, shop, akira = await fleet.grafana.sql(of_fleet.LAST_SEEN.sql)
     assert [row["agent"] for row in (never, shop, akira)] == [ODD, "shop", "akira-001"]
     assert never["silent"] is None
     assert 300 <= shop["silent"] < 400
@@ -201,10 +203,10 @@ async def test_alerts(fleet: Fleet, db: Database) -> None:
     await _alert(db, fleet, "warning", None, rule="nobody's", at=fleet.start + 2 * hour)
     await _alert(db, fleet, "critical", "shop", rule="over", resolved=fleet.start + hour / 2)
     grafana = fleet.grafana
-    assert await _rows(grafana, queries.OPEN_ALERTS) == [(2, 1, 1)]
-    assert [row[1] for row in await _rows(grafana, queries.ALERTS)] == ["new", "old", "nobody's", "info"]
-    assert [row[1] for row in await _rows(grafana.choose(agent="shop"), queries.ALERTS)] == ["info"]
-    marks = await _rows(grafana, queries.ALERT_MARKS)
+    assert await _rows(grafana, of_fleet.OPEN_ALERTS) == [(2, 1, 1)]
+    assert [row[1] for row in await _rows(grafana, of_fleet.ALERTS)] == ["new", "old", "nobody's", "info"]
+    assert [row[1] for row in await _rows(grafana.choose(agent="shop"), of_fleet.ALERTS)] == ["info"]
+    marks = await _rows(grafana, base.ALERT_MARKS)
     assert sorted(row[2] for row in marks) == ["info", "new", "over"]
     assert next(row for row in marks if row[2] == "over")[1:] == (fleet.start + hour / 2, "over", "critical,shop")
 

@@ -17,7 +17,7 @@ from tests import parts
 from tests.factories import TenantMade, make_tenant
 from tests.servers.process import free_port
 from tests.stage import ROOT, Stage
-from tests.tools import otel_js, telemetrygen
+from tests.tools import npm, otel_js, telemetrygen
 
 SECONDS = 120
 
@@ -115,7 +115,7 @@ async def test_the_python_sdk_over_grpc(running: Running, compression: str) -> N
 async def test_the_javascript_sdk(running: Running, spelling: str, compression: str) -> None:
     try:
         program = await to_thread(otel_js.program)
-    except otel_js.NotInstalledError as fault:
+    except npm.NotInstalledError as fault:
         parts.leave_out(str(fault))
     await running.run(["node", str(program), spelling], running.otel(running.http, COMPRESSION=compression))
     await check_everything(running)

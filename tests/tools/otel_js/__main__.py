@@ -2,7 +2,8 @@
 
 import sys
 
-from tests.tools.otel_js import NotInstalledError, program
+from tests.tools.npm import NotInstalledError
+from tests.tools.otel_js import program
 
 try:
     print(program())
