@@ -162,7 +162,8 @@ async def _fill(stage: Stage, table: str, statement: str, given: dict[str, int],
 async def _measured(stage: Stage, name: str, tenants: list[UUID], now: datetime, *, times: int) -> list[Figure]:
     """Of one query: its slow side, what row-level security adds, and sequential scans of large tables."""
     dice, query = random.Random(7), QUERIES[name]
-    with_rls, without, scans = [], [], 0
+    scans = 0
+    taken: dict[Role, list[float]] = {Role.APP: [], Role.OWNER: []}
     for place in range(times):
         tenant = dice.choice(tenants)
         values = {
@@ -178,7 +179,8 @@ async def _measured(stage: Stage, name: str, tenants: list[UUID], now: datetime,
         for role in (Role.APP, Role.OWNER) if place % 2 else (Role.OWNER, Role.APP):
             async with stage.db.role(role) as connection:
                 await connection.execute(_AS_TENANT, {"id": str(tenant)})
-                (with_rls if role is Role.APP else without).append(await _once(connection, query, given))
+                taken[role].append(await _once(connection, query, given))
+    with_rls, without = taken[Role.APP], taken[Role.OWNER]
     cost = float(np.median(with_rls) / np.median(without))
     return [
         Figure(f"{name}, p95", float(np.percentile(with_rls, 95)) * 1000, "ms", most=50.0),
