@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -13,8 +13,7 @@ import httpx
 import pytest
 import uvicorn
 from fastapi import FastAPI
-from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
+from playwright.async_api import Browser, Page
 from sqlalchemy import insert, update
 
 from alerts.tables import Alert, AlertEvent, Notification, NotificationGroup
@@ -28,8 +27,8 @@ from monitor.ids import uuid7
 from monitor.ingest import Ingest
 from monitor.serving import QuietServer
 from monitor.settings import Settings
+from tests.console.browsing import open_browser, open_page
 from tests.factories import TenantMade, make_agent, make_tenant
-from tests.parts import program
 
 HOSTILE = "<script>window.hacked=1</script>\"'&<img src=x onerror=window.hacked=1>"
 """A name as an agent may send it."""
@@ -130,18 +129,14 @@ async def address(app: FastAPI) -> AsyncIterator[str]:
 
 
 @pytest.fixture
-def browser(tmp_path: Path) -> Iterator[webdriver.Chrome]:
-    """A real Chromium without a window."""
-    options = webdriver.ChromeOptions()
-    options.binary_location = program("chromium")
-    for flag in (
-        "headless", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-background-networking",
-        "disable-component-update", "disable-sync", "disable-dev-shm-usage", "window-size=1400,1000",
-        f"user-data-dir={tmp_path / 'browser'}",
-    ):  # fmt: skip
-        options.add_argument(f"--{flag}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    made = webdriver.Chrome(options=options, service=Service(program("chromedriver")))
-    made.set_page_load_timeout(30)
-    yield made
-    made.quit()
+async def browser(address: str) -> AsyncIterator[Browser]:
+    """A real Chromium. It ends before the server does, which waits for what browsers hold open."""
+    async with open_browser() as made:
+        yield made
+
+
+@pytest.fixture
+async def page(browser: Browser, address: str) -> AsyncIterator[Page]:
+    """A wide and light page of it, in which nothing may go wrong. Others: `browsing.open_page`."""
+    async with open_page(browser, address) as made:
+        yield made
