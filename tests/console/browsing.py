@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from typing import Literal
 
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Browser, Page, ViewportSize, async_playwright
+from playwright.async_api import Browser, ConsoleMessage, Page, ViewportSize, WebError, async_playwright
 
 from tests.parts import program
 
@@ -50,10 +50,16 @@ async def open_page(
     )
     context.set_default_timeout(_SECONDS * 1000)
     complaints: list[str] = []
-    context.on(
-        "console", lambda said: said.type in ("error", "warning") and complaints.append(f"{said.text} ({said.page})")
-    )
-    context.on("weberror", lambda fault: complaints.append(str(fault.error)))
+
+    def hear(said: ConsoleMessage) -> None:
+        if said.type in ("error", "warning"):
+            complaints.append(said.text)
+
+    def catch(fault: WebError) -> None:
+        complaints.append(str(fault.error))
+
+    context.on("console", hear)
+    context.on("weberror", catch)
     try:
         yield await context.new_page()
         if quiet:

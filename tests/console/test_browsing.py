@@ -5,15 +5,23 @@ from playwright.async_api import Browser, Page
 
 from tests.console.browsing import PHONE, assert_accessible, open_page, overflow
 
+WRONG = (
+    "console.error('x')",
+    "setTimeout(() => { throw new Error('x') })",
+    "document.head.append(Object.assign(document.createElement('script'), {text: '1'}))",
+)
 
-async def test_what_goes_wrong_in_a_page_fails_its_test(browser: Browser, address: str) -> None:
-    for wrong in ("console.error('x')", "setTimeout(() => { throw new Error('x') })", "document.head.append("
-                  "Object.assign(document.createElement('script'), {text: '1'}))"):  # fmt: skip
-        with pytest.raises(AssertionError):
-            async with open_page(browser, address) as page:
-                await page.goto("/docs")
-                await page.evaluate(f"() => {{ {wrong} }}")
-                await page.evaluate("new Promise((done) => setTimeout(done, 50))")
+
+@pytest.mark.parametrize("wrong", WRONG)
+async def test_what_goes_wrong_in_a_page_fails_its_test(browser: Browser, address: str, wrong: str) -> None:
+    async def visit() -> None:
+        async with open_page(browser, address) as page:
+            await page.goto("/docs")
+            await page.evaluate(f"() => {{ {wrong} }}")
+            await page.evaluate("new Promise((done) => setTimeout(done, 50))")
+
+    with pytest.raises(AssertionError):
+        await visit()
 
 
 async def test_a_field_without_a_name_is_a_violation(page: Page) -> None:
