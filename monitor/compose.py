@@ -40,6 +40,7 @@ from monitor.ingest.assembler import Assembler
 from monitor.ingest.standbys import Standbys
 from monitor.letters import Letters
 from monitor.live import Live
+from monitor.rotation import passwords
 from monitor.schedules.runner import Runner
 from monitor.sealing import Ring
 from monitor.series.choice import store_of
@@ -76,7 +77,7 @@ def open_database(settings: Settings, *, pool_size: int | None = None) -> Databa
     """
     urls = {role: settings.role_url(role) for role in Role}
     sizes = pool_size or shares(settings.database_pool_size)
-    return Database(urls, pool_size=sizes, prepare=settings.database_prepare)
+    return Database(urls, pool_size=sizes, prepare=settings.database_prepare, passwords=passwords(settings))
 
 
 DRILLS_EVERY = timedelta(seconds=10)

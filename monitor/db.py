@@ -11,7 +11,7 @@ for pipelines and listening. Every connection sends `monitor.arrays`. Driver err
 
 import contextlib
 import json
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -103,16 +103,64 @@ def _teach(connection: Any, _record: object) -> None:
     arrays.register(connection.driver_connection)
 
 
+def _still_there(connection: Any, _record: object, _lent: object) -> None:
+    """Lend no connection that the server has ended while it lay in the pool: that is known here, without asking.
+
+    The others of the pool are looked at when it is their turn, since one may be ended by itself.
+    """
+    pgconn = connection.driver_connection.pgconn
+    try:
+        # The first reads what the server said in farewell, if anything; the second finds the end behind it.
+        pgconn.consume_input()
+        pgconn.consume_input()
+    except psycopg.OperationalError as fault:
+        raise sqlalchemy.exc.DisconnectionError from fault
+
+
+Passwords = Callable[[Role], Sequence[str]]
+"""The passwords of a role that may be good now, newest first; none where the one in the URL is all that is known."""
+
+
+def _log_in(role: Role, passwords: Passwords) -> Callable[..., Any]:
+    """How a pool connects where passwords change: with what is said to be good at that moment.
+
+    The oldest first. While a password is being changed both are said: once the old one is refused, the new one is good.
+    Read a moment earlier there was the old one alone: then what is said now is others.
+    """
+
+    def connect(dialect: Any, _record: object, given: list[Any], named: dict[str, Any]) -> Any:
+        tried: set[str] = set()
+        while True:
+            fresh = [word for word in reversed(passwords(role)) if word not in tried]
+            if not fresh:
+                return dialect.connect(*given, **named)
+            for word in fresh:
+                tried.add(word)
+                try:
+                    return dialect.connect(*given, **{**named, "password": word})
+                except psycopg.OperationalError as fault:
+                    if fault.pgconn is None or not fault.pgconn.used_password:
+                        raise
+
+    return connect
+
+
 class Database:
     """The pools of the four roles. Made once by a composition root, closed by `close()`."""
 
     def __init__(
-        self, urls: Mapping[Role, str], *, pool_size: int | Mapping[Role, int] = 20, prepare: bool = True
+        self,
+        urls: Mapping[Role, str],
+        *,
+        pool_size: int | Mapping[Role, int] = 20,
+        prepare: bool = True,
+        passwords: Passwords | None = None,
     ) -> None:
         """`urls` maps each role that this process uses to its `postgresql://` URL; others raise KeyError.
 
         `pool_size`: connections at most, for each role or by role. `prepare`: whether repeated statements are prepared
-        on the server, which a pooler that hands connections on after each transaction does not bear.
+        on the server, which a pooler that hands connections on after each transaction does not bear. `passwords` is
+        asked at each new connection.
         """
         sizes = pool_size if isinstance(pool_size, Mapping) else dict.fromkeys(urls, pool_size)
         connect = {"connect_timeout": 5} | ({} if prepare else {"prepare_threshold": None})
@@ -128,8 +176,11 @@ class Database:
             )
             for role, url in urls.items()
         }
-        for engine in self._engines.values():
+        for role, engine in self._engines.items():
             event.listen(engine.sync_engine, "connect", _teach)
+            event.listen(engine.sync_engine, "checkout", _still_there)
+            if passwords is not None:
+                event.listen(engine.sync_engine, "do_connect", _log_in(role, passwords))
 
     @contextlib.asynccontextmanager
     async def _begin(self, role: Role) -> AsyncIterator[AsyncConnection]:

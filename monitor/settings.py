@@ -122,7 +122,12 @@ def _setting(parse: Callable[[str], Any], default: Any, about: str) -> Any:
     return field(default=default, metadata={"parse": parse, "about": about})
 
 
-_POSTGRES = _url("postgresql", "postgres")
+def _newest(text: str) -> str:
+    """A file may hold two while a password is changed, a line each."""
+    return str(_url("postgresql", "postgres")(next(iter(text.split()), "")))
+
+
+_POSTGRES = _newest
 _HTTP = _url("http", "https")
 
 
