@@ -23,7 +23,7 @@ from psycopg import sql
 from monitor import pgroles
 from monitor.db import Passwords, Role, translated
 from monitor.errors import ConfigError
-from monitor.settings import PREFIX, Settings
+from monitor.settings import PREFIX, Settings, file_of
 
 VARIABLES: Mapping[str, str] = {
     Role.APP.value: "DATABASE_URL",
@@ -38,20 +38,11 @@ VARIABLES: Mapping[str, str] = {
 _BYTES = 24
 
 
-def file_of(role: str, environ: Mapping[str, str] = os.environ) -> Path | None:
-    """The file with a role's URL, where one is named and nothing else says the URL."""
-    name = PREFIX + VARIABLES[role]
-    path = environ.get(f"{name}_FILE")
-    return Path(path) if path and name not in environ else None
-
-
-def passwords(settings: Settings, environ: Mapping[str, str] = os.environ) -> Passwords:
+def passwords(settings: Settings) -> Passwords:
     """What the files of the environment say now, for the roles whose URL of the settings came from one of them."""
     files = {}
     for role in Role:
-        path = file_of(role, environ)
-        if path is None and PREFIX + VARIABLES[role] not in environ:
-            path = file_of(Role.APP, environ)  # as Settings.role_url does
+        path = _file(role if _own(settings, role) else Role.APP)  # as Settings.role_url does
         password = urlsplit(settings.role_url(role)).password
         if path is not None and any(urlsplit(url).password == password for url in _urls(path)):
             files[role] = path
@@ -60,6 +51,15 @@ def passwords(settings: Settings, environ: Mapping[str, str] = os.environ) -> Pa
         return [_password(url) for url in _urls(files[role])] if role in files else ()
 
     return said
+
+
+def _file(role: str) -> Path | None:
+    return file_of(VARIABLES[role])
+
+
+def _own(settings: Settings, role: str) -> bool:
+    """Whether a role has a URL of its own."""
+    return getattr(settings, VARIABLES[role].lower()) is not None
 
 
 def _urls(path: Path) -> list[str]:
@@ -80,7 +80,7 @@ async def rotate(settings: Settings, roles: Sequence[str], *, prepare: bool, say
     Raises ConfigError where a role's URL is in no file, where somebody else uses its password, or where a pooler with
     passwords of its own stands before the database; DatabaseDown.
     """
-    chosen = list(roles) or [role for role in VARIABLES if file_of(role) is not None]
+    chosen = list(roles) or [role for role in VARIABLES if _file(role) is not None]
     if not chosen:
         raise ConfigError(f"no file is named by {PREFIX}DATABASE_URL_FILE and its like: passwords are rotated in files")
     files = {role: _checked(settings, role) for role in chosen}
@@ -100,14 +100,13 @@ async def rotate(settings: Settings, roles: Sequence[str], *, prepare: bool, say
 def _checked(settings: Settings, role: str) -> Path:
     if role not in VARIABLES:
         raise ConfigError(f"there is no role {role}: there are {', '.join(VARIABLES)}")
-    path = file_of(role)
+    path = _file(role)
     if path is None or not _urls(path):
         raise ConfigError(f"the password of {role} cannot be rotated: {PREFIX}{VARIABLES[role]}_FILE names no file")
     if role == Role.APP:
-        users = [*Role, *([pgroles.BACKUP] if settings.backup_dir else [])]
-        for other in users:
-            name = PREFIX + VARIABLES[other]
-            if name not in os.environ and file_of(other) is None:
+        for other in [*Role, *([pgroles.BACKUP] if settings.backup_dir else [])]:
+            if not _own(settings, other):
+                name = PREFIX + VARIABLES[other]
                 raise ConfigError(f"{name} is not set: {other} uses the password of {role}; give it one of its own")
     for url in _urls(path):
         if urlsplit(url).username != role:

@@ -6,6 +6,7 @@ A wrong value stops the start with one line that names the variable.
 
 import os
 import re
+import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from ipaddress import ip_network
@@ -118,6 +119,14 @@ def _url(*schemes: str) -> Callable[[str], str]:
     return parse
 
 
+def _certificates(text: str) -> str:
+    try:
+        ssl.create_default_context(cadata=text)
+    except ssl.SSLError:
+        raise ValueError("certificates in PEM are expected") from None
+    return text
+
+
 def _setting(parse: Callable[[str], Any], default: Any, about: str) -> Any:
     return field(default=default, metadata={"parse": parse, "about": about})
 
@@ -156,6 +165,9 @@ class Settings:
         str, None, "token for InfluxDB: reads and writes its buckets; `migrate` makes them"
     )
     influx_org: str | None = _setting(str, None, "organization in InfluxDB")
+    influx_ca: str | None = _setting(
+        _certificates, None, "certificates in PEM that InfluxDB's is trusted by, where the system's are not to be"
+    )
     influx_bucket: str = _setting(
         _name, "agent_monitor", "first part of the buckets' names: …_raw, _minute, _hour, _day"
     )
@@ -269,6 +281,12 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         except ValueError as fault:
             raise ConfigError(f"{name} is wrong: {fault}") from None
     return Settings(**values)
+
+
+def file_of(name: str) -> Path | None:
+    """The file that a setting is read from again and again, where one is named and no variable says the value."""
+    path = os.environ.get(f"{PREFIX}{name}_FILE")
+    return Path(path) if path is not None and PREFIX + name not in os.environ else None
 
 
 def _read(env: Mapping[str, str], name: str) -> str | None:
