@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from monitor.errors import MonitorError
+from monitor.errors import DatabaseDown, MonitorError
 
 app = typer.Typer(
     name="agent-monitor",
@@ -271,11 +271,12 @@ def main() -> None:
 
 
 def guarded(run: Callable[[], object]) -> None:
-    """Run; errors that are nobody's bug are said in one line."""
+    """Run; errors that are nobody's bug are said in one line: of the database's, what the driver said too."""
     try:
         run()
     except MonitorError as fault:
-        typer.echo(f"agent-monitor: {fault.message}", err=True)
+        why = str(fault.__cause__ or "").strip().splitlines()[:1] if isinstance(fault, DatabaseDown) else []
+        typer.echo(": ".join(["agent-monitor", fault.message, *why]), err=True)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(1)

@@ -16,6 +16,7 @@ import msgspec
 
 from monitor.backup import cipher
 from monitor.errors import ConfigError, SeriesDown
+from monitor.series.influx_client import trust
 from monitor.settings import Settings
 
 _TIMEOUT = httpx.Timeout(600.0, connect=10.0)
@@ -23,12 +24,13 @@ _TIMEOUT = httpx.Timeout(600.0, connect=10.0)
 
 @dataclass(frozen=True, slots=True)
 class Influx:
-    """Where InfluxDB is, and whose buckets are ours: those whose names begin so."""
+    """Where InfluxDB is, and whose buckets are ours: those whose names begin so; `ca` as `trust` has it."""
 
     url: str
     token: str
     org: str
     bucket: str
+    ca: str | None = None
 
 
 def influx_of(settings: Settings) -> Influx | None:
@@ -37,7 +39,9 @@ def influx_of(settings: Settings) -> Influx | None:
         return None
     if not settings.influx_token or not settings.influx_org:
         raise ConfigError("AGENT_MONITOR_INFLUX_TOKEN and AGENT_MONITOR_INFLUX_ORG are needed to back InfluxDB up")
-    return Influx(settings.influx_url, settings.influx_token, settings.influx_org, settings.influx_bucket)
+    return Influx(
+        settings.influx_url, settings.influx_token, settings.influx_org, settings.influx_bucket, settings.influx_ca
+    )
 
 
 async def save(influx: Influx, folder: Path, *, secret: str | None) -> tuple[str, ...]:
@@ -137,7 +141,9 @@ def _taken(answer: httpx.Response) -> httpx.Response:
 async def _client(influx: Influx) -> AsyncIterator[httpx.AsyncClient]:
     headers = {"Authorization": f"Token {influx.token}"}
     try:
-        async with httpx.AsyncClient(base_url=influx.url, headers=headers, timeout=_TIMEOUT) as client:
+        async with httpx.AsyncClient(
+            base_url=influx.url, headers=headers, timeout=_TIMEOUT, verify=trust(influx.ca)
+        ) as client:
             yield client
     except httpx.TransportError as fault:
-        raise SeriesDown(f"InfluxDB does not answer: {type(fault).__name__}") from fault
+        raise SeriesDown(f"InfluxDB does not answer: {str(fault) or type(fault).__name__}") from fault

@@ -17,7 +17,7 @@ async def server_programs(url: str) -> Programs:
     """The programs that fit the server behind a URL. Raises DatabaseDown."""
     with translated():
         async with await psycopg.AsyncConnection.connect(url, connect_timeout=5, autocommit=True) as connection:
-            return programs_for(connection.info.server_version // 10_000)
+            return programs_for(connection.info.server_version // 10_000, url)
 
 
 async def dump(url: str, folder: Path, *, snapshot: str, secret: str | None) -> None:

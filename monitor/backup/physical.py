@@ -50,7 +50,7 @@ async def look(url: str) -> Server:
             summarizes, may = await found.fetchone() or (False, False)
     if not may:
         raise ConfigError("the role of backups has no REPLICATION: run `agent-monitor migrate` as a superuser")
-    return Server(url, programs_for(major), bool(summarizes))
+    return Server(url, programs_for(major, url), bool(summarizes))
 
 
 @contextlib.asynccontextmanager

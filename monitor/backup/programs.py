@@ -6,13 +6,15 @@ import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import parse_qs, unquote, urlsplit, urlunsplit
 
 from monitor.errors import ConfigError
 from monitor.pgbinaries import Account, Binaries, environment, last_lines, on_path, shipped
 
 _PLACES = ("/usr/lib/postgresql/{major}/bin", "/usr/pgsql-{major}/bin", "/opt/homebrew/opt/postgresql@{major}/bin")
 """Where distributions put the programs of one major version."""
+_TLS = frozenset({"require", "verify-ca", "verify-full"})
+"""What `sslmode` says where a URL insists on TLS."""
 
 
 POLL = 0.02
@@ -38,9 +40,13 @@ class Programs:
         )
 
 
-def programs_for(major: int) -> Programs:
-    """The programs of exactly this major version: the bundled ones, those on PATH, or the distribution's."""
-    bundled = [shipped()[major].folder] if major in shipped() else []
+def programs_for(major: int, url: str = "") -> Programs:
+    """The programs of exactly this major version: the bundled ones, those on PATH, or the distribution's.
+
+    The bundled ones are built without TLS: they are none for a server whose `url` insists on it.
+    """
+    by_tls = parse_qs(urlsplit(url).query).get("sslmode", [""])[-1] in _TLS
+    bundled = [shipped()[major].folder] if major in shipped() and not by_tls else []
     path = [on_path()[major].folder] if major in on_path() else []
     places = [Path(place.format(major=major)) for place in _PLACES]
     return Programs(major, tuple(dict.fromkeys([*bundled, *path, *(place for place in places if place.is_dir())])))

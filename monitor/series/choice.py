@@ -19,8 +19,9 @@ def influx_of(settings: Settings) -> Influx | None:
         missing = "INFLUX_TOKEN" if settings.influx_token is None else "INFLUX_ORG"
         raise ConfigError(f"{PREFIX}{missing} is not set, and {PREFIX}INFLUX_URL is")
     return Influx(
-        settings.influx_url, token=settings.influx_token, org=settings.influx_org, bucket=settings.influx_bucket
-    )
+        settings.influx_url, token=settings.influx_token, org=settings.influx_org, bucket=settings.influx_bucket,
+        ca=settings.influx_ca,
+    )  # fmt: skip
 
 
 def store_of(settings: Settings, db: Database, clock: Clock) -> PostgresSeriesStore | InfluxSeriesStore:

@@ -8,6 +8,7 @@ would turn into an object a row: here it becomes columns.
 import asyncio
 import contextlib
 import json
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -47,6 +48,11 @@ class Denied(SeriesDown):
         """`status` is that of the answer: 401, 403 or 404."""
         super().__init__(message, retry_after=5.0)
         self.status = status
+
+
+def trust(ca: str | None) -> ssl.SSLContext:
+    """How a server's certificate is looked at: signed by these authorities (PEM; None: the system's), for its name."""
+    return ssl.create_default_context(cadata=ca)
 
 
 class Buckets(NamedTuple):
@@ -89,12 +95,13 @@ class Frame:
 class Influx:
     """One server and organization. The connections are made at first use, on the loop that runs then."""
 
-    def __init__(self, url: str, *, token: str, org: str, bucket: str) -> None:
-        """`bucket` is the first part of every bucket's name. Nothing is sent yet."""
+    def __init__(self, url: str, *, token: str, org: str, bucket: str, ca: str | None = None) -> None:
+        """`bucket` is the first part of every bucket's name; `ca` as in `trust`. Nothing is sent yet."""
         self.buckets = Buckets.of(bucket)
         self.org = org
         self._url = url
         self._token = token
+        self._ca = ca
         self._client: InfluxDBClientAsync | None = None
 
     @property
@@ -103,8 +110,9 @@ class Influx:
         if self._client is None:
             # Each call has a limit of its own.
             self._client = InfluxDBClientAsync(
-                self._url, self._token, self.org, timeout=600_000, connection_pool_maxsize=CONNECTIONS
-            )
+                self._url, self._token, self.org, timeout=600_000, connection_pool_maxsize=CONNECTIONS,
+                ssl_context=trust(self._ca),
+            )  # fmt: skip
         return self._client
 
     async def answers(self) -> bool:

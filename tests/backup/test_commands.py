@@ -7,6 +7,8 @@ import msgspec
 import pytest
 
 from monitor.backup.place import PARTIAL, Kind, Place
+from monitor.backup.programs import programs_for
+from monitor.pgbinaries import shipped
 from tests.backup.installation import Installation, installed
 from tests.stage import until
 
@@ -72,3 +74,10 @@ async def test_a_logical_one_is_verified_and_comes_back_into_an_empty_database(d
         code, said = await run(one, "backup", "verify", str(place.path), log=log)
         assert code == 1
         assert "agent_types: " in said
+
+
+def test_the_bundled_programs_which_speak_no_tls_are_not_chosen_where_it_is_insisted_on() -> None:
+    (major, bundled), *_ = shipped().items()
+    assert programs_for(major, "postgresql://u@db/d?sslmode=prefer").folders[0] == bundled.folder
+    for mode in ("require", "verify-ca", "verify-full"):
+        assert bundled.folder not in programs_for(major, f"postgresql://u@db/d?sslmode={mode}").folders

@@ -4,18 +4,13 @@ import asyncio
 import contextlib
 import ssl
 from collections.abc import AsyncIterator, Iterator
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from aiohttp import web
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
-from tests.channels.messages import NOW
 from tests.channels.servers import Stub
+from tests.servers.certificates import Authority
 
 HOSTS = ("discord.com", "api.telegram.org", "ntfy.sh", "prod-01.westeurope.logic.azure.com")
 
@@ -40,35 +35,13 @@ class Service(Stub):
         return {"ok": True, "id": "1"}
 
 
-def certificate(folder: Path) -> Path:
-    """A certificate for HOSTS with its key, in one file, which is its own authority."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "the Internet")])
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(NOW - timedelta(days=3650))
-        .not_valid_after(NOW + timedelta(days=36500))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host) for host in HOSTS]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    secret = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    file = folder / "internet.pem"
-    file.write_bytes(made.public_bytes(pem) + secret)
-    return file
-
-
 @contextlib.asynccontextmanager
 async def internet(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Service]:
     """The services of HOSTS, for whoever goes by the environment's proxy."""
-    service, file = Service(), certificate(folder)
+    service, authority = Service(), Authority(folder, "internet")
+    files = authority.issue("services", HOSTS)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(file)
+    context.load_cert_chain(files.certificate, files.key)
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", service.take)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
@@ -84,7 +57,7 @@ async def internet(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
         await asyncio.gather(_pump(reader, outer), _pump(inner, writer))
 
     proxy = await asyncio.start_server(lead, "127.0.0.1", 0)
-    with _environment(monkeypatch, proxy.sockets[0].getsockname()[1], file):
+    with _environment(monkeypatch, proxy.sockets[0].getsockname()[1], authority.path):
         yield service
     proxy.close()
     await runner.cleanup()

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 import httpx
 
 from tests import parts
+from tests.servers.certificates import Identity
 from tests.servers.process import Process, free_port
 from tests.tools import influxd
 
@@ -48,8 +50,8 @@ class InfluxAddress:
 class InfluxServer(Process):
     """A server with its files in `folder`, which a kill and a new start leave as they are."""
 
-    def __init__(self, folder: Path, program: Path | None = None) -> None:
-        """Ends the test where there is no program and none can be had."""
+    def __init__(self, folder: Path, program: Path | None = None, *, tls: Identity | None = None) -> None:
+        """With `tls` by that alone, at localhost. Ends the test where there is no program and none can be had."""
         folder.mkdir(parents=True, exist_ok=True)
         port = free_port()
         self.at = InfluxAddress(f"http://127.0.0.1:{port}", TOKEN, ORG)
@@ -60,11 +62,16 @@ class InfluxServer(Process):
         ]
         words += [f"--engine-path={folder / 'engine'}", f"--sqlite-path={folder / 'influxd.sqlite'}"]
         words += ["--reporting-disabled", "--log-level=warn"]
+        self._trusted: ssl.SSLContext | bool = True
+        if tls is not None:
+            self.at = InfluxAddress(f"https://localhost:{port}", TOKEN, ORG)
+            self._trusted = ssl.create_default_context(cafile=str(tls.authority))
+            words += [f"--tls-cert={tls.certificate}", f"--tls-key={tls.key}"]
         super().__init__(words, log=folder / "influxd.log", env=_environment())
 
     async def answers(self) -> bool:
         """Whether it takes requests; the first time it is set up then."""
-        async with httpx.AsyncClient(base_url=self.at.url, timeout=10) as client:
+        async with httpx.AsyncClient(base_url=self.at.url, timeout=10, verify=self._trusted) as client:
             try:
                 if (await client.get("/ready")).status_code != 200:
                     return False

@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from tests import parts
+from tests.servers.certificates import Identity
 from tests.servers.process import Process, free_port
 
 if TYPE_CHECKING:
@@ -21,12 +22,16 @@ DATABASES = 16
 class RedisServer(Process):
     """A server that keeps nothing on disk: after a kill and a new start it is empty."""
 
-    def __init__(self, folder: Path) -> None:
-        """Ends the test where there is no program."""
+    def __init__(self, folder: Path, *, tls: Identity | None = None) -> None:
+        """With `tls` by that alone, at localhost. Ends the test where there is no program."""
         folder.mkdir(parents=True, exist_ok=True)
         port = free_port()
         self.url = f"redis://127.0.0.1:{port}/0"
-        words = [parts.program("redis-server"), "--bind", "127.0.0.1", "--port", str(port)]
+        words = [parts.program("redis-server"), "--bind", "127.0.0.1", "--port", "0" if tls else str(port)]
+        if tls is not None:
+            self.url = f"rediss://localhost:{port}/0?ssl_ca_certs={tls.authority}"
+            words += ["--tls-port", str(port), "--tls-cert-file", str(tls.certificate), "--tls-key-file", str(tls.key)]
+            words += ["--tls-auth-clients", "no"]
         words += ["--dir", str(folder), "--save", "", "--appendonly", "no"]
         super().__init__(words, log=folder / "redis.log")
 
