@@ -128,7 +128,7 @@ async def test_postgresql_is_not_spoken_to_where_its_certificate_is_wrong(stores
         ({"authority": stores.stranger}, "certificate verify failed"),
         ({"host": "127.0.0.1"}, 'does not match host name "127.0.0.1"'),
     ):
-        url = stores.postgres(Role.OWNER, **wrong)  # type: ignore[arg-type]
+        url = stores.postgres(Role.OWNER, **wrong)
         db = Database({Role.OWNER: url})
         with pytest.raises(DatabaseDown):
             async with db.role(Role.OWNER) as connection:
