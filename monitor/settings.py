@@ -131,12 +131,11 @@ def _setting(parse: Callable[[str], Any], default: Any, about: str) -> Any:
     return field(default=default, metadata={"parse": parse, "about": about})
 
 
-def _newest(text: str) -> str:
+def _postgres(text: str) -> str:
     """A file may hold two while a password is changed, a line each."""
     return str(_url("postgresql", "postgres")(next(iter(text.split()), "")))
 
 
-_POSTGRES = _newest
 _HTTP = _url("http", "https")
 
 
@@ -144,15 +143,15 @@ _HTTP = _url("http", "https")
 class Settings:
     """All of them, typed and checked. `about` in each field's metadata is its documentation."""
 
-    database_url: str | None = _setting(_POSTGRES, None, "PostgreSQL as the plain application role")
-    database_alerter_url: str | None = _setting(_POSTGRES, None, "the same as agent_monitor_alerter")
-    database_doorman_url: str | None = _setting(_POSTGRES, None, "the same as agent_monitor_doorman")
-    database_owner_url: str | None = _setting(_POSTGRES, None, "the same as agent_monitor_owner")
-    database_grafana_url: str | None = _setting(_POSTGRES, None, "the same as agent_monitor_grafana, for `migrate`")
-    database_backup_url: str | None = _setting(_POSTGRES, None, "the same as agent_monitor_backup, for backups")
-    database_operator_url: str | None = _setting(_POSTGRES, None, "the same as agent_monitor_operator, for `migrate`")
+    database_url: str | None = _setting(_postgres, None, "PostgreSQL as the plain application role")
+    database_alerter_url: str | None = _setting(_postgres, None, "the same as agent_monitor_alerter")
+    database_doorman_url: str | None = _setting(_postgres, None, "the same as agent_monitor_doorman")
+    database_owner_url: str | None = _setting(_postgres, None, "the same as agent_monitor_owner")
+    database_grafana_url: str | None = _setting(_postgres, None, "the same as agent_monitor_grafana, for `migrate`")
+    database_backup_url: str | None = _setting(_postgres, None, "the same as agent_monitor_backup, for backups")
+    database_operator_url: str | None = _setting(_postgres, None, "the same as agent_monitor_operator, for `migrate`")
     database_admin_url: str | None = _setting(
-        _POSTGRES, None, "a superuser: with it `migrate` makes roles, passwords and database"
+        _postgres, None, "a superuser: with it `migrate` makes roles, passwords and database"
     )
     database_pool_size: int = _setting(_positive, 20, "connections that a process holds at most, all roles together")
     database_prepare: bool = _setting(
