@@ -14,6 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 import monitor
 from alerts.core.wording import is_link
 from monitor.console import words
+from monitor.console.shell import SECTIONS
 from monitor.console.store import MessageView
 from monitor.http.deps import SESSION_COOKIE
 
@@ -59,6 +60,8 @@ def environment() -> Environment:
         "span": words.span,
         "number": words.number,
         "milliseconds": words.milliseconds,
+        "money": words.money,
+        "plain_json": words.plain_json,
         "plural": words.plural,
         "clock": words.clock,
         "is_link": is_link,
@@ -67,7 +70,7 @@ def environment() -> Environment:
         "delivery": delivery,
         "told": told,
     }
-    made.globals["version"] = version()
+    made.globals |= {"version": version(), "sections": SECTIONS}
     return made
 
 
@@ -75,7 +78,7 @@ def environment() -> Environment:
 def version() -> str:
     """Changes whenever a file of ours does: part of its address, so that browsers may keep it."""
     digest = hashlib.blake2b(monitor.__name__.encode(), digest_size=6)
-    for path in sorted(STATIC.glob("console.*")) + sorted(STATIC.glob("*.js")):
+    for path in sorted(STATIC.glob("*.css")) + sorted(STATIC.glob("*.js")):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 
@@ -115,8 +118,8 @@ def told(event: Any) -> str:
 def page(
     name: str, request: Request, values: Mapping[str, Any], *, status: int = 200, charts: bool = False
 ) -> Response:
-    """A template as an answer. `charts`: the page draws some."""
-    known = {"tenant": None, "csrf": csrf_of(request), **values}
+    """A template as an answer. `charts`: the page draws some. Whoever is signed in is the `viewer` among its values."""
+    known = {"viewer": None, "csrf": csrf_of(request), "path": request.url.path, **values}
     body = environment().get_template(name).render(known)
     headers = HEADERS if charts else PLAIN_HEADERS
     return Response(body, status_code=status, headers=headers, media_type="text/html; charset=utf-8")

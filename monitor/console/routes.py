@@ -7,7 +7,6 @@ from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from alerts import responses
 from alerts.alert_routes import by_of
@@ -17,9 +16,9 @@ from monitor.console.charts import read_charts
 from monitor.console.docs import groups
 from monitor.console.page_routes import PageRoute, read_own_form
 from monitor.console.render import page
+from monitor.console.shell import read_viewer
 from monitor.errors import InvalidInput
 from monitor.http.deps import Deps, Given, Reader, Responder
-from monitor.identity.store import get_tenant
 from monitor.principal import Principal, Scope
 
 _LONGEST_COMMENT = 2000
@@ -63,8 +62,8 @@ async def content(request: Request, deps: Given, principal: Reader) -> Response:
 async def _board(request: Request, deps: Deps, principal: Principal, template: str) -> Response:
     async with deps.db.tenant(principal.tenant_id) as connection:
         board = await read_board(connection, principal.tenant_id, deps.clock(), settings=deps.settings)
-        tenant = await _name(connection, principal)
-    values = {"board": board, "tenant": tenant, "url": deps.settings.public_url.rstrip("/")}
+        viewer = await read_viewer(connection, principal)
+    values = {"board": board, "viewer": viewer, "url": deps.settings.public_url.rstrip("/")}
     return page(template, request, values, charts=True)
 
 
@@ -90,7 +89,7 @@ async def alert(request: Request, deps: Given, principal: Reader, alert_id: UUID
             "alert": await store.get_alert(connection, tenant_id, alert_id),
             "events": await responses.list_events(connection, tenant_id, alert_id),
             "messages": await store.list_messages(connection, tenant_id, limit=20, alert_id=alert_id),
-            "tenant": await _name(connection, principal),
+            "viewer": await read_viewer(connection, principal),
             "row": await responses.get_alert(connection, tenant_id, alert_id),
         }
     known = {"now": deps.clock(), "may_respond": principal.may(Scope.ALERTS), "spans": list(_SPANS)}
@@ -135,10 +134,6 @@ async def resolve(request: Request, deps: Given, principal: Responder, alert_id:
     async with deps.db.tenant(principal.tenant_id) as connection:
         await responses.resolve(connection, by_of(deps, principal), alert_id, said=form.comment)
     return RedirectResponse(f"/alerts/{alert_id}", status_code=303)
-
-
-async def _name(connection: AsyncConnection, principal: Principal) -> str:
-    return (await get_tenant(connection, principal.tenant_id)).name
 
 
 async def _read(request: Request) -> _Form:

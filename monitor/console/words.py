@@ -1,6 +1,9 @@
 """Numbers and times as a page shows them: short, with units. Pure."""
 
+import json
 from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
 
 _STEPS = ((86400, "d"), (3600, "h"), (60, "min"))
 
@@ -47,3 +50,15 @@ def plural(count: int, one: str, many: str | None = None) -> str:
 def clock(at: datetime) -> str:
     """A moment in full, in UTC."""
     return f"{at:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def money(amount: Decimal | None) -> str:
+    """An exact amount, without zeros at its end; a dash for none."""
+    if amount is None:
+        return "–"
+    return f"{amount.normalize():f}" if amount else "0"
+
+
+def plain_json(value: Any) -> str:
+    """A value as it is written in JSON; a text as it is."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)

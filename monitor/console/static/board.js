@@ -1,5 +1,7 @@
 // Keeps the first page fresh: fetches its content, changes only what differs, redraws the charts.
 
+import { tell } from "./times.js";
+
 const REFRESH_MS = 3000;
 const CHART_MS = 10000;
 const fresh = document.getElementById("fresh");
@@ -60,6 +62,7 @@ async function refresh() {
     if (!answer.ok) throw new Error(answer.statusText);
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     document.title = page.title;
+    tell(page);
     morphChildren(main, page.body);
     heard = Date.now();
   } catch {
@@ -89,17 +92,17 @@ function loadPlotly() {
   return plotly;
 }
 
-function layout(colour, window, more) {
-  const axis = { gridcolor: colour("--line"), linecolor: colour("--line"), zeroline: false, fixedrange: true };
+function layout(window, more) {
+  const axis = { gridcolor: colourOf("--line"), linecolor: colourOf("--line"), zeroline: false, fixedrange: true };
   return {
     height: 150,
     margin: { l: 60, r: 6, t: 6, b: 22 },
     paper_bgcolor: "transparent",
     plot_bgcolor: "transparent",
-    font: { family: "system-ui, sans-serif", size: 11, color: colour("--muted") },
+    font: { family: "system-ui, sans-serif", size: 11, color: colourOf("--muted") },
     showlegend: false,
     hovermode: "x unified",
-    hoverlabel: { bgcolor: colour("--panel"), bordercolor: colour("--line"), font: { color: colour("--ink") } },
+    hoverlabel: { bgcolor: colourOf("--panel"), bordercolor: colourOf("--line"), font: { color: colourOf("--ink") } },
     xaxis: { ...axis, type: "date", range: window, showgrid: false, nticks: 6, tickformat: "%H:%M" },
     yaxis: { ...axis, rangemode: "tozero", nticks: 4, ...more },
     barmode: "stack",
@@ -123,6 +126,16 @@ function columns(points, name, colour) {
   };
 }
 
+// A colour of the stylesheet as it is now, light or dark.
+function colourOf(name) {
+  const probe = document.createElement("i");
+  probe.style.color = `var(${name})`;
+  document.body.append(probe);
+  const found = getComputedStyle(probe).color;
+  probe.remove();
+  return found;
+}
+
 // Plotly shows dates as they are written: write them in the time of the one who looks.
 function local(seconds) {
   const at = new Date(seconds * 1000);
@@ -141,20 +154,18 @@ async function draw() {
   if (!answer.ok) return;
   const data = await answer.json();
   const Plotly = await loadPlotly();
-  const style = getComputedStyle(document.documentElement);
-  const colour = (name) => style.getPropertyValue(name).trim();
   const window = [local(firstShown(data)), local(data.end)];
   const options = { displayModeBar: false, responsive: true };
   const empty = ![data.p50, data.good, data.failed].some((points) => points.length);
   document.getElementById("no-chart").hidden = !empty;
   Plotly.react("latency", [
-    line(data.p95, "95th percentile", colour("--p95"), 1.5),
-    line(data.p50, "median", colour("--p50"), 2),
-  ], layout(colour, window, { ticksuffix: " ms" }), options);
+    line(data.p95, "95th percentile", colourOf("--p95"), 1.5),
+    line(data.p50, "median", colourOf("--p50"), 2),
+  ], layout(window, { ticksuffix: " ms" }), options);
   Plotly.react("runs", [
-    columns(data.good, "good", colour("--good")),
-    columns(data.failed, "failed", colour("--critical")),
-  ], layout(colour, window, {}), options);
+    columns(data.good, "good", colourOf("--good")),
+    columns(data.failed, "failed", colourOf("--critical")),
+  ], layout(window, {}), options);
 }
 
 // A failed drawing is tried again by the next one; the page says by itself when nobody answers.
@@ -184,4 +195,5 @@ document.addEventListener("visibilitychange", () => {
   redraw();
 });
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+addEventListener("chosen", redraw);
 redraw();
