@@ -1,13 +1,17 @@
-"""The charts of the first page: latency and runs of the whole fleet, read from history."""
+"""What charts draw: latency and runs of the fleet or of one agent, read from history, and what an agent used."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from monitor.errors import InvalidInput
 from monitor.series.store import Line, Query, Reducer, SeriesStore
+from monitor.usage import hours
+from monitor.usage.hours import Step
 
 LATENCY = "execution_duration_ms"
 STATUS = "execution_status"
@@ -16,26 +20,35 @@ RANGES: Mapping[str, tuple[timedelta, timedelta]] = {
     "1h": (timedelta(hours=1), timedelta(minutes=1)),
     "6h": (timedelta(hours=6), timedelta(minutes=5)),
     "24h": (timedelta(hours=24), timedelta(minutes=20)),
+    "7d": (timedelta(days=7), timedelta(hours=3)),
+    "30d": (timedelta(days=30), timedelta(hours=12)),
 }
 
 
-async def read_charts(series: SeriesStore, tenant_id: UUID, now: datetime, *, span: str) -> dict[str, Any]:
-    """Points as [Unix seconds, value]; `span` is one of RANGES."""
+def window(now: datetime, *, span: str) -> tuple[datetime, datetime, timedelta]:
+    """From when to when a range of RANGES is drawn, and in which steps. Raises InvalidInput."""
     if span not in RANGES:
         raise InvalidInput(f"one of {', '.join(RANGES)} is expected", path="range")
     length, step = RANGES[span]
     # Steps that start at whole multiples, so that a minute's column does not shift from one look to the next.
     end = datetime.fromtimestamp(-(-now.timestamp() // step.total_seconds()) * step.total_seconds(), now.tzinfo)
-    start = end - length
+    return end - length, end, step
 
-    def ask(metric: str, reduce: Reducer) -> Query:
-        return Query(metric=metric, reduce=reduce, start=start, end=end, step=step)
 
-    p50, p95, count, good = await asyncio.gather(
-        series.query(tenant_id, ask(LATENCY, Reducer.P50)),
-        series.query(tenant_id, ask(LATENCY, Reducer.P95)),
-        series.query(tenant_id, ask(STATUS, Reducer.COUNT)),
-        series.query(tenant_id, ask(STATUS, Reducer.SUM)),
+async def read_charts(
+    series: SeriesStore, tenant_id: UUID, now: datetime, *, span: str, agent_id: UUID | None = None
+) -> dict[str, Any]:
+    """Points as [Unix seconds, value], of all agents or of one; `span` is one of RANGES."""
+    start, end, step = window(now, span=span)
+    agent_ids = None if agent_id is None else (agent_id,)
+
+    def ask(metric: str, reduce: Reducer) -> Coroutine[Any, Any, list[Line]]:
+        wanted = Query(metric=metric, reduce=reduce, start=start, end=end, step=step, agent_ids=agent_ids)
+        return series.query(tenant_id, wanted)
+
+    p50, p95, p99, count, good = await asyncio.gather(
+        *(ask(LATENCY, reduce) for reduce in (Reducer.P50, Reducer.P95, Reducer.P99)),
+        *(ask(STATUS, reduce) for reduce in (Reducer.COUNT, Reducer.SUM)),
     )
     succeeded = dict(_points(good))
     return {
@@ -43,9 +56,26 @@ async def read_charts(series: SeriesStore, tenant_id: UUID, now: datetime, *, sp
         "end": end.timestamp(),
         "p50": _points(p50),
         "p95": _points(p95),
+        "p99": _points(p99),
         "good": sorted(succeeded.items()),
         # A warning counts half on each side.
         "failed": [(at, runs - succeeded.get(at, 0.0)) for at, runs in _points(count)],
+    }
+
+
+async def read_usage(
+    connection: AsyncConnection, tenant_id: UUID, now: datetime, *, span: str, agent_id: UUID
+) -> dict[str, Any]:
+    """Tokens and US dollars of an agent as [Unix seconds, value]: by hour up to a day, by day (of UTC) beyond."""
+    start, end, _step = window(now, span=span)
+    step = Step.HOUR if end - start <= timedelta(days=1) else Step.DAY
+    rows = await hours.read(
+        connection, tenant_id, by=(), start=start, end=end, step=step, timezone="UTC", at_most=100, agent_id=agent_id
+    )
+    return {
+        "input": [(row["at"].timestamp(), row["input_tokens"]) for row in rows],
+        "output": [(row["at"].timestamp(), row["output_tokens"]) for row in rows],
+        "cost": [(row["at"].timestamp(), float(row["cost_usd"])) for row in rows],
     }
 
 

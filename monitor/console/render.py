@@ -4,6 +4,7 @@ import hashlib
 import hmac
 from collections.abc import Mapping
 from datetime import datetime
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 import monitor
 from alerts.core.wording import is_link
 from monitor.console import words
+from monitor.console.agent import path_of
 from monitor.console.shell import SECTIONS
 from monitor.console.store import MessageView
 from monitor.http.deps import SESSION_COOKIE
@@ -56,11 +58,13 @@ def environment() -> Environment:
     )
     made.filters |= {
         "ago": words.ago,
+        "agent_path": lambda agent: path_of(agent.external_id, agent.id),
         "since": lambda at, now: f"for {words.span(now - at)}",
         "span": words.span,
         "number": words.number,
         "milliseconds": words.milliseconds,
         "money": words.money,
+        "amount": lambda text: words.money(Decimal(text)),
         "plain_json": words.plain_json,
         "plural": words.plural,
         "clock": words.clock,

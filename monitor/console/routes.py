@@ -10,7 +10,7 @@ from fastapi.responses import RedirectResponse
 
 from alerts import responses
 from alerts.alert_routes import by_of
-from monitor.console import account_pages, oidc_pages, respond, sign_in, static_files, store
+from monitor.console import account_pages, agent_pages, oidc_pages, respond, sign_in, static_files, store, trace_pages
 from monitor.console.board import read_board
 from monitor.console.charts import read_charts
 from monitor.console.docs import groups
@@ -146,6 +146,8 @@ async def _read(request: Request) -> _Form:
 
 
 router.include_router(pages)
+router.include_router(agent_pages.router)
+router.include_router(trace_pages.router)
 router.include_router(sign_in.router)
 router.include_router(oidc_pages.router)
 router.include_router(account_pages.router)

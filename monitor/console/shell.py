@@ -22,7 +22,10 @@ class Section:
         return any(path == one or path.startswith(f"{one}/") for one in (self.path, *self.beside))
 
 
-SECTIONS = (Section("Fleet", "/", beside=("/agents",)),)
+SECTIONS = (
+    Section("Fleet", "/", beside=("/agents",)),
+    Section("Runs", "/traces"),
+)
 """The pages that the head of every page leads to, in order."""
 
 

@@ -131,11 +131,13 @@ async def sum_up(connection: AsyncConnection, stirred: Iterable[Stirred]) -> Non
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
-    """Which traces are wanted: all that is given must hold. Times are of the trace's start."""
+    """Which traces are wanted: all that is given must hold. Times are of the trace's start. `errors`: whether any of
+    its tasks failed."""
 
     agent: UUID | None = None
     model: str | None = None
     status: str | None = None
+    errors: bool | None = None
     text: str | None = None
     conversation: str | None = None
     min_duration_ms: float | None = None
@@ -150,6 +152,7 @@ _WHERE = {
     "agent": "r.agent_ids @> ARRAY[CAST(:agent AS uuid)]",
     "model": "r.models @> ARRAY[CAST(:model AS text)]",
     "status": "r.status = :status",
+    "errors": "(r.failed_tasks > 0) = :errors",
     "text": "r.words ILIKE :text",
     "conversation": "r.conversation = :conversation",
     "min_duration_ms": "r.duration_ms >= :min_duration_ms",

@@ -87,6 +87,7 @@ async def list_traces(
     agent: Text = None,
     model: Text = None,
     status: Literal["running", "completed", "failed"] | None = None,
+    errors: Annotated[bool | None, Query(description="whether any of its tasks failed")] = None,
     text: Annotated[str | None, Query(max_length=200, description="in names, texts and errors of its tasks")] = None,
     conversation: Text = None,
     min_duration: Milliseconds = None,
@@ -105,7 +106,7 @@ async def list_traces(
         if agent is not None:
             agent_id = (await get_agent(connection, principal.tenant_id, uuid_of(agent) or agent, now)).id
         wanted = search.Search(
-            agent=agent_id, model=model, status=status, text=text or None, conversation=conversation,
+            agent=agent_id, model=model, status=status, errors=errors, text=text or None, conversation=conversation,
             min_duration_ms=min_duration, max_duration_ms=max_duration, min_cost_usd=min_cost, max_cost_usd=max_cost,
             since=None if since is None else parse_time(since, now=now, path="since"),
             until=None if until is None else parse_time(until, now=now, path="until"),

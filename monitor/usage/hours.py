@@ -68,22 +68,26 @@ async def read(
     step: Step | None,
     timezone: str,
     at_most: int,
+    agent_id: UUID | None = None,
 ) -> list[Mapping[str, Any]]:
-    """Sums of the whole hours that begin in [start, end), at most so many rows, by time and labels.
+    """Sums of the whole hours that begin in [start, end), at most so many rows, by time and labels; of one agent or all.
 
     Days are those of `timezone`, as far as its hours are UTC's.
     """
     at = f"date_trunc('{_UNIT[step]}', h.hour, :timezone)" if step is not None else "CAST(NULL AS timestamptz)"
     labels = [f"nullif({_COLUMN.get(label, f'h.{label}')}, '') AS {_quoted(label)}" for label in by]
+    whose = "" if agent_id is None else " AND h.agent_id = :agent_id"
     query = f"""
         SELECT {", ".join([f"{at} AS at", *labels])}, {", ".join(f"sum(h.{name}) AS {name}" for name in COUNTS)}
         FROM usage_hours h LEFT JOIN agents a ON a.tenant_id = h.tenant_id AND a.id = h.agent_id
-        WHERE h.tenant_id = :tenant_id AND h.hour >= :start AND h.hour < :end
+        WHERE h.tenant_id = :tenant_id AND h.hour >= :start AND h.hour < :end{whose}
         GROUP BY {", ".join(str(number + 1) for number in range(1 + len(by)))}
         HAVING sum(h.calls) <> 0
         ORDER BY {", ".join(str(number + 1) for number in range(1 + len(by)))} LIMIT :at_most
     """
     given = {"tenant_id": tenant_id, "start": start, "end": end, "at_most": at_most}
+    if agent_id is not None:
+        given["agent_id"] = agent_id
     if step is not None:
         given["timezone"] = timezone
     return [dict(row) for row in (await connection.execute(text(query), given)).mappings()]

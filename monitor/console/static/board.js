@@ -1,5 +1,6 @@
 // Keeps the first page fresh: fetches its content, changes only what differs, redraws the charts.
 
+import { columns, draw, line, ranges, recoloured, shown } from "./charts.js";
 import { tell } from "./times.js";
 
 const REFRESH_MS = 3000;
@@ -78,108 +79,19 @@ function tick() {
   fresh.classList.toggle("lost", lost);
 }
 
-let range = "1h";
-let plotly;
-
-function loadPlotly() {
-  plotly ??= new Promise((resolve, reject) => {
-    const script = document.createElement("script");
-    script.src = "/static/plotly.min.js";
-    script.onload = () => resolve(window.Plotly);
-    script.onerror = reject;
-    document.head.append(script);
-  });
-  return plotly;
-}
-
-function layout(window, more) {
-  const axis = { gridcolor: colourOf("--line"), linecolor: colourOf("--line"), zeroline: false, fixedrange: true };
-  return {
-    height: 150,
-    margin: { l: 60, r: 6, t: 6, b: 22 },
-    paper_bgcolor: "transparent",
-    plot_bgcolor: "transparent",
-    font: { family: "system-ui, sans-serif", size: 11, color: colourOf("--muted") },
-    showlegend: false,
-    hovermode: "x unified",
-    hoverlabel: { bgcolor: colourOf("--panel"), bordercolor: colourOf("--line"), font: { color: colourOf("--ink") } },
-    xaxis: { ...axis, type: "date", range: window, showgrid: false, nticks: 6, tickformat: "%H:%M" },
-    yaxis: { ...axis, rangemode: "tozero", nticks: 4, ...more },
-    barmode: "stack",
-    bargap: 0.25,
-  };
-}
-
-function line(points, name, colour, width, fill) {
-  return {
-    type: "scatter", mode: points.length > 1 ? "lines" : "markers", name, connectgaps: false,
-    x: points.map((point) => local(point[0])), y: points.map((point) => point[1]),
-    line: { color: colour, width }, marker: { color: colour, size: 5 }, hovertemplate: "%{y:,.0f} ms",
-    ...(fill ? { fill: "tozeroy", fillcolor: fill } : {}),
-  };
-}
-
-function columns(points, name, colour) {
-  return {
-    type: "bar", name, x: points.map((point) => local(point[0])), y: points.map((point) => point[1]),
-    marker: { color: colour }, hovertemplate: "%{y:,.0f}",
-  };
-}
-
-// A colour of the stylesheet as it is now, light or dark.
-function colourOf(name) {
-  const probe = document.createElement("i");
-  probe.style.color = `var(${name})`;
-  document.body.append(probe);
-  const found = getComputedStyle(probe).color;
-  probe.remove();
-  return found;
-}
-
-// Plotly shows dates as they are written: write them in the time of the one who looks.
-function local(seconds) {
-  const at = new Date(seconds * 1000);
-  return new Date(at.getTime() - at.getTimezoneOffset() * 60000).toISOString().slice(0, 19);
-}
-
-// A fleet that is new fills the chart with what there is, ten minutes at least.
-function firstShown(data) {
-  const times = [data.p50, data.good, data.failed].flatMap((points) => points.slice(0, 1).map((point) => point[0]));
-  const first = Math.min(...times, data.end) - (data.end - data.start) / 60;
-  return Math.max(data.start, Math.min(first, data.end - 600));
-}
-
-async function draw() {
-  const answer = await fetch(`/console/chart.json?range=${range}`);
+async function drawAll() {
+  const answer = await fetch(`/console/chart.json?range=${range()}`);
   if (!answer.ok) return;
   const data = await answer.json();
-  const Plotly = await loadPlotly();
-  const window = [local(firstShown(data)), local(data.end)];
-  const options = { displayModeBar: false, responsive: true };
-  const empty = ![data.p50, data.good, data.failed].some((points) => points.length);
-  document.getElementById("no-chart").hidden = !empty;
-  Plotly.react("latency", [
-    line(data.p95, "95th percentile", colourOf("--p95"), 1.5),
-    line(data.p50, "median", colourOf("--p50"), 2),
-  ], layout(window, { ticksuffix: " ms" }), options);
-  Plotly.react("runs", [
-    columns(data.good, "good", colourOf("--good")),
-    columns(data.failed, "failed", colourOf("--critical")),
-  ], layout(window, {}), options);
+  const window = shown(data);
+  document.getElementById("no-chart").hidden = [data.p50, data.good, data.failed].some((points) => points.length);
+  await draw("latency", [line(data.p95, "95th percentile", "--p95"), line(data.p50, "median", "--p50", 2)], window, { ticksuffix: " ms" });
+  await draw("runs", [columns(data.good, "good", "--good"), columns(data.failed, "failed", "--critical")], window);
 }
 
 // A failed drawing is tried again by the next one; the page says by itself when nobody answers.
-const redraw = () => draw().catch(() => undefined);
-
-for (const button of document.querySelectorAll("[data-range]")) {
-  button.addEventListener("click", () => {
-    range = button.dataset.range;
-    for (const one of document.querySelectorAll("[data-range]")) {
-      one.setAttribute("aria-pressed", String(one === button));
-    }
-    redraw();
-  });
-}
+const redraw = () => drawAll().catch(() => undefined);
+const range = ranges(redraw);
 
 function every(milliseconds, what) {
   setInterval(() => document.hidden || what(), milliseconds);
@@ -194,6 +106,5 @@ document.addEventListener("visibilitychange", () => {
   refresh();
   redraw();
 });
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
-addEventListener("chosen", redraw);
+recoloured(redraw);
 redraw();
