@@ -91,13 +91,14 @@ async def read_agent(
         connection, tenant_id, agent.id, limit=LOGS, before=before, since=since,
         kind=asked.kind or None, status=asked.status or None, contains=asked.q or None,
     )  # fmt: skip
+    alerts = await responses.list_alerts(connection, tenant_id, limit=ALERTS, before=None, agent_id=agent.id)
     wanted = search.Search(agent=agent.id, since=now - WITHIN["30 days"])
     return AgentView(
         agent=agent,
         counters=counters.get(agent.id, NONE),
         prompts={name: stored[name] for name in ("backstory", "system_prompt") if stored[name]},
         values=await configuration.list_values(connection, tenant_id, agent.id),
-        alerts=(await responses.list_alerts(connection, tenant_id, limit=ALERTS, agent_id=agent.id))[:ALERTS],
+        alerts=alerts[:ALERTS],
         logs=logs,
         runs=(await search.list_traces(connection, tenant_id, wanted, limit=RUNS))[:RUNS],
     )

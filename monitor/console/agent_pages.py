@@ -11,7 +11,18 @@ from fastapi import APIRouter, Request, Response
 from alerts import rule_routes
 from monitor.agents import store as agents
 from monitor.console.agent import (
-    CELL, CELLS, LOGS, STATUSES, WITHIN, AgentView, Cell, LogSearch, cells, path_of, read_agent, said_of,
+    CELL,
+    CELLS,
+    LOGS,
+    STATUSES,
+    WITHIN,
+    AgentView,
+    Cell,
+    LogSearch,
+    cells,
+    path_of,
+    read_agent,
+    said_of,
 )  # fmt: skip
 from monitor.console.charts import STATUS, read_charts, read_usage
 from monitor.console.forms import given

@@ -54,6 +54,7 @@ async def read_charts(
     return {
         "start": start.timestamp(),
         "end": end.timestamp(),
+        "step": step.total_seconds(),
         "p50": _points(p50),
         "p95": _points(p95),
         "p99": _points(p99),
@@ -73,6 +74,7 @@ async def read_usage(
         connection, tenant_id, by=(), start=start, end=end, step=step, timezone="UTC", at_most=100, agent_id=agent_id
     )
     return {
+        "usage_step": 3600 if step is Step.HOUR else 86400,
         "input": [(row["at"].timestamp(), row["input_tokens"]) for row in rows],
         "output": [(row["at"].timestamp(), row["output_tokens"]) for row in rows],
         "cost": [(row["at"].timestamp(), float(row["cost_usd"])) for row in rows],

@@ -105,11 +105,11 @@ def _step(one: dict[str, Any]) -> Line:
 
 def _run(kind: StepKind, one: dict[str, Any], by_run: Mapping[str, str]) -> Line:
     """A task or a tool's execution as a line: it begins when its id says."""
-    above = one.get("parent_task_id") or one.get("task_id")
+    above = one.get("parent_task_id") or one.get("task_id") or ""
     begun, length = uuid7_time(UUID(one["id"])), one["duration_ms"]
     return Line(
         key=one["id"],
-        parent=by_run.get(above, above),
+        parent=by_run.get(above, above) or None,
         kind=kind,
         name=one.get("description") or one.get("task_type") or one["tool_name"],
         agent=one.get("agent"),
@@ -126,7 +126,7 @@ def _run(kind: StepKind, one: dict[str, Any], by_run: Mapping[str, str]) -> Line
 
 
 def _laid_out(lines: Sequence[Line]) -> list[Line]:
-    """Depth first, children by their start; whose parent is not there, or who is its own ancestor, stands at the top."""
+    """Depth first, children by their start; one whose parent is not there, or is below it, stands at the top."""
     if not lines:
         return []
     known = {line.key for line in lines}

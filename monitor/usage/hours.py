@@ -70,9 +70,9 @@ async def read(
     at_most: int,
     agent_id: UUID | None = None,
 ) -> list[Mapping[str, Any]]:
-    """Sums of the whole hours that begin in [start, end), at most so many rows, by time and labels; of one agent or all.
+    """Sums of the whole hours that begin in [start, end), at most so many rows, by time and labels.
 
-    Days are those of `timezone`, as far as its hours are UTC's.
+    Days are those of `timezone`, as far as its hours are UTC's. `agent_id` None: of all agents.
     """
     at = f"date_trunc('{_UNIT[step]}', h.hour, :timezone)" if step is not None else "CAST(NULL AS timestamptz)"
     labels = [f"nullif({_COLUMN.get(label, f'h.{label}')}, '') AS {_quoted(label)}" for label in by]

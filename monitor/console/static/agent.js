@@ -14,9 +14,9 @@ async function drawAll() {
   await draw("latency", [
     line(data.p50, "median", "--p50", 2), line(data.p95, "95th percentile", "--p95"), line(data.p99, "99th percentile", "--critical"),
   ], window, { ticksuffix: " ms" });
-  await draw("runs", [columns(data.good, "good", "--good"), columns(data.failed, "failed", "--critical")], window);
-  await draw("tokens", [columns(data.input, "input", "--good"), columns(data.output, "output", "--p95")], whole);
-  await draw("cost", [columns(data.cost, "US dollars", "--good", ",.4f")], whole, { tickprefix: "$" });
+  await draw("runs", [columns(data.good, "good", "--good", data.step), columns(data.failed, "failed", "--critical", data.step)], window);
+  await draw("tokens", [columns(data.input, "input", "--good", data.usage_step), columns(data.output, "output", "--p95", data.usage_step)], whole);
+  await draw("cost", [columns(data.cost, "US dollars", "--good", data.usage_step, ",.4f")], whole, { tickprefix: "$" });
 }
 
 const redraw = () => drawAll().catch(() => undefined);

@@ -86,7 +86,7 @@ async function drawAll() {
   const window = shown(data);
   document.getElementById("no-chart").hidden = [data.p50, data.good, data.failed].some((points) => points.length);
   await draw("latency", [line(data.p95, "95th percentile", "--p95"), line(data.p50, "median", "--p50", 2)], window, { ticksuffix: " ms" });
-  await draw("runs", [columns(data.good, "good", "--good"), columns(data.failed, "failed", "--critical")], window);
+  await draw("runs", [columns(data.good, "good", "--good", data.step), columns(data.failed, "failed", "--critical", data.step)], window);
 }
 
 // A failed drawing is tried again by the next one; the page says by itself when nobody answers.

@@ -42,10 +42,11 @@ export function line(points, name, colour, width = 1.5, unit = "ms") {
   };
 }
 
-export function columns(points, name, colour, format = ",.0f") {
+// `step`: how many seconds a column stands for.
+export function columns(points, name, colour, step, format = ",.0f") {
   return {
     said: "", points, type: "bar", name, x: points.map((point) => local(point[0])), y: points.map((point) => point[1]),
-    marker: { color: colourOf(colour) }, hovertemplate: `%{y:${format}}`,
+    width: step * 750, offset: 0, marker: { color: colourOf(colour) }, hovertemplate: `%{y:${format}}`,
   };
 }
 
