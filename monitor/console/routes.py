@@ -10,7 +10,17 @@ from fastapi.responses import RedirectResponse
 
 from alerts import responses
 from alerts.alert_routes import by_of
-from monitor.console import account_pages, agent_pages, oidc_pages, respond, sign_in, static_files, store, trace_pages
+from monitor.console import (
+    account_pages,
+    agent_pages,
+    oidc_pages,
+    respond,
+    sign_in,
+    start_pages,
+    static_files,
+    store,
+    trace_pages,
+)
 from monitor.console.board import read_board
 from monitor.console.charts import read_charts
 from monitor.console.docs import groups
@@ -63,7 +73,7 @@ async def _board(request: Request, deps: Deps, principal: Principal, template: s
     async with deps.db.tenant(principal.tenant_id) as connection:
         board = await read_board(connection, principal.tenant_id, deps.clock(), settings=deps.settings)
         viewer = await read_viewer(connection, principal)
-    values = {"board": board, "viewer": viewer, "url": deps.settings.public_url.rstrip("/")}
+    values = {"board": board, "viewer": viewer}
     return page(template, request, values, charts=True)
 
 
@@ -148,6 +158,7 @@ async def _read(request: Request) -> _Form:
 router.include_router(pages)
 router.include_router(agent_pages.router)
 router.include_router(trace_pages.router)
+router.include_router(start_pages.router)
 router.include_router(sign_in.router)
 router.include_router(oidc_pages.router)
 router.include_router(account_pages.router)

@@ -13,7 +13,7 @@ from tests.console.conftest import Scene
 from tests.console.test_pages import follow, token_in
 
 
-async def _join(client: httpx.AsyncClient, scene: Scene, db: Database, settings: Settings, *, role: str) -> None:
+async def join(client: httpx.AsyncClient, scene: Scene, db: Database, settings: Settings, *, role: str) -> None:
     """Become a member and sign in."""
     async with db.owner() as owner:
         user = await insert_member(owner, scene.tenant.id, email="x@example.com", role=role, now=datetime.now(UTC))
@@ -28,7 +28,7 @@ async def _join(client: httpx.AsyncClient, scene: Scene, db: Database, settings:
 async def test_a_role_says_who_may_respond(
     client: httpx.AsyncClient, scene: Scene, db: Database, settings: Settings, role: str, may: bool
 ) -> None:
-    await _join(client, scene, db, settings, role=role)
+    await join(client, scene, db, settings, role=role)
     page = f"/alerts/{scene.alert_id}"
     shown = await client.get(page)
     assert shown.status_code == 200
@@ -46,7 +46,7 @@ async def test_a_role_says_who_may_respond(
 async def test_whoever_is_no_member_any_more_is_signed_out(
     client: httpx.AsyncClient, scene: Scene, db: Database, settings: Settings
 ) -> None:
-    await _join(client, scene, db, settings, role="admin")
+    await join(client, scene, db, settings, role="admin")
     assert (await client.get("/")).status_code == 200
     async with db.owner() as owner:
         await remove_member(owner, scene.tenant.id, "x@example.com")

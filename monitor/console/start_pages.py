@@ -1,0 +1,50 @@
+"""`/start`: the way to the first message, and `/console/events`, which says when something happens."""
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import StreamingResponse
+
+from monitor.console.page_routes import PageRoute, read_own_form
+from monitor.console.render import page
+from monitor.console.shell import read_viewer
+from monitor.console.watching import Watches
+from monitor.http.deps import Admin, Deps, Given, Reader
+from monitor.identity import key_routes
+from monitor.identity.key_routes import NewKeyBody
+from monitor.principal import Principal, Scope
+
+router = APIRouter(route_class=PageRoute, include_in_schema=False, tags=["agents"])
+
+_NOBODY = "am_…"
+"""Where a key belongs and none is known."""
+
+
+@router.get("/start")
+async def start(request: Request, deps: Given, principal: Reader) -> Response:
+    """What to send, ready to be copied, but for the key."""
+    return await _show(request, deps, principal)
+
+
+@router.post("/start")
+async def make_key(request: Request, deps: Given, principal: Admin) -> Response:
+    """Make a key that sends: this answer shows it in all that is to be copied, and no other does."""
+    await read_own_form(request)
+    made = await key_routes.create_key(deps, principal, NewKeyBody(name="first message", scopes=[Scope.INGEST]))
+    return await _show(request, deps, principal, key=made.key)
+
+
+async def _show(request: Request, deps: Deps, principal: Principal, *, key: str | None = None) -> Response:
+    async with deps.db.tenant(principal.tenant_id) as connection:
+        viewer = await read_viewer(connection, principal)
+    values = {
+        "viewer": viewer, "made": key is not None, "key": key or _NOBODY, "url": deps.settings.public_url.rstrip("/"),
+        "may_make": principal.may(Scope.ADMIN), "since": deps.clock(),
+    }  # fmt: skip
+    return page("start.html", request, values)
+
+
+@router.get("/console/events")
+async def events(request: Request, principal: Reader) -> Response:
+    """Server-sent events: what is new at the tenant of whoever looks."""
+    watches: Watches = request.app.state.watches
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "X-Content-Type-Options": "nosniff"}
+    return StreamingResponse(watches.events(principal.tenant_id), media_type="text/event-stream", headers=headers)
