@@ -1,12 +1,14 @@
 """`/start`: the way to the first message, and `/console/events`, which says when something happens."""
 
-from fastapi import APIRouter, Request, Response
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from monitor.console.page_routes import PageRoute, read_own_form
 from monitor.console.render import page
 from monitor.console.shell import read_viewer
-from monitor.console.watching import Watches
+from monitor.console.watching import LASTS, Watches
 from monitor.http.deps import Admin, Deps, Given, Reader
 from monitor.identity import key_routes
 from monitor.identity.key_routes import NewKeyBody
@@ -43,8 +45,12 @@ async def _show(request: Request, deps: Deps, principal: Principal, *, key: str 
 
 
 @router.get("/console/events")
-async def events(request: Request, principal: Reader) -> Response:
-    """Server-sent events: what is new at the tenant of whoever looks."""
+async def events(
+    request: Request, principal: Reader, lasts: Annotated[float, Query(ge=1, le=LASTS)] = LASTS
+) -> Response:
+    """Server-sent events: what is new at the tenant of whoever looks, for so many seconds."""
     watches: Watches = request.app.state.watches
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "X-Content-Type-Options": "nosniff"}
-    return StreamingResponse(watches.events(principal.tenant_id), media_type="text/event-stream", headers=headers)
+    return StreamingResponse(
+        watches.events(principal.tenant_id, lasts=lasts), media_type="text/event-stream", headers=headers
+    )

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -23,7 +23,8 @@ BEAT = 5.0
 """Seconds of silence after which a stream says that it is alive."""
 _log = structlog.get_logger(__name__)
 _LOOK = text("""
-    SELECT a.id, a.external_id, l.last_seen_at, (SELECT max(e.id::text) FROM alert_events e WHERE e.tenant_id = :tenant)
+    SELECT a.id, a.external_id, l.last_seen_at,
+           (SELECT e.id FROM alert_events e WHERE e.tenant_id = :tenant ORDER BY e.id DESC LIMIT 1)
     FROM (SELECT) AS nothing
     LEFT JOIN LATERAL (
         SELECT l.agent_id, l.last_seen_at FROM agent_live l
@@ -42,15 +43,14 @@ class News:
     agent_id: UUID | None
     agent: str | None
     seen_at: datetime | None
-    alerts: str | None
+    alerts: UUID | None
 
     def encoded(self) -> bytes:
         """As an event `news`."""
         path = None if self.agent is None or self.agent_id is None else path_of(self.agent, self.agent_id)
         seen = None if self.seen_at is None else self.seen_at.isoformat()
-        return (
-            b"event: news\ndata: " + json.dumps({"agent": self.agent, "path": path, "seen_at": seen}).encode() + b"\n\n"
-        )
+        data = json.dumps({"agent": self.agent, "path": path, "seen_at": seen})
+        return f"event: news\ndata: {data}\n\n".encode()
 
 
 class _Watch:
@@ -69,10 +69,10 @@ class Watches:
         self._db = db
         self._watches: dict[UUID, _Watch] = {}
 
-    async def events(self, tenant_id: UUID) -> AsyncIterator[bytes]:
-        """The body of a stream: what there is at once, then whatever is new."""
+    async def events(self, tenant_id: UUID, *, lasts: float = LASTS) -> AsyncIterator[bytes]:
+        """The body of a stream that lasts so many seconds: what there is at once, then whatever is new."""
         loop = asyncio.get_running_loop()
-        ends = loop.time() + LASTS
+        ends = loop.time() + lasts
         yield b"retry: 2000\n\n"
         async with self._following(tenant_id) as queue:
             while (left := ends - loop.time()) > 0:
@@ -103,18 +103,16 @@ class Watches:
             if not watch.waiting and self._watches.get(tenant_id) is watch:
                 del self._watches[tenant_id]
                 watch.task.cancel()
-                with suppress(asyncio.CancelledError):
-                    await watch.task
 
     async def _look(self, tenant_id: UUID, watch: _Watch) -> None:
         while True:
+            found = watch.last
             try:
                 async with self._db.tenant(tenant_id) as connection:
                     found = News(*(await connection.execute(_LOOK, {"tenant": tenant_id})).one())
             except MonitorError as fault:
                 # The database does not answer: those who wait are told that nothing is new, until it does.
                 _log.warning("watching.failed", tenant_id=str(tenant_id), fault=str(fault))
-                found = watch.last
             if found is not None and found != watch.last:
                 watch.last = found
                 for queue in watch.waiting:

@@ -96,11 +96,10 @@ async def test_one_look_serves_all_who_watch_and_ends_with_them(
 ) -> None:
     watches: Watches = app.state.watches
     tasks = [asyncio.create_task(take(watches, scene, 2)) for _ in range(20)]
-    while len(watches.watched(scene.tenant.id)) < 20:
-        await asyncio.sleep(0.01)
+    await asyncio.sleep(0.2)
+    assert len(watches.watched(scene.tenant.id)) == 20
     looking = {task for task in asyncio.all_tasks() if task.get_name() == f"watch {scene.tenant.id}"}
     assert len(looking) == 1
-    await asyncio.sleep(0.2)
     other = await make_tenant(db)
     rows = {"agent": "yuki-002", "status": "success"}
     for headers in (other.headers, scene.tenant.headers):

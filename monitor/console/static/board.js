@@ -1,9 +1,12 @@
 // Keeps the first page fresh: fetches its content, changes only what differs, redraws the charts.
 
 import { columns, draw, line, ranges, recoloured, shown } from "./charts.js";
+import { listen } from "./events.js";
 import { tell } from "./times.js";
 
-const REFRESH_MS = 3000;
+// At most so often when something happens, and so often when nothing does: times go on.
+const SOON_MS = 1500;
+const REFRESH_MS = 15000;
 const CHART_MS = 10000;
 const fresh = document.getElementById("fresh");
 const main = document.getElementById("main");
@@ -97,6 +100,15 @@ function every(milliseconds, what) {
   setInterval(() => document.hidden || what(), milliseconds);
 }
 
+let asked;
+function soon() {
+  asked ??= setTimeout(async () => {
+    if (!document.hidden) await refresh();
+    asked = undefined;
+  }, SOON_MS);
+}
+
+listen(soon, () => { heard = Date.now(); });
 every(REFRESH_MS, refresh);
 every(1000, tick);
 every(CHART_MS, redraw);

@@ -33,7 +33,7 @@ PROBES: dict[str, Probe] = {
     "GET /agents/{agent}/chart.json": Probe(),
     "GET /start": own(),
     "POST /start": own(form=FORM),
-    "GET /console/events": own(),
+    "GET /console/events": own(query=lambda f: {"lasts": 1}),
     "GET /traces": own(query=lambda f: {"q": f.word}),
     "GET /traces/{trace_id}": Probe(),
     "GET /alerts/{alert_id}": Probe(),
