@@ -37,13 +37,12 @@ _OWN = (
     func.coalesce(AgentLive.consecutive_failures, 0).label("consecutive_failures"),
     func.coalesce(AgentLive.metrics, text("'{}'")).label("metrics"),
 )  # fmt: skip
-
-
+_OWN_NAMES = tuple(column.name for column in _OWN)
 _LIVE = (*_OWN, *EVIDENCE)
 
 
 def _live(row: Mapping[str, Any], work: Work) -> LiveRow:
-    values = {column.name: row[column.name] for column in _OWN}
+    values = {name: row[name] for name in _OWN_NAMES}
     execution = values.pop("last_execution_id")
     last = None if execution is None else uuid7_time(execution)
     return LiveRow(**values, last_execution_at=last, evidence=evidence_of(row, work))

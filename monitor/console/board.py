@@ -12,23 +12,19 @@ from monitor.agents import store as agents
 from monitor.agents.status import State
 from monitor.agents.store import AgentRow
 from monitor.console import store
+from monitor.console.fleet import Selection, Wanted, select
 from monitor.console.store import AlertView, MessageView, OpenAlerts, RunView
 from monitor.console.words import plural, span
 from monitor.settings import Settings
 
-SHOWN_AGENTS = 200
+READ_AGENTS = 5000
+"""Of how many the first page knows; who has more looks for them over the API."""
 SHOWN_ALERTS = 50
 SHOWN_MESSAGES = 8
 RUNS = 24
 HOST_TYPE = "host"
 RECENT = timedelta(hours=24)
 _UNWELL = (State.DEAD, State.STALLED, State.ERROR)
-_URGENCY = {
-    state: place
-    for place, state in enumerate(
-        (State.DEAD, State.STALLED, State.ERROR, State.BLOCKED, State.WORKING, State.IDLE, State.UNKNOWN)
-    )
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +62,8 @@ class Board:
     open_alerts: Sequence[AlertView]
     more_alerts: int
     resolved: Sequence[AlertView]
+    wanted: Wanted
+    fleet: Selection
     agents: Sequence[AgentLine]
     more_agents: bool
     messages: Sequence[MessageView]
@@ -73,18 +71,19 @@ class Board:
     first_run: bool
 
 
-async def read_board(connection: AsyncConnection, tenant_id: UUID, now: datetime, *, settings: Settings) -> Board:
+async def read_board(
+    connection: AsyncConnection, tenant_id: UUID, now: datetime, *, settings: Settings, wanted: Wanted
+) -> Board:
     """Read all of it, in the caller's transaction."""
-    fleet = await agents.list_agents(connection, tenant_id, now, limit=SHOWN_AGENTS)
-    more = len(fleet) > SHOWN_AGENTS
+    fleet = await agents.list_agents(connection, tenant_id, now, limit=READ_AGENTS)
+    more = len(fleet) > READ_AGENTS
+    fleet = fleet[:READ_AGENTS]
     alerts = await store.count_by_agent(connection, tenant_id, [agent.id for agent in fleet])
-    fleet = sorted(
-        fleet[:SHOWN_AGENTS],
-        key=lambda agent: (agent.id not in alerts, _URGENCY[agent.state], agent.external_id),
-    )
+    selected = select(fleet, alerts, wanted)
+    shown = [agent.id for agent in selected.agents]
     open_alerts = await store.list_open(connection, tenant_id, limit=SHOWN_ALERTS)
     count = await store.count_open(connection, tenant_id)
-    runs = await store.list_runs(connection, tenant_id, [agent.id for agent in fleet], since=now - RECENT, count=RUNS)
+    runs = await store.list_runs(connection, tenant_id, shown, since=now - RECENT, count=RUNS)
     headline, explanation, mood = summary(fleet, alerts, count, now, more=more)
     return Board(
         now=now,
@@ -94,7 +93,9 @@ async def read_board(connection: AsyncConnection, tenant_id: UUID, now: datetime
         open_alerts=open_alerts,
         more_alerts=count.total - len(open_alerts),
         resolved=await store.list_resolved(connection, tenant_id, since=now - RECENT, limit=6),
-        agents=_lines(fleet, alerts, runs),
+        wanted=wanted,
+        fleet=selected,
+        agents=_lines(selected.agents, alerts, runs),
         more_agents=more,
         messages=await store.list_messages(connection, tenant_id, limit=SHOWN_MESSAGES),
         notes=notes(settings),

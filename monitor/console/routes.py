@@ -24,6 +24,7 @@ from monitor.console import (
 from monitor.console.board import read_board
 from monitor.console.charts import read_charts
 from monitor.console.docs import groups
+from monitor.console.fleet import GROUPS, SORTS, wanted_of
 from monitor.console.page_routes import PageRoute, read_own_form
 from monitor.console.render import page
 from monitor.console.shell import read_viewer
@@ -70,10 +71,11 @@ async def content(request: Request, deps: Given, principal: Reader) -> Response:
 
 
 async def _board(request: Request, deps: Deps, principal: Principal, template: str) -> Response:
+    wanted = wanted_of(request.query_params)
     async with deps.db.tenant(principal.tenant_id) as connection:
-        board = await read_board(connection, principal.tenant_id, deps.clock(), settings=deps.settings)
+        board = await read_board(connection, principal.tenant_id, deps.clock(), settings=deps.settings, wanted=wanted)
         viewer = await read_viewer(connection, principal)
-    values = {"board": board, "viewer": viewer}
+    values = {"board": board, "viewer": viewer, "sorts": SORTS, "kinds": GROUPS}
     return page(template, request, values, charts=True)
 
 

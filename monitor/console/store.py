@@ -130,7 +130,9 @@ async def count_open(connection: AsyncConnection, tenant_id: UUID) -> OpenAlerts
 async def count_by_agent(connection: AsyncConnection, tenant_id: UUID, agents: Sequence[UUID]) -> dict[UUID, int]:
     """How many alerts of each of these agents are not resolved; those that have none are left out."""
     query = select(Alert.agent_id, func.count()).group_by(Alert.agent_id)
-    open_ = query.where(Alert.tenant_id == tenant_id, Alert.agent_id.in_(agents), Alert.status != "resolved")
+    open_ = query.where(
+        Alert.tenant_id == tenant_id, Alert.agent_id == func.any(list(agents)), Alert.status != "resolved"
+    )
     return {agent_id: count for agent_id, count in await connection.execute(open_) if agent_id is not None}
 
 

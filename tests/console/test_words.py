@@ -8,6 +8,7 @@ from monitor.agents.status import State
 from monitor.console import words
 from monitor.console.board import RUNS, bars, notes
 from monitor.console.docs import type_of
+from monitor.console.fleet import URGENCY
 from monitor.console.store import RunView
 from monitor.settings import Settings
 
@@ -62,6 +63,4 @@ def test_types_of_the_api_in_words() -> None:
 
 
 def test_every_state_has_its_place_on_the_board() -> None:
-    from monitor.console.board import _URGENCY
-
-    assert set(_URGENCY) == set(State)
+    assert set(URGENCY) == set(State)

@@ -61,7 +61,7 @@ function morphChildren(old, next) {
 
 async function refresh() {
   try {
-    const answer = await fetch("/console/board", { headers: { Accept: "text/html" } });
+    const answer = await fetch(`/console/board${location.search}`, { headers: { Accept: "text/html" } });
     if (answer.status === 401) return location.reload();
     if (!answer.ok) throw new Error(answer.statusText);
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
@@ -99,6 +99,21 @@ const range = ranges(redraw);
 function every(milliseconds, what) {
   setInterval(() => document.hidden || what(), milliseconds);
 }
+
+// The keyboard: / goes to the filter, the arrows from one agent to the next.
+document.addEventListener("keydown", (event) => {
+  const typing = event.target.closest("input, select, textarea, details");
+  if (event.key === "/" && !typing) {
+    event.preventDefault();
+    document.querySelector("[name=q]")?.focus();
+  }
+  const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+  const links = [...document.querySelectorAll(".agents .name")];
+  const at = links.indexOf(document.activeElement);
+  if (!step || at < 0) return;
+  event.preventDefault();
+  links[at + step]?.focus();
+});
 
 let asked;
 function soon() {
