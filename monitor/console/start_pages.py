@@ -5,10 +5,11 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
+from monitor.console.agent import path_of
 from monitor.console.page_routes import PageRoute, read_own_form
 from monitor.console.render import page
 from monitor.console.shell import read_viewer
-from monitor.console.watching import LASTS, Watches
+from monitor.console.watching import LASTS, Watches, look
 from monitor.http.deps import Admin, Deps, Given, Reader
 from monitor.identity import key_routes
 from monitor.identity.key_routes import NewKeyBody
@@ -37,9 +38,11 @@ async def make_key(request: Request, deps: Given, principal: Admin) -> Response:
 async def _show(request: Request, deps: Deps, principal: Principal, *, key: str | None = None) -> Response:
     async with deps.db.tenant(principal.tenant_id) as connection:
         viewer = await read_viewer(connection, principal)
+        last = await look(connection, principal.tenant_id)
     values = {
         "viewer": viewer, "made": key is not None, "key": key or _NOBODY, "url": deps.settings.public_url.rstrip("/"),
-        "may_make": principal.may(Scope.ADMIN), "since": deps.clock(),
+        "may_make": principal.may(Scope.ADMIN), "now": deps.clock(), "last": last,
+        "last_path": None if last.agent is None else path_of(last.agent, last.agent_id or ""),
     }  # fmt: skip
     return page("start.html", request, values)
 

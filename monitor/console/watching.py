@@ -10,6 +10,7 @@ from uuid import UUID
 
 import structlog
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from monitor.console.agent import path_of
 from monitor.db import Database
@@ -29,8 +30,8 @@ _LOOK = text("""
     LEFT JOIN LATERAL (
         SELECT l.agent_id, l.last_seen_at FROM agent_live l
         JOIN agents a ON a.tenant_id = l.tenant_id AND a.id = l.agent_id
-        WHERE l.tenant_id = :tenant AND l.last_seen_at IS NOT NULL AND a.agent_type <> 'host' AND a.deleted_at IS NULL
-        ORDER BY l.last_seen_at DESC LIMIT 1
+        WHERE l.tenant_id = :tenant AND a.agent_type <> 'host' AND a.deleted_at IS NULL
+        ORDER BY l.last_seen_at DESC NULLS LAST, l.agent_id LIMIT 1
     ) l ON true
     LEFT JOIN agents a ON a.tenant_id = :tenant AND a.id = l.agent_id
 """)
@@ -38,7 +39,8 @@ _LOOK = text("""
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """What there is at a time. `seen_at`: when the agent spoke that spoke last; `alerts`: changes with any of them."""
+    """What there is at a time: the agent that spoke last and when, None for one that never did. `alerts` changes with
+    any of them."""
 
     agent_id: UUID | None
     agent: str | None
@@ -51,6 +53,11 @@ class News:
         seen = None if self.seen_at is None else self.seen_at.isoformat()
         data = json.dumps({"agent": self.agent, "path": path, "seen_at": seen})
         return f"event: news\ndata: {data}\n\n".encode()
+
+
+async def look(connection: AsyncConnection, tenant_id: UUID) -> News:
+    """What there is now, in the tenant's transaction."""
+    return News(*(await connection.execute(_LOOK, {"tenant": tenant_id})).one())
 
 
 class _Watch:
@@ -109,7 +116,7 @@ class Watches:
             found = watch.last
             try:
                 async with self._db.tenant(tenant_id) as connection:
-                    found = News(*(await connection.execute(_LOOK, {"tenant": tenant_id})).one())
+                    found = await look(connection, tenant_id)
             except MonitorError as fault:
                 # The database does not answer: those who wait are told that nothing is new, until it does.
                 _log.warning("watching.failed", tenant_id=str(tenant_id), fault=str(fault))
