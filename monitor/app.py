@@ -17,6 +17,7 @@ from monitor.agents import routes as agents
 from monitor.audit import routes as audit
 from monitor.calendar import routes as calendar
 from monitor.console import routes as console
+from monitor.console.shared import Shared
 from monitor.console.watching import Watches
 from monitor.conversations import message_routes, state_routes
 from monitor.conversations import routes as conversations
@@ -139,6 +140,7 @@ def create_app(deps: Deps, ingest: Ingest, *, closing: Callable[[], Awaitable[No
     app.state.deps = deps
     app.state.signing = Signing(deps)
     app.state.watches = Watches(deps.db)
+    app.state.boards = Shared(1.0)
     app.state.provider = Provider.of(deps.settings, deps.clock)
     problems.install(app)
     taking = ingest_routes.router(ingest)

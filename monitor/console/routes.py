@@ -26,7 +26,8 @@ from monitor.console.charts import read_charts
 from monitor.console.docs import groups
 from monitor.console.fleet import GROUPS, SORTS, wanted_of
 from monitor.console.page_routes import PageRoute, read_own_form
-from monitor.console.render import page
+from monitor.console.render import HEADERS, page
+from monitor.console.shared import Shared
 from monitor.console.shell import read_viewer
 from monitor.errors import InvalidInput
 from monitor.http.deps import Deps, Given, Reader, Responder
@@ -66,8 +67,15 @@ async def first_page(request: Request, deps: Given, principal: Reader) -> Respon
 
 @pages.get("/console/board")
 async def content(request: Request, deps: Given, principal: Reader) -> Response:
-    """The first page's content, for its script."""
-    return await _board(request, deps, principal, "content.html")
+    """The first page's content, for its script: the same for all of a tenant who look within a second."""
+    wanted = wanted_of(request.query_params)
+    boards: Shared = request.app.state.boards
+
+    async def make() -> bytes:
+        return bytes((await _board(request, deps, principal, "content.html")).body)
+
+    body = await boards.get((principal.tenant_id, wanted), make)
+    return Response(body, headers=HEADERS, media_type="text/html; charset=utf-8")
 
 
 async def _board(request: Request, deps: Deps, principal: Principal, template: str) -> Response:

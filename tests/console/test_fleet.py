@@ -1,7 +1,10 @@
 """The first page with two thousand agents: filtered, sorted, grouped, by addresses that can be shared."""
 
+import asyncio
 import re
 from datetime import timedelta
+from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
@@ -10,12 +13,14 @@ from sqlalchemy import insert
 
 from monitor import clock
 from monitor.agents.tables import Agent, AgentLive
+from monitor.console.board import Board, read_board
 from monitor.console.fleet import A_PAGE
 from monitor.db import Database
 from monitor.ids import uuid7
 from tests.console.browsing import NARROWEST, WIDE, assert_accessible, open_page, overflow, sign_in
 from tests.console.conftest import HOSTILE, Scene
 from tests.console.test_pages import ESCAPED, follow
+from tests.factories import make_tenant
 
 MANY = 2000
 
@@ -135,3 +140,25 @@ async def test_everybody_can_use_it(
             await page.locator("#latency .main-svg").first.wait_for()
             assert await overflow(page) <= 0, path
             await assert_accessible(page)
+
+
+async def test_those_who_look_at_the_same_time_share_one_reading(
+    client: httpx.AsyncClient, scene: Scene, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other, read = await make_tenant(db), []
+
+    async def counted(connection: Any, tenant_id: UUID, *given: Any, **more: Any) -> Board:
+        read.append(tenant_id)
+        return await read_board(connection, tenant_id, *given, **more)
+
+    monkeypatch.setattr("monitor.console.routes.read_board", counted)
+    asked = [client.get("/console/board", headers=scene.tenant.headers) for _ in range(30)]
+    asked += [client.get("/console/board?q=x", headers=scene.tenant.headers)]
+    *same, filtered, others = await asyncio.gather(*asked, client.get("/console/board", headers=other.headers))
+    assert sorted(read) == sorted([scene.tenant.id, scene.tenant.id, other.id])
+    assert {ESCAPED in answer.text for answer in same} == {True}
+    assert f"<bdi>{ESCAPED}" not in filtered.text
+    assert ESCAPED not in others.text
+    await asyncio.sleep(1)
+    assert (await client.get("/console/board", headers=scene.tenant.headers)).status_code == 200
+    assert len(read) == 4
