@@ -148,5 +148,6 @@ async def test_telemetrygen(running: Running, over: str) -> None:
     assert [metric for metric, _ in points] == [
         "gen.exponentialhistogram.count", "gen.gauge", "gen.histogram.count", "gen.sum",
     ]  # fmt: skip
-    # A total has one point more, the 0 at its start.
-    assert all(100 <= count <= 101 for _, count in points), points
+    # A total has one point more, the 0 at its start. Its clock runs ahead of its limit: after a pause it may stamp two
+    # points within one microsecond, and these are one row.
+    assert all(97 <= count <= 101 for _, count in points), points
