@@ -19,7 +19,7 @@ PATIENCE = 10.0
 """Seconds that Grafana may take to answer."""
 INTO = {"uid": "agent-monitor", "title": "Agent Monitor"}
 """The folder in Grafana; by the same title as provisioning's."""
-PAGES = tuple((page, store) for page in EVERY for store in Store)
+PAGES = tuple((page, store) for page in EVERY for store in Store if store is Store.POSTGRES or page.reads_history)
 
 
 def addresses(settings: Settings) -> Addresses:

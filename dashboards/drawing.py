@@ -26,12 +26,12 @@ def drawn(panel: Panel) -> Json:
         "unit": panel.unit, "noValue": panel.empty, "color": {"mode": _colour(panel)}, "custom": custom,
         "thresholds": {"mode": "absolute", "steps": steps_of(panel.steps)}, "mappings": [],
     }  # fmt: skip
-    if panel.kind is Kind.STATES or panel.kind is Kind.TABLE:
-        defaults["mappings"] = [_words(STATE_COLOURS)]
+    if panel.kind in {Kind.STATES, Kind.TABLE, Kind.WORD}:
+        defaults["mappings"] = [_words(panel.kind)]
     if panel.kind in {Kind.LINES, Kind.BARS}:
         # A line is called what its column or its `_field` is called, on both stores.
         defaults["displayName"] = "${__field.name}"
-    if panel.kind not in {Kind.NUMBERS, Kind.STATES, Kind.LOGS, Kind.HEATMAP}:
+    if panel.kind not in {Kind.NUMBERS, Kind.WORD, Kind.STATES, Kind.LOGS, Kind.HEATMAP}:
         defaults["min"] = 0
     if panel.greatest is not None:
         defaults["max"] = panel.greatest
@@ -67,11 +67,13 @@ def _chart(panel: Panel) -> tuple[str, Json, Json]:
     return "timeseries", options, custom
 
 
-def _stat(_: Panel) -> tuple[str, Json, Json]:
+def _stat(panel: Panel) -> tuple[str, Json, Json]:
+    word = panel.kind is Kind.WORD
     options = {
-        "colorMode": "value", "graphMode": "none", "justifyMode": "auto", "orientation": "auto",
-        "percentChangeColorMode": "standard", "reduceOptions": _LAST, "showPercentChange": False,
-        "textMode": "value_and_name", "wideLayout": True,
+        "colorMode": "background" if word else "value", "graphMode": "none", "justifyMode": "auto",
+        "orientation": "auto", "percentChangeColorMode": "standard",
+        "reduceOptions": {**_LAST, "fields": "/.*/" if word else ""}, "showPercentChange": False,
+        "textMode": "value" if word else "value_and_name", "wideLayout": True,
     }  # fmt: skip
     return "stat", options, {}
 
@@ -134,13 +136,19 @@ def _logs(_: Panel) -> tuple[str, Json, Json]:
 
 
 _DRAWN: Mapping[Kind, Callable[[Panel], tuple[str, Json, Json]]] = {
-    Kind.LINES: _chart, Kind.BARS: _chart, Kind.NUMBERS: _stat, Kind.GAUGE: _gauge, Kind.BAR_GAUGE: _bar_gauge,
-    Kind.TABLE: _table, Kind.HEATMAP: _heatmap, Kind.STATES: _states, Kind.LOGS: _logs,
+    Kind.LINES: _chart, Kind.BARS: _chart, Kind.NUMBERS: _stat, Kind.WORD: _stat, Kind.GAUGE: _gauge,
+    Kind.BAR_GAUGE: _bar_gauge,    Kind.TABLE: _table, Kind.HEATMAP: _heatmap, Kind.STATES: _states, Kind.LOGS: _logs,
 }  # fmt: skip
 
 
-def _words(colours: Mapping[str, str]) -> Json:
-    return {"type": "value", "options": {word: {"color": color} for word, color in colours.items()}}
+def _words(kind: Kind) -> Json:
+    """Colours of words; and what the numbers of `execution_status` are called."""
+    if kind is Kind.STATES:
+        named = {"1": "success", "0.5": "warning", "0": "error"}
+        options = {number: {"text": word, "color": STATE_COLOURS[word]} for number, word in named.items()}
+    else:
+        options = {word: {"color": color} for word, color in STATE_COLOURS.items()}
+    return {"type": "value", "options": options}
 
 
 def _rule_lines() -> Json:
@@ -164,6 +172,9 @@ def _override(column: Column) -> Json:
         properties.append({"id": "unit", "value": column.unit})
     if column.steps is not None:
         properties.append({"id": "thresholds", "value": {"mode": "absolute", "steps": steps_of(column.steps)}})
+    if column.gauge:
+        properties.append({"id": "custom.cellOptions", "value": {"type": "gauge", "mode": "basic"}})
+        properties += [{"id": "min", "value": 0}, {"id": "max", "value": 1}]
     if column.link is not None:
         properties.append({"id": "links", "value": [{"title": "Open", "url": column.link, "targetBlank": True}]})
     if column.hidden:  # the second is what Grafana before 12.1 reads

@@ -1,8 +1,74 @@
 """The dashboard "fleet": how it stands now, what it uses, and how long it takes."""
 
 from dashboards.latency import EXECUTION_TIME, SLOWEST
-from dashboards.layout import ANY_IS_BAD, ANY_IS_ODD, FAILURES, Column, Dashboard, Kind, Panel, Row
+from dashboards.layout import AGENT_PAGE, ANY_IS_BAD, ANY_IS_ODD, FAILURES, Column, Dashboard, Kind, Panel, Row
 from dashboards.queries import fleet as queries
+
+OPEN_ALERTS = Panel(
+    title="Open alerts",
+    description="Alerts that are not resolved, by severity, whenever they were triggered.",
+    query=queries.OPEN_ALERTS,
+    kind=Kind.NUMBERS,
+    unit="short",
+    width=7,
+    height=5,
+    columns=(Column("critical", steps=ANY_IS_BAD), Column("warning", steps=ANY_IS_ODD)),
+)
+TOKENS = Panel(
+    title="Tokens",
+    description="Sum of tokens_input and tokens_output in each step of time, of the chosen models. Only "
+    "agents that report them.",
+    query=queries.TOKENS,
+    kind=Kind.BARS,
+    unit="short",
+    width=12,
+    least="1m",
+)
+COST = Panel(
+    title="Cost by model",
+    description="Sum of cost_usd in each step of time, by the tag model. Only agents that report it.",
+    query=queries.COST,
+    kind=Kind.BARS,
+    unit="currencyUSD",
+    width=12,
+    least="1m",
+)
+MEMORY = Panel(
+    title="Memory",
+    description="memory_bytes, the mean of each step of time, of the 20 agents that use most.",
+    query=queries.MEMORY,
+    judged="memory_bytes",
+    kind=Kind.LINES,
+    unit="bytes",
+    width=12,
+)
+CPU = Panel(
+    title="Processor",
+    description="cpu_percent, the mean of each step of time, of the 20 agents that use most. Orange from "
+    "80 %, red from 95 %.",
+    query=queries.CPU,
+    judged="cpu_percent",
+    kind=Kind.LINES,
+    unit="percent",
+    width=12,
+    steps=(("green", None), ("orange", 80), ("red", 95)),
+)
+ALERTS_ONE_BY_ONE = Panel(
+    title="Open alerts, one by one",
+    description="Worst first, then newest first. A rule's name leads to the alert's page.",
+    query=queries.ALERTS,
+    empty="No open alert",
+    kind=Kind.TABLE,
+    unit="short",
+    width=12,
+    height=11,
+    columns=(
+        Column("rule", link="${console:raw}/alerts/${__data.fields.alert_id}"),
+        Column("agent", link=AGENT_PAGE),
+        Column("triggered_at", title="since", unit="dateTimeFromNow"),
+        Column("alert_id", hidden=True),
+    ),
+)
 
 _ROWS = (
     Row(
@@ -25,16 +91,7 @@ _ROWS = (
                     Column("dead", steps=ANY_IS_BAD),
                 ),
             ),
-            Panel(
-                title="Open alerts",
-                description="Alerts that are not resolved, by severity, whenever they were triggered.",
-                query=queries.OPEN_ALERTS,
-                kind=Kind.NUMBERS,
-                unit="short",
-                width=7,
-                height=5,
-                columns=(Column("critical", steps=ANY_IS_BAD), Column("warning", steps=ANY_IS_ODD)),
-            ),
+            OPEN_ALERTS,
             Panel(
                 title="Failed executions",
                 description="The share of executions in the time shown that ended with an error.",
@@ -100,48 +157,15 @@ _ROWS = (
     Row(
         "Tokens and cost",
         (
-            Panel(
-                title="Tokens",
-                description="Sum of tokens_input and tokens_output in each step of time, of the chosen models. Only "
-                "agents that report them.",
-                query=queries.TOKENS,
-                kind=Kind.BARS,
-                unit="short",
-                width=12,
-                least="1m",
-            ),
-            Panel(
-                title="Cost by model",
-                description="Sum of cost_usd in each step of time, by the tag model. Only agents that report it.",
-                query=queries.COST,
-                kind=Kind.BARS,
-                unit="currencyUSD",
-                width=12,
-                least="1m",
-            ),
+            TOKENS,
+            COST,
         ),
     ),
     Row(
         "Machines",
         (
-            Panel(
-                title="Memory",
-                description="memory_bytes, the mean of each step of time, of the 20 agents that use most.",
-                query=queries.MEMORY,
-                kind=Kind.LINES,
-                unit="bytes",
-                width=12,
-            ),
-            Panel(
-                title="Processor",
-                description="cpu_percent, the mean of each step of time, of the 20 agents that use most. Orange from "
-                "80 %, red from 95 %.",
-                query=queries.CPU,
-                kind=Kind.LINES,
-                unit="percent",
-                width=12,
-                steps=(("green", None), ("orange", 80), ("red", 95)),
-            ),
+            MEMORY,
+            CPU,
         ),
     ),
     Row(
@@ -159,8 +183,8 @@ _ROWS = (
             ),
             Panel(
                 title="${metric} by hour",
-                description="Least, mean and greatest value of all chosen agents, from rollups: as far back as hours "
-                "are kept, and without the hours that are not over.",
+                description="Least, mean and greatest value of all chosen agents, from rollups by hour, or by day where more than "
+                "a week is shown: as far back as these are kept, and without those that are not over.",
                 query=queries.HISTORY,
                 kind=Kind.LINES,
                 unit="short",
@@ -173,21 +197,7 @@ _ROWS = (
     Row(
         "Alerts and agents",
         (
-            Panel(
-                title="Open alerts, one by one",
-                description="Worst first, then newest first. A rule's name leads to the alert's page.",
-                query=queries.ALERTS,
-                empty="No open alert",
-                kind=Kind.TABLE,
-                unit="short",
-                width=12,
-                height=11,
-                columns=(
-                    Column("rule", link="${console:raw}/alerts/${__data.fields.alert_id}"),
-                    Column("triggered_at", title="since", unit="dateTimeFromNow"),
-                    Column("alert_id", hidden=True),
-                ),
-            ),
+            ALERTS_ONE_BY_ONE,
             Panel(
                 title="Last seen",
                 description="When each agent was last heard of and sent its last heartbeat; the longest silent first.",
@@ -198,6 +208,7 @@ _ROWS = (
                 width=12,
                 height=11,
                 columns=(
+                    Column("agent", link=AGENT_PAGE),
                     Column("last_seen_at", title="last seen", unit="dateTimeFromNow"),
                     Column("last_heartbeat_at", title="last heartbeat", unit="dateTimeFromNow"),
                     Column("silent", title="silent for", unit="s"),

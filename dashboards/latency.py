@@ -10,6 +10,7 @@ EXECUTION_TIME = Panel(
     description="50th, 95th and 99th percentile of execution_duration_ms, by nearest rank, of all chosen agents "
     "together.",
     query=queries.LATENCY,
+    judged="execution_duration_ms",
     kind=Kind.LINES,
     unit="ms",
     width=24,
@@ -45,6 +46,7 @@ LATENCY = Dashboard(
                     description="95th percentile of execution_duration_ms, by nearest rank, of the 20 agents with the "
                     "greatest value in the time shown.",
                     query=queries.LATENCY_BY_AGENT,
+                    judged="execution_duration_ms",
                     kind=Kind.LINES,
                     unit="ms",
                     width=12,

@@ -15,6 +15,9 @@ PLAIN: Steps = (("green", None),)
 ANY_IS_BAD: Steps = (("green", None), ("red", 1))
 ANY_IS_ODD: Steps = (("green", None), ("orange", 1))
 FAILURES: Steps = (("green", None), ("orange", 0.05), ("red", 0.2))
+SPENDING: Steps = (("green", None), ("orange", 0.8), ("red", 1))
+AGENT_PAGE = "${console:raw}/agents/${__data.fields.agent:percentencode}"
+"""The console's page of the agent in a table's row."""
 
 
 class Kind(StrEnum):
@@ -23,6 +26,7 @@ class Kind(StrEnum):
     LINES = "lines"
     BARS = "bars"
     NUMBERS = "numbers"
+    WORD = "word"
     GAUGE = "gauge"
     BAR_GAUGE = "bar gauge"
     TABLE = "table"
@@ -41,6 +45,7 @@ class Column:
     steps: Steps | None = None
     link: str | None = None
     hidden: bool = False
+    gauge: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +87,13 @@ class Dashboard:
     title: str
     description: str
     rows: tuple[Row, ...]
+    single: bool = False
+    """Of one agent, not of several."""
+
+    @property
+    def reads_history(self) -> bool:
+        """Whether anything on it is asked of InfluxDB where that is there: else one file is enough."""
+        return any(panel.query.flux is not None for panel in self.panels)
 
     @property
     def panels(self) -> tuple[Panel, ...]:

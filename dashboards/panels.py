@@ -15,9 +15,9 @@ from typing import Any
 from grafanalib import core
 from grafanalib._gen import DashboardEncoder
 
-from dashboards.drawing import Json, drawn
+from dashboards.drawing import RULE_LINES, Json, drawn
 from dashboards.layout import COLUMNS, Dashboard, Panel
-from dashboards.queries.base import ALERT_MARKS, VARIABLES, Query
+from dashboards.queries.base import ALERT_MARKS, TRANSITION_MARKS, VARIABLES, Query, rule_lines
 
 SCHEMA_VERSION = 42
 """The dashboard schema of Grafana 12.2 and 13; earlier ones read it as it is, later ones migrate it."""
@@ -54,6 +54,8 @@ class Addresses:
 
 
 _PLUGINS = {Store.POSTGRES: "grafana-postgresql-datasource", Store.INFLUX: "influxdb"}
+_MIXED = {"type": "datasource", "uid": "-- Mixed --"}
+"""Where a panel's questions go to different stores."""
 _TITLES = {Store.POSTGRES: "", Store.INFLUX: ", history in InfluxDB"}
 _NAMED = re.compile(r"\$\{(\w+)(?::\w+)?\}")
 
@@ -82,7 +84,9 @@ def dashboard(page: Dashboard, store: Store, addresses: Addresses) -> Json:
         graphTooltip=core.GRAPH_TOOLTIP_MODE_SHARED_CROSSHAIR,
         schemaVersion=SCHEMA_VERSION,
         version=1,
-        annotations=core.Annotations(list=[_marks()]),
+        annotations=core.Annotations(
+            list=[_marks("Alerts", ALERT_MARKS), _marks("What happened to them", TRANSITION_MARKS)]
+        ),
         templating=core.Templating(list=list(_variables(page, store, addresses))),
         links=[
             core.DashboardLink(title="Console", type="link", uri="${console:raw}/", targetBlank=True, keepTime=False),
@@ -116,15 +120,14 @@ def _source(store: Store) -> Json:
     return {"type": _PLUGINS[store], "uid": f"${{{store}}}"}
 
 
-def _marks() -> Json:
-    source = _source(Store.POSTGRES)
-    target = _sql(ALERT_MARKS)
-    return {"name": "Alerts", "enable": True, "iconColor": "red", "datasource": source, "target": target}
+def _marks(name: str, query: Query) -> Json:
+    source, colour = _source(Store.POSTGRES), "red" if query is ALERT_MARKS else "blue"
+    return {"name": name, "enable": True, "iconColor": colour, "datasource": source, "target": _sql(query)}
 
 
-def _sql(query: Query) -> Json:
+def _sql(query: Query, name: str = "A") -> Json:
     return {
-        "refId": "A", "datasource": _source(Store.POSTGRES), "editorMode": "code", "format": query.format.value,
+        "refId": name, "datasource": _source(Store.POSTGRES), "editorMode": "code", "format": query.format.value,
         "rawQuery": True, "rawSql": query.sql,
     }  # fmt: skip
 
@@ -139,7 +142,7 @@ def _used(page: Dashboard, store: Store) -> set[str]:
     """The variables that the page's questions name, and those that these in turn are filled by."""
     asked = [ALERT_MARKS.sql]
     asked += [_target(panel.query, store).get("query") or panel.query.sql for panel in page.panels]
-    asked += [panel.title for panel in page.panels]
+    asked += [f"{panel.title} {panel.page}" for panel in page.panels]
     used: set[str] = set()
     while asked:
         found = set(_NAMED.findall(asked.pop())) - used
@@ -156,13 +159,14 @@ def _variables(page: Dashboard, store: Store, addresses: Addresses) -> Iterator[
             default=source_uid(source),
         )  # fmt: skip
     yield _variable("tenant", "Tenant")
-    for name, label in (("agent_type", "Type"), ("agent", "Agent"), ("model", "Model")):
+    for name, label in (("agent_type", "Type"), ("agent", "Agent"), ("model", "Model"), ("environment", "Environment")):
         if name in used:
-            yield _variable(name, label, several=True)
+            yield _variable(name, label, several=not (page.single and name == "agent"))
     if "metric" in used:
         yield _variable("metric", "Metric", default="execution_duration_ms")
-    if "bucket" in used:
+    if "of_agents" in used:
         yield _variable("of_agents", "Names of the chosen agents", hide=core.HIDE_VARIABLE)
+    if "bucket" in used:
         yield _constant("bucket", "Buckets in InfluxDB", addresses.bucket)
     yield _constant("console", "Console", addresses.console.rstrip("/"))
 
@@ -206,8 +210,22 @@ def _panels(page: Dashboard, store: Store) -> Iterator[Any]:
 
 def _panel(panel: Panel, store: Store, number: int, place: Any) -> Any:
     target = _target(panel.query, store)
+    targets, source = [target], target["datasource"]
+    if panel.judged is not None:
+        targets.append(_sql(rule_lines(panel.judged), RULE_LINES))
+        source = source if source == _source(Store.POSTGRES) else _MIXED
     frame = core.Panel(
-        id=number, title=panel.title, description=panel.description, gridPos=place, dataSource=target["datasource"],
-        targets=[target], maxDataPoints=None, interval=panel.least,
+        id=number, title=panel.title, description=panel.description, gridPos=place, dataSource=source,
+        targets=targets, maxDataPoints=None, interval=panel.least, links=list(_links(panel)),
     )  # fmt: skip
     return frame.panel_json({}) | drawn(panel)
+
+
+def _links(panel: Panel) -> Iterator[Any]:
+    pages = [("In the console", panel.page)] if panel.page is not None else []
+    if panel.judged is not None:
+        pages.append(("Its rules", "rules"))
+    for title, page in pages:
+        yield core.DashboardLink(
+            title=title, type="link", uri=f"${{console:raw}}/{page}", targetBlank=True, keepTime=False
+        )

@@ -1,5 +1,6 @@
 -- The login roles: one owner, three narrow ones that every request and every tick uses, Grafana's,
--- that of backups, and a person's who looks into trouble.
+-- that of backups, and a person's who looks into trouble. And two that nobody logs in as: whose the views for Grafana
+-- are, and what a tenant's own roles there have in common (`agent-monitor dashboards grant` makes those).
 -- Run as a superuser (or a role with CREATEROLE); safe to run again. Passwords are set apart from this.
 DO $$
 DECLARE
@@ -22,6 +23,16 @@ BEGIN
         );
     END LOOP;
     ALTER ROLE agent_monitor_backup REPLICATION;
+    -- Whoever looks through a view, its owner's policies decide, and these look at who looks: current_user.
+    FOREACH wanted IN ARRAY ARRAY['agent_monitor_views', 'agent_monitor_tenants'] LOOP
+        IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = wanted) THEN
+            EXECUTE format('CREATE ROLE %I', wanted);
+        END IF;
+        EXECUTE format(
+            'ALTER ROLE %I NOLOGIN NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE NOREPLICATION', wanted
+        );
+    END LOOP;
+    GRANT agent_monitor_views TO agent_monitor_owner;  -- migrations make and change the views
     -- Whoever edits a panel writes SQL of their own: it may not write, nor run for ever.
     ALTER ROLE agent_monitor_grafana SET default_transaction_read_only = on;
     ALTER ROLE agent_monitor_grafana SET statement_timeout = '30s';

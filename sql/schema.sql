@@ -23,6 +23,16 @@ CREATE FUNCTION dashboards.agent_pattern(of_tenant uuid, types text, names text)
 
 ALTER FUNCTION dashboards.agent_pattern(of_tenant uuid, types text, names text) OWNER TO agent_monitor_owner;
 
+CREATE FUNCTION dashboards.days(of_tenant uuid, of_metric text, low timestamp with time zone, high timestamp with time zone) RETURNS TABLE(at timestamp with time zone, count bigint, sum double precision, min double precision, max double precision, agent text, agent_type text, model text)
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$
+        SELECT r.at, r.count, r.sum, r.min, r.max, s.agent, s.agent_type, s.model
+        FROM dashboards.rollups_day r JOIN dashboards.series s ON s.tenant_id = r.tenant_id AND s.series_id = r.series_id
+        WHERE r.tenant_id = of_tenant AND s.metric ~ of_metric AND r.at >= low AND r.at <= high
+    $$;
+
+ALTER FUNCTION dashboards.days(of_tenant uuid, of_metric text, low timestamp with time zone, high timestamp with time zone) OWNER TO agent_monitor_owner;
+
 CREATE FUNCTION dashboards.executions(of_tenant uuid, low timestamp with time zone, high timestamp with time zone) RETURNS TABLE(at timestamp with time zone, status text, duration bigint, agent text, agent_type text)
     LANGUAGE sql STABLE PARALLEL SAFE
     AS $$
@@ -1184,7 +1194,7 @@ CREATE VIEW dashboards.agents AS
             COALESCE(((lower(l.heartbeat_status) = ANY (ARRAY['stopped'::text, 'shutdown'::text, 'offline'::text])) AND (l.last_heartbeat_at >= GREATEST(l.last_active_at, t.since, c.since, l.last_heartbeat_at))), false) AS gone) m)
   WHERE ((a.deleted_at IS NULL) AND (a.retired_at IS NULL));
 
-ALTER VIEW dashboards.agents OWNER TO agent_monitor_owner;
+ALTER VIEW dashboards.agents OWNER TO agent_monitor_views;
 
 CREATE TABLE public.alerts (
     tenant_id uuid NOT NULL,
@@ -1287,7 +1297,288 @@ CREATE VIEW dashboards.alerts AS
    FROM (public.alerts t
      LEFT JOIN public.agents a ON (((a.tenant_id = t.tenant_id) AND (a.id = t.agent_id))));
 
-ALTER VIEW dashboards.alerts OWNER TO agent_monitor_owner;
+ALTER VIEW dashboards.alerts OWNER TO agent_monitor_views;
+
+CREATE TABLE public.budget_spending (
+    tenant_id uuid NOT NULL,
+    budget_id uuid NOT NULL,
+    period_start timestamp with time zone NOT NULL,
+    id bigint NOT NULL,
+    slot timestamp with time zone NOT NULL,
+    folded boolean DEFAULT false NOT NULL,
+    last_at timestamp with time zone NOT NULL,
+    amount numeric(30,10) NOT NULL
+);
+
+ALTER TABLE ONLY public.budget_spending FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.budget_spending OWNER TO agent_monitor_owner;
+
+COMMENT ON TABLE public.budget_spending IS 'What was spent of a budget, in its unit: rows are only added, and added up later, as in `usage_hours`.';
+
+COMMENT ON COLUMN public.budget_spending.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.budget_spending.budget_id IS 'The budget that the calls count for.';
+
+COMMENT ON COLUMN public.budget_spending.period_start IS 'Start of the budget''s period, in its time zone.';
+
+COMMENT ON COLUMN public.budget_spending.id IS 'Counts up; says nothing but which row it is.';
+
+COMMENT ON COLUMN public.budget_spending.slot IS 'Start of the span that the calls fell into.';
+
+COMMENT ON COLUMN public.budget_spending.folded IS 'Whether it is the sum of earlier rows.';
+
+COMMENT ON COLUMN public.budget_spending.last_at IS 'When the last of the calls began.';
+
+COMMENT ON COLUMN public.budget_spending.amount IS 'What they spent, in the budget''s unit; below zero where a call was corrected.';
+
+CREATE TABLE public.budgets (
+    tenant_id uuid NOT NULL,
+    id uuid NOT NULL,
+    name text NOT NULL,
+    scope text NOT NULL,
+    target text DEFAULT ''::text NOT NULL,
+    agent_id uuid,
+    unit text NOT NULL,
+    period text NOT NULL,
+    timezone text DEFAULT 'UTC'::text NOT NULL,
+    limit_amount numeric(30,10) NOT NULL,
+    warn_at numeric(5,4) DEFAULT 0.8 NOT NULL,
+    enabled boolean DEFAULT true NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT budgets_agent_check CHECK ((((scope = 'agent'::text) = (agent_id IS NOT NULL)) AND ((agent_id IS NULL) OR (target = (agent_id)::text)))),
+    CONSTRAINT budgets_limit_check CHECK ((limit_amount >= (0)::numeric)),
+    CONSTRAINT budgets_period_check CHECK ((period = ANY (ARRAY['hour'::text, 'day'::text, 'week'::text, 'month'::text]))),
+    CONSTRAINT budgets_scope_check CHECK ((scope = ANY (ARRAY['tenant'::text, 'agent'::text, 'model'::text, 'user'::text, 'workflow'::text]))),
+    CONSTRAINT budgets_target_check CHECK (((scope = 'tenant'::text) = (target = ''::text))),
+    CONSTRAINT budgets_unit_check CHECK ((unit = ANY (ARRAY['tokens'::text, 'cost_usd'::text]))),
+    CONSTRAINT budgets_warn_at_check CHECK (((warn_at >= (0)::numeric) AND (warn_at <= (1)::numeric)))
+);
+
+ALTER TABLE ONLY public.budgets FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.budgets OWNER TO agent_monitor_owner;
+
+COMMENT ON TABLE public.budgets IS 'How much may be spent in a period. `target`: the agent''s id, the model''s name, the user or the workflow.';
+
+COMMENT ON COLUMN public.budgets.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.budgets.id IS 'UUIDv7.';
+
+COMMENT ON COLUMN public.budgets.name IS 'What people and messages call it.';
+
+COMMENT ON COLUMN public.budgets.scope IS 'Whose calls count: tenant, agent, model, user or workflow.';
+
+COMMENT ON COLUMN public.budgets.target IS 'Which one of those: the agent''s id, the model''s name and so on; empty for the tenant.';
+
+COMMENT ON COLUMN public.budgets.agent_id IS 'The agent, where the scope is one; else null.';
+
+COMMENT ON COLUMN public.budgets.unit IS '`tokens` or `cost_usd`.';
+
+COMMENT ON COLUMN public.budgets.period IS 'hour, day, week (from Monday) or month.';
+
+COMMENT ON COLUMN public.budgets.timezone IS 'The IANA zone in which periods begin.';
+
+COMMENT ON COLUMN public.budgets.limit_amount IS 'How much may be spent in a period, in the unit.';
+
+COMMENT ON COLUMN public.budgets.warn_at IS 'From which share of the limit on a warning is given, 0 to 1.';
+
+COMMENT ON COLUMN public.budgets.enabled IS 'False: counted, and nobody is refused or warned.';
+
+COMMENT ON COLUMN public.budgets.created_at IS 'When the row was made, by the database''s clock.';
+
+COMMENT ON COLUMN public.budgets.updated_at IS 'When anything in the row was changed last: the trigger `set_updated_at` keeps it.';
+
+CREATE VIEW dashboards.budgets AS
+ SELECT b.tenant_id,
+    b.name,
+    b.scope,
+    b.unit,
+    b.period,
+    b.limit_amount,
+    b.warn_at,
+    s.spent
+   FROM (public.budgets b
+     LEFT JOIN LATERAL ( SELECT sum(x.amount) AS spent
+           FROM public.budget_spending x
+          WHERE ((x.tenant_id = b.tenant_id) AND (x.budget_id = b.id) AND (x.period_start = ( SELECT max(y.period_start) AS max
+                   FROM public.budget_spending y
+                  WHERE ((y.tenant_id = b.tenant_id) AND (y.budget_id = b.id)))))) s ON (true))
+  WHERE b.enabled;
+
+ALTER VIEW dashboards.budgets OWNER TO agent_monitor_views;
+
+CREATE TABLE public.collections (
+    tenant_id uuid NOT NULL,
+    id uuid NOT NULL,
+    slug text NOT NULL,
+    name text NOT NULL,
+    description text,
+    embedding_model text NOT NULL,
+    dimensions bigint,
+    chunk_size bigint DEFAULT 1000 NOT NULL,
+    chunk_overlap bigint DEFAULT 0 NOT NULL,
+    document_count bigint DEFAULT 0 NOT NULL,
+    chunk_count bigint DEFAULT 0 NOT NULL,
+    status text DEFAULT 'active'::text NOT NULL,
+    settings jsonb DEFAULT '{}'::jsonb NOT NULL,
+    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
+    deleted_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT collections_chunk_size_check CHECK ((chunk_size > 0)),
+    CONSTRAINT collections_counts_check CHECK (((document_count >= 0) AND (chunk_count >= 0))),
+    CONSTRAINT collections_dimensions_check CHECK (((dimensions >= 1) AND (dimensions <= 16000))),
+    CONSTRAINT collections_overlap_check CHECK (((chunk_overlap >= 0) AND (chunk_overlap < chunk_size))),
+    CONSTRAINT collections_status_check CHECK ((status = ANY (ARRAY['active'::text, 'archived'::text])))
+);
+
+ALTER TABLE ONLY public.collections FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.collections OWNER TO agent_monitor_owner;
+
+COMMENT ON TABLE public.collections IS 'A body of knowledge whose vectors are of one model. `dimensions` is that of its first chunk. Triggers keep the counts, which are without what is deleted.';
+
+COMMENT ON COLUMN public.collections.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.collections.id IS 'UUIDv7.';
+
+COMMENT ON COLUMN public.collections.slug IS 'What callers call it, 1 to 100 characters; unique in the tenant, deleted ones too.';
+
+COMMENT ON COLUMN public.collections.name IS 'What people see.';
+
+COMMENT ON COLUMN public.collections.description IS 'What it is for; null: not told.';
+
+COMMENT ON COLUMN public.collections.embedding_model IS 'The model that makes all of its vectors.';
+
+COMMENT ON COLUMN public.collections.dimensions IS 'Numbers in each of its vectors, 1 to 16,000; null until the first one comes.';
+
+COMMENT ON COLUMN public.collections.chunk_size IS 'Characters that a document is cut into.';
+
+COMMENT ON COLUMN public.collections.chunk_overlap IS 'Characters that a piece has in common with the one before; fewer than `chunk_size`.';
+
+COMMENT ON COLUMN public.collections.document_count IS 'Documents in it that are not deleted, kept by triggers.';
+
+COMMENT ON COLUMN public.collections.chunk_count IS 'Chunks of those, kept by triggers; it decides how a search goes.';
+
+COMMENT ON COLUMN public.collections.status IS 'active or archived.';
+
+COMMENT ON COLUMN public.collections.settings IS 'How it is to be used, as JSON of the caller''s own.';
+
+COMMENT ON COLUMN public.collections.metadata IS 'Anything else that is kept with it.';
+
+COMMENT ON COLUMN public.collections.deleted_at IS 'When somebody deleted it: hidden from then on, and restorable until it is purged. Null: it is there.';
+
+COMMENT ON COLUMN public.collections.created_at IS 'When the row was made, by the database''s clock.';
+
+COMMENT ON COLUMN public.collections.updated_at IS 'When anything in the row was changed last: the trigger `set_updated_at` keeps it.';
+
+CREATE VIEW dashboards.collections AS
+ SELECT tenant_id,
+    id AS collection_id,
+    slug AS collection,
+    name,
+    document_count,
+    chunk_count,
+    status
+   FROM public.collections
+  WHERE (deleted_at IS NULL);
+
+ALTER VIEW dashboards.collections OWNER TO agent_monitor_views;
+
+CREATE TABLE public.agent_interactions (
+    tenant_id uuid NOT NULL,
+    id uuid NOT NULL,
+    execution_id uuid,
+    task_id uuid,
+    from_agent_id uuid NOT NULL,
+    to_agent_id uuid NOT NULL,
+    interaction_type text NOT NULL,
+    message text,
+    payload jsonb,
+    at timestamp with time zone NOT NULL,
+    source text DEFAULT 'api'::text NOT NULL,
+    trace_id text,
+    span_id text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT agent_interactions_interaction_type_check CHECK ((interaction_type = ANY (ARRAY['handoff'::text, 'collaboration'::text, 'review'::text, 'feedback'::text]))),
+    CONSTRAINT agent_interactions_source_check CHECK ((source = ANY (ARRAY['api'::text, 'trace'::text])))
+);
+
+ALTER TABLE ONLY public.agent_interactions FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.agent_interactions OWNER TO agent_monitor_owner;
+
+COMMENT ON TABLE public.agent_interactions IS 'One agent handing over to another, working with it, reviewing or answering it; at the time in `id`.';
+
+COMMENT ON COLUMN public.agent_interactions.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.agent_interactions.id IS 'UUIDv7: when it happened.';
+
+COMMENT ON COLUMN public.agent_interactions.execution_id IS 'The execution that it was a part of; null: none.';
+
+COMMENT ON COLUMN public.agent_interactions.task_id IS 'The task that it was about (no reference, tasks go with their day); null: none.';
+
+COMMENT ON COLUMN public.agent_interactions.from_agent_id IS 'Who turned to the other.';
+
+COMMENT ON COLUMN public.agent_interactions.to_agent_id IS 'To whom.';
+
+COMMENT ON COLUMN public.agent_interactions.interaction_type IS 'handoff, collaboration, review or feedback.';
+
+COMMENT ON COLUMN public.agent_interactions.message IS 'What was said; null: nothing, or it was not told.';
+
+COMMENT ON COLUMN public.agent_interactions.payload IS 'What was handed over, as JSON; null: nothing.';
+
+COMMENT ON COLUMN public.agent_interactions.at IS 'When, as told.';
+
+COMMENT ON COLUMN public.agent_interactions.source IS '`api` or `trace`: told, or assembled from spans.';
+
+COMMENT ON COLUMN public.agent_interactions.trace_id IS 'The trace that it is a part of; null: none.';
+
+COMMENT ON COLUMN public.agent_interactions.span_id IS 'The step in it; null: none.';
+
+COMMENT ON COLUMN public.agent_interactions.created_at IS 'When the row was made, by the database''s clock.';
+
+CREATE VIEW dashboards.handoffs AS
+ SELECT x.tenant_id,
+    x.id,
+    x.at,
+    x.interaction_type AS kind,
+    a.external_id AS agent,
+    a.agent_type,
+    b.external_id AS to_agent,
+    x.trace_id
+   FROM ((public.agent_interactions x
+     JOIN public.agents a ON (((a.tenant_id = x.tenant_id) AND (a.id = x.from_agent_id))))
+     JOIN public.agents b ON (((b.tenant_id = x.tenant_id) AND (b.id = x.to_agent_id))));
+
+ALTER VIEW dashboards.handoffs OWNER TO agent_monitor_views;
+
+CREATE TABLE public.leases (
+    name text NOT NULL,
+    holder text NOT NULL,
+    expires_at timestamp with time zone NOT NULL
+);
+
+ALTER TABLE public.leases OWNER TO agent_monitor_owner;
+
+COMMENT ON TABLE public.leases IS 'Who does a job that one process at a time may do. Nobody''s data: no tenant.';
+
+COMMENT ON COLUMN public.leases.name IS 'The job.';
+
+COMMENT ON COLUMN public.leases.holder IS 'The process that does it, by host and number.';
+
+COMMENT ON COLUMN public.leases.expires_at IS 'Until when nobody else may; renewed long before.';
+
+CREATE VIEW dashboards.leases AS
+ SELECT name,
+    holder,
+    expires_at
+   FROM public.leases
+  WHERE ( SELECT (CURRENT_USER = 'agent_monitor_grafana'::name));
+
+ALTER VIEW dashboards.leases OWNER TO agent_monitor_views;
 
 CREATE TABLE public.agent_logs (
     tenant_id uuid NOT NULL,
@@ -1352,186 +1643,226 @@ CREATE VIEW dashboards.logs AS
    FROM (public.agent_logs l
      JOIN public.agents a ON (((a.tenant_id = l.tenant_id) AND (a.id = l.agent_id))));
 
-ALTER VIEW dashboards.logs OWNER TO agent_monitor_owner;
+ALTER VIEW dashboards.logs OWNER TO agent_monitor_views;
 
-CREATE TABLE public.rollups_hour (
+CREATE TABLE public.notifications (
     tenant_id uuid NOT NULL,
-    series_id bigint NOT NULL,
-    at timestamp with time zone NOT NULL,
-    count bigint NOT NULL,
-    sum double precision NOT NULL,
-    sum_sq double precision NOT NULL,
-    min double precision NOT NULL,
-    max double precision NOT NULL,
-    first double precision,
-    last double precision NOT NULL,
-    last_at timestamp with time zone NOT NULL,
-    increase double precision,
-    histogram bytea NOT NULL
-)
-PARTITION BY RANGE (at);
-
-ALTER TABLE ONLY public.rollups_hour FORCE ROW LEVEL SECURITY;
-
-ALTER TABLE public.rollups_hour OWNER TO agent_monitor_owner;
-
-COMMENT ON TABLE public.rollups_hour IS 'Closed hours. Partitioned by month of `at`.';
-
-COMMENT ON COLUMN public.rollups_hour.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
-
-COMMENT ON COLUMN public.rollups_hour.series_id IS 'The series that is summed up.';
-
-COMMENT ON COLUMN public.rollups_hour.at IS 'Start of the hour.';
-
-COMMENT ON COLUMN public.rollups_hour.count IS 'How many points there are.';
-
-COMMENT ON COLUMN public.rollups_hour.sum IS 'Their sum.';
-
-COMMENT ON COLUMN public.rollups_hour.sum_sq IS 'The sum of their squared distances from the mean.';
-
-COMMENT ON COLUMN public.rollups_hour.min IS 'The least of them.';
-
-COMMENT ON COLUMN public.rollups_hour.max IS 'The greatest.';
-
-COMMENT ON COLUMN public.rollups_hour.first IS 'The first value; only of a counter, else null.';
-
-COMMENT ON COLUMN public.rollups_hour.last IS 'The last value.';
-
-COMMENT ON COLUMN public.rollups_hour.last_at IS 'When the last was measured.';
-
-COMMENT ON COLUMN public.rollups_hour.increase IS 'By how much a counter rose, resets counted as starts from 0; null for anything else.';
-
-COMMENT ON COLUMN public.rollups_hour.histogram IS 'Logarithmic buckets with their counts, packed: percentiles to about 1 %.';
-
-CREATE VIEW dashboards.rollups_hour AS
- SELECT tenant_id,
-    series_id,
-    at,
-    count,
-    sum,
-    min,
-    max
-   FROM public.rollups_hour;
-
-ALTER VIEW dashboards.rollups_hour OWNER TO agent_monitor_owner;
-
-CREATE TABLE public.sample_chunks (
-    tenant_id uuid NOT NULL,
-    series_id bigint NOT NULL,
-    hour timestamp with time zone NOT NULL,
-    t integer[] NOT NULL,
-    v double precision[] NOT NULL
-)
-PARTITION BY RANGE (hour);
-
-ALTER TABLE ONLY public.sample_chunks FORCE ROW LEVEL SECURITY;
-
-ALTER TABLE public.sample_chunks OWNER TO agent_monitor_owner;
-
-COMMENT ON TABLE public.sample_chunks IS 'All points of one series in one closed hour, in order. Partitioned by day of `hour`.';
-
-COMMENT ON COLUMN public.sample_chunks.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
-
-COMMENT ON COLUMN public.sample_chunks.series_id IS 'The series that the points are of.';
-
-COMMENT ON COLUMN public.sample_chunks.hour IS 'Start of the hour.';
-
-COMMENT ON COLUMN public.sample_chunks.t IS 'When each point was measured: microseconds from the middle of the hour, in order.';
-
-COMMENT ON COLUMN public.sample_chunks.v IS 'What was measured, place by place with `t`.';
-
-CREATE VIEW dashboards.sample_chunks AS
- SELECT tenant_id,
-    series_id,
-    hour,
-    t,
-    v
-   FROM public.sample_chunks;
-
-ALTER VIEW dashboards.sample_chunks OWNER TO agent_monitor_owner;
-
-CREATE TABLE public.samples (
-    tenant_id uuid NOT NULL,
-    series_id bigint NOT NULL,
-    at timestamp with time zone NOT NULL,
-    value double precision NOT NULL
-)
-PARTITION BY RANGE (at);
-
-ALTER TABLE ONLY public.samples FORCE ROW LEVEL SECURITY;
-
-ALTER TABLE public.samples OWNER TO agent_monitor_owner;
-
-COMMENT ON TABLE public.samples IS 'A raw point of an open hour, or one that came late. Closed hours move to sample_chunks: a row here that is older than the open hour is work for compaction. Partitioned by day of `at`.';
-
-COMMENT ON COLUMN public.samples.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
-
-COMMENT ON COLUMN public.samples.series_id IS 'The series that the point is of.';
-
-COMMENT ON COLUMN public.samples.at IS 'When it was measured.';
-
-COMMENT ON COLUMN public.samples.value IS 'What was measured, in the series'' unit; the last told of a moment stays.';
-
-CREATE VIEW dashboards.samples AS
- SELECT tenant_id,
-    series_id,
-    at,
-    value
-   FROM public.samples;
-
-ALTER VIEW dashboards.samples OWNER TO agent_monitor_owner;
-
-CREATE TABLE public.series (
-    tenant_id uuid NOT NULL,
-    id bigint NOT NULL,
-    agent_id uuid NOT NULL,
-    metric text NOT NULL,
-    tags jsonb DEFAULT '{}'::jsonb NOT NULL,
-    tags_hash bytea NOT NULL,
-    kind text DEFAULT 'gauge'::text NOT NULL,
-    unit text,
+    id uuid NOT NULL,
+    group_id uuid NOT NULL,
+    channel text NOT NULL,
+    target text NOT NULL,
+    reason text NOT NULL,
+    why text NOT NULL,
+    alert_ids uuid[] NOT NULL,
+    payload jsonb DEFAULT '[]'::jsonb NOT NULL,
+    status text DEFAULT 'pending'::text NOT NULL,
+    attempts bigint DEFAULT 0 NOT NULL,
+    first_attempt_at timestamp with time zone,
+    next_attempt_at timestamp with time zone DEFAULT now() NOT NULL,
+    claimed_by text,
+    claimed_until timestamp with time zone,
+    last_error text,
+    sent_at timestamp with time zone,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT series_kind_check CHECK ((kind = ANY (ARRAY['gauge'::text, 'counter'::text, 'delta'::text])))
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT notifications_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'sending'::text, 'sent'::text, 'dead'::text, 'withheld'::text])))
 );
 
-ALTER TABLE ONLY public.series FORCE ROW LEVEL SECURITY;
+ALTER TABLE ONLY public.notifications FORCE ROW LEVEL SECURITY;
 
-ALTER TABLE public.series OWNER TO agent_monitor_owner;
+ALTER TABLE public.notifications OWNER TO agent_monitor_owner;
 
-COMMENT ON TABLE public.series IS 'All values with the same agent, metric and tags. `kind` and `unit` are fixed by the first point.';
+COMMENT ON TABLE public.notifications IS 'One message to one channel: the outbox. `payload` is what it says, fixed when it was decided.';
 
-COMMENT ON COLUMN public.series.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+COMMENT ON COLUMN public.notifications.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
 
-COMMENT ON COLUMN public.series.id IS 'Counts up, across tenants: points name it instead of all that it stands for.';
+COMMENT ON COLUMN public.notifications.id IS 'UUIDv7.';
 
-COMMENT ON COLUMN public.series.agent_id IS 'Whose values they are.';
+COMMENT ON COLUMN public.notifications.group_id IS 'Which alerts it is about, and where it goes.';
 
-COMMENT ON COLUMN public.series.metric IS 'The metric''s name.';
+COMMENT ON COLUMN public.notifications.channel IS 'The kind of channel.';
 
-COMMENT ON COLUMN public.series.tags IS 'What tells its series apart, key and value.';
+COMMENT ON COLUMN public.notifications.target IS 'The address there.';
 
-COMMENT ON COLUMN public.series.tags_hash IS 'A digest of the tags, for the unique key.';
+COMMENT ON COLUMN public.notifications.reason IS 'Why it is sent: FIRST, REPEAT, ESCALATED, RESOLVED, RESPONDED, DIGEST or TEST.';
 
-COMMENT ON COLUMN public.series.kind IS 'gauge; counter: only rises until it starts anew; delta: what was added since the last point.';
+COMMENT ON COLUMN public.notifications.why IS 'The same in words for people: how the address came to be told.';
 
-COMMENT ON COLUMN public.series.unit IS 'What the values are in, as first told; null: nobody said.';
+COMMENT ON COLUMN public.notifications.alert_ids IS 'The alerts that this one message is about.';
 
-COMMENT ON COLUMN public.series.created_at IS 'When the row was made, by the database''s clock.';
+COMMENT ON COLUMN public.notifications.payload IS 'What it says of each alert, fixed when it was decided.';
 
-CREATE VIEW dashboards.series AS
- SELECT s.tenant_id,
-    s.id AS series_id,
-    s.metric,
-    s.kind,
-    s.unit,
-    s.tags,
-    COALESCE((s.tags ->> 'model'::text), ''::text) AS model,
-    a.external_id AS agent,
-    a.agent_type
-   FROM (public.series s
-     JOIN public.agents a ON (((a.tenant_id = s.tenant_id) AND (a.id = s.agent_id))));
+COMMENT ON COLUMN public.notifications.status IS 'pending, sending, sent, withheld, or dead: given up after many attempts.';
 
-ALTER VIEW dashboards.series OWNER TO agent_monitor_owner;
+COMMENT ON COLUMN public.notifications.attempts IS 'How often it was tried.';
+
+COMMENT ON COLUMN public.notifications.first_attempt_at IS 'When it was first tried; null: not yet.';
+
+COMMENT ON COLUMN public.notifications.next_attempt_at IS 'When it is to be tried next.';
+
+COMMENT ON COLUMN public.notifications.claimed_by IS 'The process that is sending it; null: none.';
+
+COMMENT ON COLUMN public.notifications.claimed_until IS 'Until when that process has it for itself; null as before.';
+
+COMMENT ON COLUMN public.notifications.last_error IS 'Why the last attempt failed; null: it did not.';
+
+COMMENT ON COLUMN public.notifications.sent_at IS 'When the service took it; null: not yet.';
+
+COMMENT ON COLUMN public.notifications.created_at IS 'When the row was made, by the database''s clock.';
+
+COMMENT ON COLUMN public.notifications.updated_at IS 'When anything in the row was changed last: the trigger `set_updated_at` keeps it.';
+
+CREATE VIEW dashboards.notifications AS
+ SELECT tenant_id,
+    id,
+    channel,
+    reason,
+    status,
+    attempts,
+    created_at AS at,
+    sent_at
+   FROM public.notifications;
+
+ALTER VIEW dashboards.notifications OWNER TO agent_monitor_views;
+
+CREATE TABLE public.outages (
+    tenant_id uuid NOT NULL,
+    what text NOT NULL,
+    seen_at timestamp with time zone,
+    began_at timestamp with time zone,
+    ended_at timestamp with time zone
+);
+
+ALTER TABLE ONLY public.outages FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.outages OWNER TO agent_monitor_owner;
+
+COMMENT ON TABLE public.outages IS 'When something was away last: the alerter (a platform''s row), or a tenant''s history. `ended_at` null: still is.';
+
+COMMENT ON COLUMN public.outages.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.outages.what IS 'What was away: the alerter, or history.';
+
+COMMENT ON COLUMN public.outages.seen_at IS 'When it was last known to work.';
+
+COMMENT ON COLUMN public.outages.began_at IS 'When it went away; null: it never did.';
+
+COMMENT ON COLUMN public.outages.ended_at IS 'When it was back; null: it is away, or never was.';
+
+CREATE VIEW dashboards.outages AS
+ SELECT tenant_id,
+    what,
+    seen_at,
+    began_at,
+    ended_at
+   FROM public.outages;
+
+ALTER VIEW dashboards.outages OWNER TO agent_monitor_views;
+
+CREATE TABLE public.rollup_progress (
+    level text NOT NULL,
+    until timestamp with time zone NOT NULL,
+    CONSTRAINT rollup_progress_level_check CHECK ((level = ANY (ARRAY['hour'::text, 'day'::text])))
+);
+
+ALTER TABLE public.rollup_progress OWNER TO agent_monitor_owner;
+
+COMMENT ON TABLE public.rollup_progress IS 'How far the points in InfluxDB are rolled up: everything before `until`, but for what is dirty. No tenant''s.';
+
+COMMENT ON COLUMN public.rollup_progress.level IS '`hour`: hours, and the minutes that are written with them; `day`: days.';
+
+COMMENT ON COLUMN public.rollup_progress.until IS 'Everything before this moment is rolled up.';
+
+CREATE VIEW dashboards.progress AS
+ SELECT level,
+    until
+   FROM public.rollup_progress
+  WHERE ( SELECT (CURRENT_USER = 'agent_monitor_grafana'::name));
+
+ALTER VIEW dashboards.progress OWNER TO agent_monitor_views;
+
+CREATE TABLE public.subscription_plans (
+    tenant_id uuid NOT NULL,
+    id uuid NOT NULL,
+    slug text NOT NULL,
+    name text NOT NULL,
+    description text,
+    price_usd numeric(20,10) DEFAULT 0 NOT NULL,
+    included_usd numeric(20,10) DEFAULT 0 NOT NULL,
+    max_agents bigint,
+    daily_requests bigint,
+    monthly_tokens bigint,
+    source text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT subscription_plans_amounts_check CHECK (((price_usd >= (0)::numeric) AND (included_usd >= (0)::numeric) AND (max_agents >= 0) AND (daily_requests >= 0) AND (monthly_tokens >= 0))),
+    CONSTRAINT subscription_plans_platform_check CHECK ((tenant_id = '00000000-0000-7000-8000-000000000000'::uuid)),
+    CONSTRAINT subscription_plans_source_check CHECK ((source = ANY (ARRAY['shipped'::text, 'imported'::text])))
+);
+
+ALTER TABLE ONLY public.subscription_plans FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.subscription_plans OWNER TO agent_monitor_owner;
+
+COMMENT ON TABLE public.subscription_plans IS 'What tenants of this plan may use, and pay for a month. The platform''s: everybody reads them. Null: no limit.';
+
+COMMENT ON COLUMN public.subscription_plans.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.subscription_plans.id IS 'UUIDv7.';
+
+COMMENT ON COLUMN public.subscription_plans.slug IS 'free, starter, pro or enterprise: `tenants.plan`.';
+
+COMMENT ON COLUMN public.subscription_plans.name IS 'What people see.';
+
+COMMENT ON COLUMN public.subscription_plans.description IS 'Who it is for; null where nobody wrote it.';
+
+COMMENT ON COLUMN public.subscription_plans.price_usd IS 'What it costs in a month.';
+
+COMMENT ON COLUMN public.subscription_plans.included_usd IS 'How much of the usage that pays for.';
+
+COMMENT ON COLUMN public.subscription_plans.max_agents IS 'How many agents; null: no limit.';
+
+COMMENT ON COLUMN public.subscription_plans.daily_requests IS 'How many requests in a day of UTC; null: no limit.';
+
+COMMENT ON COLUMN public.subscription_plans.monthly_tokens IS 'How many tokens in a month of UTC; null: no limit.';
+
+COMMENT ON COLUMN public.subscription_plans.source IS 'Whether it is shipped with the product or was imported by the operator, who goes before.';
+
+COMMENT ON COLUMN public.subscription_plans.created_at IS 'When the row was made, by the database''s clock.';
+
+COMMENT ON COLUMN public.subscription_plans.updated_at IS 'When anything in the row was changed last: the trigger `set_updated_at` keeps it.';
+
+CREATE TABLE public.tenant_quotas (
+    tenant_id uuid NOT NULL,
+    resource text NOT NULL,
+    limit_amount bigint,
+    enforced boolean DEFAULT true NOT NULL,
+    warn_at numeric(5,4) DEFAULT 0.8 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT tenant_quotas_amounts_check CHECK (((limit_amount >= 0) AND (warn_at >= (0)::numeric) AND (warn_at <= (1)::numeric))),
+    CONSTRAINT tenant_quotas_resource_check CHECK ((resource = ANY (ARRAY['agents'::text, 'daily_requests'::text, 'monthly_tokens'::text])))
+);
+
+ALTER TABLE ONLY public.tenant_quotas FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.tenant_quotas OWNER TO agent_monitor_owner;
+
+COMMENT ON TABLE public.tenant_quotas IS 'A limit of one tenant''s own, before its plan''s. Without `enforced` it is counted and nothing is refused.';
+
+COMMENT ON COLUMN public.tenant_quotas.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.tenant_quotas.resource IS 'What is limited: agents, daily_requests or monthly_tokens.';
+
+COMMENT ON COLUMN public.tenant_quotas.limit_amount IS 'How much; null: no limit, whatever the plan says.';
+
+COMMENT ON COLUMN public.tenant_quotas.enforced IS 'False: counted, and nothing is refused.';
+
+COMMENT ON COLUMN public.tenant_quotas.warn_at IS 'From which share of the limit on a warning is given, 0 to 1.';
+
+COMMENT ON COLUMN public.tenant_quotas.created_at IS 'When the row was made, by the database''s clock.';
+
+COMMENT ON COLUMN public.tenant_quotas.updated_at IS 'When anything in the row was changed last: the trigger `set_updated_at` keeps it.';
 
 CREATE TABLE public.tenants (
     id uuid NOT NULL,
@@ -1604,6 +1935,638 @@ COMMENT ON COLUMN public.tenants.suspended_reason IS 'Why it was suspended, for 
 
 COMMENT ON COLUMN public.tenants.purge_at IS 'From when on its rows may be taken away; null: it is not deleted.';
 
+CREATE VIEW dashboards.quotas AS
+ SELECT t.id AS tenant_id,
+    t.name AS tenant,
+    t.plan,
+    r.resource,
+    COALESCE(q.limit_amount, r.of_tenant, r.of_plan) AS limit_amount
+   FROM (((public.tenants t
+     LEFT JOIN public.subscription_plans p ON (((p.tenant_id = '00000000-0000-7000-8000-000000000000'::uuid) AND (p.slug = t.plan))))
+     CROSS JOIN LATERAL ( VALUES ('agents'::text,t.max_agents,p.max_agents), ('daily_requests'::text,t.daily_requests,p.daily_requests), ('monthly_tokens'::text,t.monthly_tokens,p.monthly_tokens)) r(resource, of_tenant, of_plan))
+     LEFT JOIN public.tenant_quotas q ON (((q.tenant_id = t.id) AND (q.resource = r.resource))))
+  WHERE (t.deleted_at IS NULL);
+
+ALTER VIEW dashboards.quotas OWNER TO agent_monitor_views;
+
+CREATE TABLE public.request_counts (
+    tenant_id uuid NOT NULL,
+    day timestamp with time zone NOT NULL,
+    requests bigint NOT NULL,
+    CONSTRAINT request_counts_requests_check CHECK ((requests >= 0))
+)
+WITH (fillfactor='50');
+
+ALTER TABLE ONLY public.request_counts FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.request_counts OWNER TO agent_monitor_owner;
+
+COMMENT ON TABLE public.request_counts IS 'Requests that sent something, by day in UTC: counted by collectors in portions.';
+
+COMMENT ON COLUMN public.request_counts.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.request_counts.day IS 'Start of the day, in UTC.';
+
+COMMENT ON COLUMN public.request_counts.requests IS 'How many requests that sent something were answered in it.';
+
+CREATE VIEW dashboards.requests AS
+ SELECT tenant_id,
+    day AS at,
+    requests
+   FROM public.request_counts;
+
+ALTER VIEW dashboards.requests OWNER TO agent_monitor_views;
+
+CREATE TABLE public.rollups_day (
+    tenant_id uuid NOT NULL,
+    series_id bigint NOT NULL,
+    at timestamp with time zone NOT NULL,
+    count bigint NOT NULL,
+    sum double precision NOT NULL,
+    sum_sq double precision NOT NULL,
+    min double precision NOT NULL,
+    max double precision NOT NULL,
+    first double precision,
+    last double precision NOT NULL,
+    last_at timestamp with time zone NOT NULL,
+    increase double precision,
+    histogram bytea NOT NULL
+)
+PARTITION BY RANGE (at);
+
+ALTER TABLE ONLY public.rollups_day FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.rollups_day OWNER TO agent_monitor_owner;
+
+COMMENT ON TABLE public.rollups_day IS 'Days, recomputed from their hours. Partitioned by year of `at`.';
+
+COMMENT ON COLUMN public.rollups_day.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.rollups_day.series_id IS 'The series that is summed up.';
+
+COMMENT ON COLUMN public.rollups_day.at IS 'Start of the day, in UTC.';
+
+COMMENT ON COLUMN public.rollups_day.count IS 'How many points there are.';
+
+COMMENT ON COLUMN public.rollups_day.sum IS 'Their sum.';
+
+COMMENT ON COLUMN public.rollups_day.sum_sq IS 'The sum of their squared distances from the mean.';
+
+COMMENT ON COLUMN public.rollups_day.min IS 'The least of them.';
+
+COMMENT ON COLUMN public.rollups_day.max IS 'The greatest.';
+
+COMMENT ON COLUMN public.rollups_day.first IS 'The first value; only of a counter, else null.';
+
+COMMENT ON COLUMN public.rollups_day.last IS 'The last value.';
+
+COMMENT ON COLUMN public.rollups_day.last_at IS 'When the last was measured.';
+
+COMMENT ON COLUMN public.rollups_day.increase IS 'By how much a counter rose, resets counted as starts from 0; null for anything else.';
+
+COMMENT ON COLUMN public.rollups_day.histogram IS 'Logarithmic buckets with their counts, packed: percentiles to about 1 %.';
+
+CREATE VIEW dashboards.rollups_day AS
+ SELECT tenant_id,
+    series_id,
+    at,
+    count,
+    sum,
+    min,
+    max
+   FROM public.rollups_day;
+
+ALTER VIEW dashboards.rollups_day OWNER TO agent_monitor_views;
+
+CREATE TABLE public.rollups_hour (
+    tenant_id uuid NOT NULL,
+    series_id bigint NOT NULL,
+    at timestamp with time zone NOT NULL,
+    count bigint NOT NULL,
+    sum double precision NOT NULL,
+    sum_sq double precision NOT NULL,
+    min double precision NOT NULL,
+    max double precision NOT NULL,
+    first double precision,
+    last double precision NOT NULL,
+    last_at timestamp with time zone NOT NULL,
+    increase double precision,
+    histogram bytea NOT NULL
+)
+PARTITION BY RANGE (at);
+
+ALTER TABLE ONLY public.rollups_hour FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.rollups_hour OWNER TO agent_monitor_owner;
+
+COMMENT ON TABLE public.rollups_hour IS 'Closed hours. Partitioned by month of `at`.';
+
+COMMENT ON COLUMN public.rollups_hour.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.rollups_hour.series_id IS 'The series that is summed up.';
+
+COMMENT ON COLUMN public.rollups_hour.at IS 'Start of the hour.';
+
+COMMENT ON COLUMN public.rollups_hour.count IS 'How many points there are.';
+
+COMMENT ON COLUMN public.rollups_hour.sum IS 'Their sum.';
+
+COMMENT ON COLUMN public.rollups_hour.sum_sq IS 'The sum of their squared distances from the mean.';
+
+COMMENT ON COLUMN public.rollups_hour.min IS 'The least of them.';
+
+COMMENT ON COLUMN public.rollups_hour.max IS 'The greatest.';
+
+COMMENT ON COLUMN public.rollups_hour.first IS 'The first value; only of a counter, else null.';
+
+COMMENT ON COLUMN public.rollups_hour.last IS 'The last value.';
+
+COMMENT ON COLUMN public.rollups_hour.last_at IS 'When the last was measured.';
+
+COMMENT ON COLUMN public.rollups_hour.increase IS 'By how much a counter rose, resets counted as starts from 0; null for anything else.';
+
+COMMENT ON COLUMN public.rollups_hour.histogram IS 'Logarithmic buckets with their counts, packed: percentiles to about 1 %.';
+
+CREATE VIEW dashboards.rollups_hour AS
+ SELECT tenant_id,
+    series_id,
+    at,
+    count,
+    sum,
+    min,
+    max
+   FROM public.rollups_hour;
+
+ALTER VIEW dashboards.rollups_hour OWNER TO agent_monitor_views;
+
+CREATE TABLE public.alert_configs (
+    tenant_id uuid NOT NULL,
+    id uuid NOT NULL,
+    agent_id uuid,
+    selector jsonb,
+    name text NOT NULL,
+    conditions jsonb NOT NULL,
+    timing jsonb DEFAULT '{}'::jsonb NOT NULL,
+    channels jsonb NOT NULL,
+    severity text DEFAULT 'warning'::text NOT NULL,
+    labels jsonb DEFAULT '{}'::jsonb NOT NULL,
+    runbook text,
+    owner text,
+    enabled boolean DEFAULT true NOT NULL,
+    version bigint DEFAULT 1 NOT NULL,
+    condition_version bigint DEFAULT 1 NOT NULL,
+    reads bigint DEFAULT 0 NOT NULL,
+    targets_version bigint DEFAULT 0 NOT NULL,
+    last_error text,
+    created_by text,
+    deleted_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    pack text,
+    pack_rule text,
+    pack_base jsonb,
+    sifted boolean DEFAULT false NOT NULL,
+    CONSTRAINT alert_configs_severity_check CHECK ((severity = ANY (ARRAY['info'::text, 'warning'::text, 'critical'::text])))
+);
+
+ALTER TABLE ONLY public.alert_configs FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.alert_configs OWNER TO agent_monitor_owner;
+
+COMMENT ON TABLE public.alert_configs IS 'A rule: condition, timing, channels. `timing` holds `configs.TIMING`.';
+
+COMMENT ON COLUMN public.alert_configs.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.alert_configs.id IS 'UUIDv7.';
+
+COMMENT ON COLUMN public.alert_configs.agent_id IS 'The one agent that it is about; null: those that `selector` finds.';
+
+COMMENT ON COLUMN public.alert_configs.selector IS 'Which agents it is about, by type, tags or name; null: `agent_id`, or all.';
+
+COMMENT ON COLUMN public.alert_configs.name IS 'What people and messages call it.';
+
+COMMENT ON COLUMN public.alert_configs.conditions IS 'What must be true, as it was sent.';
+
+COMMENT ON COLUMN public.alert_configs.timing IS 'How long it must hold, when it is told again and to whom: `for`, `keep_firing_for`, `repeat`, `escalate`, `flapping`.';
+
+COMMENT ON COLUMN public.alert_configs.channels IS 'Who is told, by kind of channel or by its name.';
+
+COMMENT ON COLUMN public.alert_configs.severity IS 'info, warning or critical.';
+
+COMMENT ON COLUMN public.alert_configs.labels IS 'Put on its alerts, for matchers to find.';
+
+COMMENT ON COLUMN public.alert_configs.runbook IS 'Where to read what to do, a URL; null: nowhere.';
+
+COMMENT ON COLUMN public.alert_configs.owner IS 'Whose rule it is, in words; null: nobody''s.';
+
+COMMENT ON COLUMN public.alert_configs.enabled IS 'False: not judged; what it has open is resolved.';
+
+COMMENT ON COLUMN public.alert_configs.version IS 'Counts changes from 1; earlier ones stand in `alert_config_versions`.';
+
+COMMENT ON COLUMN public.alert_configs.condition_version IS 'Counts changes of the condition alone: states of an older one are begun anew.';
+
+COMMENT ON COLUMN public.alert_configs.reads IS 'What kinds of news it depends on, as bits: see `monitor.signals.Touch`.';
+
+COMMENT ON COLUMN public.alert_configs.targets_version IS 'For which version its agents have been found; differs from `version` while that is to be done.';
+
+COMMENT ON COLUMN public.alert_configs.last_error IS 'Why it could not be judged last; null: it could.';
+
+COMMENT ON COLUMN public.alert_configs.created_by IS 'Who made it: `user:…`, `key:…` or `system`.';
+
+COMMENT ON COLUMN public.alert_configs.deleted_at IS 'When it was deleted; null: it is there.';
+
+COMMENT ON COLUMN public.alert_configs.created_at IS 'When the row was made, by the database''s clock.';
+
+COMMENT ON COLUMN public.alert_configs.updated_at IS 'When anything in the row was changed last: the trigger `set_updated_at` keeps it.';
+
+COMMENT ON COLUMN public.alert_configs.pack IS 'The pack that it is from; null: somebody''s own.';
+
+COMMENT ON COLUMN public.alert_configs.pack_rule IS 'Which rule of the pack.';
+
+COMMENT ON COLUMN public.alert_configs.pack_base IS 'As the pack last made it: what differs is the tenant''s change and stays.';
+
+COMMENT ON COLUMN public.alert_configs.sifted IS 'Whether its values are judged in columns, many agents at once.';
+
+CREATE VIEW dashboards.rules AS
+ SELECT x.tenant_id,
+    x.id AS rule_id,
+    x.name AS rule,
+    x.severity,
+    x.enabled,
+    (x.last_error IS NOT NULL) AS failing,
+    (leaf.leaf ->> 'metric'::text) AS metric,
+    (leaf.leaf ->> 'reduce'::text) AS reduce,
+    COALESCE((leaf.leaf ->> 'op'::text), '>'::text) AS op,
+    ((leaf.leaf ->> 'threshold'::text))::double precision AS threshold,
+    COALESCE(a.external_id, ''::text) AS agent
+   FROM ((public.alert_configs x
+     LEFT JOIN public.agents a ON (((a.tenant_id = x.tenant_id) AND (a.id = x.agent_id))))
+     LEFT JOIN LATERAL jsonb_path_query(x.conditions, 'strict $.**?(@."threshold".type() == "number")'::jsonpath) leaf(leaf) ON (true))
+  WHERE (x.deleted_at IS NULL);
+
+ALTER VIEW dashboards.rules OWNER TO agent_monitor_views;
+
+CREATE TABLE public.traces (
+    tenant_id uuid NOT NULL,
+    trace_id text NOT NULL,
+    name text NOT NULL,
+    status text NOT NULL,
+    agent_ids uuid[] NOT NULL,
+    models text[] NOT NULL,
+    conversation text,
+    tasks bigint NOT NULL,
+    failed_tasks bigint NOT NULL,
+    tokens bigint NOT NULL,
+    cost_usd numeric(20,10) NOT NULL,
+    started_at timestamp with time zone NOT NULL,
+    ended_at timestamp with time zone,
+    duration_ms bigint,
+    words text NOT NULL,
+    first_id uuid NOT NULL,
+    last_id uuid NOT NULL,
+    CONSTRAINT traces_status_check CHECK ((status = ANY (ARRAY['running'::text, 'completed'::text, 'failed'::text])))
+);
+
+ALTER TABLE ONLY public.traces FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.traces OWNER TO agent_monitor_owner;
+
+COMMENT ON TABLE public.traces IS 'What a trace comes to: the sums of its tasks, for lists and searches. `words`: what is searched in.';
+
+COMMENT ON COLUMN public.traces.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.traces.trace_id IS 'The trace, 32 hexadecimal digits.';
+
+COMMENT ON COLUMN public.traces.name IS 'What its first task is called.';
+
+COMMENT ON COLUMN public.traces.status IS 'running, completed or failed: of all its tasks.';
+
+COMMENT ON COLUMN public.traces.agent_ids IS 'Who took part.';
+
+COMMENT ON COLUMN public.traces.models IS 'Models that were called.';
+
+COMMENT ON COLUMN public.traces.conversation IS 'The conversation''s external id; null: none.';
+
+COMMENT ON COLUMN public.traces.tasks IS 'How many tasks it has.';
+
+COMMENT ON COLUMN public.traces.failed_tasks IS 'How many of them failed.';
+
+COMMENT ON COLUMN public.traces.tokens IS 'Sum of their tokens.';
+
+COMMENT ON COLUMN public.traces.cost_usd IS 'Sum of their costs, in US dollars.';
+
+COMMENT ON COLUMN public.traces.started_at IS 'When the first began.';
+
+COMMENT ON COLUMN public.traces.ended_at IS 'When the last ended; null: one goes on.';
+
+COMMENT ON COLUMN public.traces.duration_ms IS 'From one to the other, in milliseconds; null as before.';
+
+COMMENT ON COLUMN public.traces.words IS 'What searches look in: names, inputs and outputs, shortened.';
+
+COMMENT ON COLUMN public.traces.first_id IS 'The least id of its tasks.';
+
+COMMENT ON COLUMN public.traces.last_id IS 'The greatest.';
+
+CREATE VIEW dashboards.runs AS
+ SELECT tenant_id,
+    trace_id,
+    name,
+    status,
+    tasks,
+    failed_tasks,
+    tokens,
+    cost_usd,
+    started_at AS at,
+    duration_ms
+   FROM public.traces;
+
+ALTER VIEW dashboards.runs OWNER TO agent_monitor_views;
+
+CREATE TABLE public.sample_chunks (
+    tenant_id uuid NOT NULL,
+    series_id bigint NOT NULL,
+    hour timestamp with time zone NOT NULL,
+    t integer[] NOT NULL,
+    v double precision[] NOT NULL
+)
+PARTITION BY RANGE (hour);
+
+ALTER TABLE ONLY public.sample_chunks FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.sample_chunks OWNER TO agent_monitor_owner;
+
+COMMENT ON TABLE public.sample_chunks IS 'All points of one series in one closed hour, in order. Partitioned by day of `hour`.';
+
+COMMENT ON COLUMN public.sample_chunks.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.sample_chunks.series_id IS 'The series that the points are of.';
+
+COMMENT ON COLUMN public.sample_chunks.hour IS 'Start of the hour.';
+
+COMMENT ON COLUMN public.sample_chunks.t IS 'When each point was measured: microseconds from the middle of the hour, in order.';
+
+COMMENT ON COLUMN public.sample_chunks.v IS 'What was measured, place by place with `t`.';
+
+CREATE VIEW dashboards.sample_chunks AS
+ SELECT tenant_id,
+    series_id,
+    hour,
+    t,
+    v
+   FROM public.sample_chunks;
+
+ALTER VIEW dashboards.sample_chunks OWNER TO agent_monitor_views;
+
+CREATE TABLE public.samples (
+    tenant_id uuid NOT NULL,
+    series_id bigint NOT NULL,
+    at timestamp with time zone NOT NULL,
+    value double precision NOT NULL
+)
+PARTITION BY RANGE (at);
+
+ALTER TABLE ONLY public.samples FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.samples OWNER TO agent_monitor_owner;
+
+COMMENT ON TABLE public.samples IS 'A raw point of an open hour, or one that came late. Closed hours move to sample_chunks: a row here that is older than the open hour is work for compaction. Partitioned by day of `at`.';
+
+COMMENT ON COLUMN public.samples.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.samples.series_id IS 'The series that the point is of.';
+
+COMMENT ON COLUMN public.samples.at IS 'When it was measured.';
+
+COMMENT ON COLUMN public.samples.value IS 'What was measured, in the series'' unit; the last told of a moment stays.';
+
+CREATE VIEW dashboards.samples AS
+ SELECT tenant_id,
+    series_id,
+    at,
+    value
+   FROM public.samples;
+
+ALTER VIEW dashboards.samples OWNER TO agent_monitor_views;
+
+CREATE TABLE public.scores (
+    tenant_id uuid NOT NULL,
+    id uuid NOT NULL,
+    source text NOT NULL,
+    name text NOT NULL,
+    value double precision,
+    label text,
+    comment text,
+    agent_id uuid NOT NULL,
+    task_id uuid,
+    trace_id text,
+    span_id text,
+    conversation text,
+    given_by text,
+    at timestamp with time zone NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT scores_said_check CHECK (((value IS NOT NULL) OR (label IS NOT NULL) OR (comment IS NOT NULL))),
+    CONSTRAINT scores_source_check CHECK ((source = ANY (ARRAY['evaluation'::text, 'feedback'::text])))
+)
+PARTITION BY RANGE (id);
+
+ALTER TABLE ONLY public.scores FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.scores OWNER TO agent_monitor_owner;
+
+COMMENT ON TABLE public.scores IS 'One judgement of a run: an evaluation by a program or model, or somebody''s feedback. Partitioned by day of `id`, which carries its time.';
+
+COMMENT ON COLUMN public.scores.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.scores.id IS 'UUIDv7: when it was given.';
+
+COMMENT ON COLUMN public.scores.source IS '`evaluation`: by a program or model; `feedback`: by somebody.';
+
+COMMENT ON COLUMN public.scores.name IS 'What is judged, such as helpfulness.';
+
+COMMENT ON COLUMN public.scores.value IS 'How good, on the scale of its name; null: said otherwise.';
+
+COMMENT ON COLUMN public.scores.label IS 'The judgement as a word; null: none.';
+
+COMMENT ON COLUMN public.scores.comment IS 'The judgement in words; null: none.';
+
+COMMENT ON COLUMN public.scores.agent_id IS 'Whose work is judged.';
+
+COMMENT ON COLUMN public.scores.task_id IS 'Which task; null: none in particular.';
+
+COMMENT ON COLUMN public.scores.trace_id IS 'Which trace; null: none in particular.';
+
+COMMENT ON COLUMN public.scores.span_id IS 'Which step of it; null: the whole.';
+
+COMMENT ON COLUMN public.scores.conversation IS 'Which conversation, by its external id; null: none.';
+
+COMMENT ON COLUMN public.scores.given_by IS 'Who judged: a person or a program, by name; null: not told.';
+
+COMMENT ON COLUMN public.scores.at IS 'When, as told.';
+
+COMMENT ON COLUMN public.scores.created_at IS 'When the row was made, by the database''s clock.';
+
+CREATE VIEW dashboards.scores AS
+ SELECT x.tenant_id,
+    x.id,
+    x.at,
+    a.external_id AS agent,
+    a.agent_type,
+    x.source,
+    x.name AS score,
+    x.value,
+    x.label,
+    x.trace_id
+   FROM (public.scores x
+     JOIN public.agents a ON (((a.tenant_id = x.tenant_id) AND (a.id = x.agent_id))));
+
+ALTER VIEW dashboards.scores OWNER TO agent_monitor_views;
+
+CREATE TABLE public.rag_queries (
+    tenant_id uuid NOT NULL,
+    id uuid NOT NULL,
+    collection_id uuid NOT NULL,
+    agent_id uuid,
+    conversation text,
+    query_text text NOT NULL,
+    chunk_ids uuid[] DEFAULT '{}'::uuid[] NOT NULL,
+    scores double precision[] DEFAULT '{}'::double precision[] NOT NULL,
+    top_score double precision,
+    strategy text DEFAULT 'similarity'::text NOT NULL,
+    filters jsonb DEFAULT '{}'::jsonb NOT NULL,
+    latency_ms double precision,
+    feedback_rating bigint,
+    feedback_comment text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT rag_queries_feedback_check CHECK (((feedback_rating >= '-1'::integer) AND (feedback_rating <= 1))),
+    CONSTRAINT rag_queries_latency_check CHECK ((latency_ms >= (0)::double precision)),
+    CONSTRAINT rag_queries_scores_check CHECK (((cardinality(scores) = cardinality(chunk_ids)) AND ((0)::double precision <= ALL (scores)) AND ((1)::double precision >= ALL (scores)))),
+    CONSTRAINT rag_queries_top_score_check CHECK (((top_score >= (0)::double precision) AND (top_score <= (1)::double precision)))
+);
+
+ALTER TABLE ONLY public.rag_queries FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.rag_queries OWNER TO agent_monitor_owner;
+
+COMMENT ON TABLE public.rag_queries IS 'A search and what it found: `chunk_ids` with their `scores`, best first, and what people thought of it.';
+
+COMMENT ON COLUMN public.rag_queries.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.rag_queries.id IS 'UUIDv7: when it was asked.';
+
+COMMENT ON COLUMN public.rag_queries.collection_id IS 'Where it was looked for.';
+
+COMMENT ON COLUMN public.rag_queries.agent_id IS 'The agent that asked; null: not told, or gone.';
+
+COMMENT ON COLUMN public.rag_queries.conversation IS 'The conversation''s external id; null: none.';
+
+COMMENT ON COLUMN public.rag_queries.query_text IS 'The question in words; empty: only the vector was given.';
+
+COMMENT ON COLUMN public.rag_queries.chunk_ids IS 'What was found, the most similar first.';
+
+COMMENT ON COLUMN public.rag_queries.scores IS 'How similar each of those is, 0 to 1, in the same order.';
+
+COMMENT ON COLUMN public.rag_queries.top_score IS 'The highest of them; null: nothing was found.';
+
+COMMENT ON COLUMN public.rag_queries.strategy IS 'How it was looked for: similarity, or a word of whoever told of it.';
+
+COMMENT ON COLUMN public.rag_queries.filters IS 'What the metadata of a chunk had to contain, as JSON.';
+
+COMMENT ON COLUMN public.rag_queries.latency_ms IS 'Milliseconds that the search took; null: not told.';
+
+COMMENT ON COLUMN public.rag_queries.feedback_rating IS 'What somebody thinks of the results: 1 good, 0 neither, -1 bad; null: nobody said.';
+
+COMMENT ON COLUMN public.rag_queries.feedback_comment IS 'What they say beside that; null: nothing.';
+
+COMMENT ON COLUMN public.rag_queries.created_at IS 'When the row was made, by the database''s clock.';
+
+CREATE VIEW dashboards.searches AS
+ SELECT x.tenant_id,
+    x.id,
+    x.created_at AS at,
+    c.slug AS collection,
+    x.strategy,
+    x.top_score,
+    x.latency_ms,
+    x.feedback_rating,
+    COALESCE(a.external_id, ''::text) AS agent,
+    COALESCE(a.agent_type, ''::text) AS agent_type
+   FROM ((public.rag_queries x
+     JOIN public.collections c ON (((c.tenant_id = x.tenant_id) AND (c.id = x.collection_id))))
+     LEFT JOIN public.agents a ON (((a.tenant_id = x.tenant_id) AND (a.id = x.agent_id))));
+
+ALTER VIEW dashboards.searches OWNER TO agent_monitor_views;
+
+CREATE TABLE public.series (
+    tenant_id uuid NOT NULL,
+    id bigint NOT NULL,
+    agent_id uuid NOT NULL,
+    metric text NOT NULL,
+    tags jsonb DEFAULT '{}'::jsonb NOT NULL,
+    tags_hash bytea NOT NULL,
+    kind text DEFAULT 'gauge'::text NOT NULL,
+    unit text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT series_kind_check CHECK ((kind = ANY (ARRAY['gauge'::text, 'counter'::text, 'delta'::text])))
+);
+
+ALTER TABLE ONLY public.series FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.series OWNER TO agent_monitor_owner;
+
+COMMENT ON TABLE public.series IS 'All values with the same agent, metric and tags. `kind` and `unit` are fixed by the first point.';
+
+COMMENT ON COLUMN public.series.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.series.id IS 'Counts up, across tenants: points name it instead of all that it stands for.';
+
+COMMENT ON COLUMN public.series.agent_id IS 'Whose values they are.';
+
+COMMENT ON COLUMN public.series.metric IS 'The metric''s name.';
+
+COMMENT ON COLUMN public.series.tags IS 'What tells its series apart, key and value.';
+
+COMMENT ON COLUMN public.series.tags_hash IS 'A digest of the tags, for the unique key.';
+
+COMMENT ON COLUMN public.series.kind IS 'gauge; counter: only rises until it starts anew; delta: what was added since the last point.';
+
+COMMENT ON COLUMN public.series.unit IS 'What the values are in, as first told; null: nobody said.';
+
+COMMENT ON COLUMN public.series.created_at IS 'When the row was made, by the database''s clock.';
+
+CREATE VIEW dashboards.series AS
+ SELECT s.tenant_id,
+    s.id AS series_id,
+    s.metric,
+    s.kind,
+    s.unit,
+    s.tags,
+    COALESCE((s.tags ->> 'model'::text), ''::text) AS model,
+    a.external_id AS agent,
+    a.agent_type
+   FROM (public.series s
+     JOIN public.agents a ON (((a.tenant_id = s.tenant_id) AND (a.id = s.agent_id))));
+
+ALTER VIEW dashboards.series OWNER TO agent_monitor_views;
+
+CREATE VIEW dashboards.tasks AS
+ SELECT x.tenant_id,
+    x.id,
+    COALESCE(x.started_at, x.created_at) AS at,
+    a.external_id AS agent,
+    a.agent_type,
+    x.task_type,
+    x.status,
+    x.error_type,
+    x.retry_count,
+    x.model,
+    COALESCE(x.environment, ''::text) AS environment,
+    x.duration_ms,
+    x.trace_id
+   FROM (public.tasks x
+     JOIN public.agents a ON (((a.tenant_id = x.tenant_id) AND (a.id = x.agent_id))));
+
+ALTER VIEW dashboards.tasks OWNER TO agent_monitor_views;
+
 CREATE VIEW dashboards.tenants AS
  SELECT id,
     slug,
@@ -1612,7 +2575,295 @@ CREATE VIEW dashboards.tenants AS
    FROM public.tenants
   WHERE (deleted_at IS NULL);
 
-ALTER VIEW dashboards.tenants OWNER TO agent_monitor_owner;
+ALTER VIEW dashboards.tenants OWNER TO agent_monitor_views;
+
+CREATE VIEW dashboards.tools AS
+ SELECT x.tenant_id,
+    x.id,
+    x.started_at AS at,
+    a.external_id AS agent,
+    a.agent_type,
+    x.tool_name AS tool,
+    x.status,
+    x.error_code,
+    x.duration_ms,
+    x.trace_id
+   FROM (public.tool_executions x
+     JOIN public.agents a ON (((a.tenant_id = x.tenant_id) AND (a.id = x.agent_id))));
+
+ALTER VIEW dashboards.tools OWNER TO agent_monitor_views;
+
+CREATE TABLE public.alert_events (
+    tenant_id uuid NOT NULL,
+    id uuid NOT NULL,
+    alert_id uuid NOT NULL,
+    kind text NOT NULL,
+    actor text DEFAULT 'system'::text NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    details jsonb DEFAULT '{}'::jsonb NOT NULL
+);
+
+ALTER TABLE ONLY public.alert_events FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.alert_events OWNER TO agent_monitor_owner;
+
+COMMENT ON TABLE public.alert_events IS 'A line of an alert''s timeline.';
+
+COMMENT ON COLUMN public.alert_events.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.alert_events.id IS 'UUIDv7: the order of the timeline.';
+
+COMMENT ON COLUMN public.alert_events.alert_id IS 'The alert whose timeline it is.';
+
+COMMENT ON COLUMN public.alert_events.kind IS 'What happened, such as opened, notified, acknowledged or resolved.';
+
+COMMENT ON COLUMN public.alert_events.actor IS 'Who did it: `user:…`, `key:…`, or `system` for alerting itself.';
+
+COMMENT ON COLUMN public.alert_events.at IS 'When.';
+
+COMMENT ON COLUMN public.alert_events.details IS 'What else there is to know: which message to whom, which value, which words.';
+
+CREATE VIEW dashboards.transitions AS
+ SELECT x.tenant_id,
+    x.alert_id,
+    x.id,
+    x.at,
+    x.kind,
+    t.rule,
+    t.severity,
+    t.config_id AS rule_id,
+    COALESCE(a.external_id, ''::text) AS agent,
+    COALESCE(a.agent_type, ''::text) AS agent_type
+   FROM ((public.alert_events x
+     JOIN public.alerts t ON (((t.tenant_id = x.tenant_id) AND (t.id = x.alert_id))))
+     LEFT JOIN public.agents a ON (((a.tenant_id = t.tenant_id) AND (a.id = t.agent_id))));
+
+ALTER VIEW dashboards.transitions OWNER TO agent_monitor_views;
+
+CREATE TABLE public.usage_hours (
+    tenant_id uuid NOT NULL,
+    hour timestamp with time zone NOT NULL,
+    id bigint NOT NULL,
+    key uuid NOT NULL,
+    folded boolean DEFAULT false NOT NULL,
+    agent_id uuid NOT NULL,
+    model text DEFAULT ''::text NOT NULL,
+    provider text DEFAULT ''::text NOT NULL,
+    user_ref text DEFAULT ''::text NOT NULL,
+    workflow text DEFAULT ''::text NOT NULL,
+    environment text DEFAULT ''::text NOT NULL,
+    calls bigint NOT NULL,
+    failed bigint NOT NULL,
+    unpriced bigint NOT NULL,
+    input_tokens bigint NOT NULL,
+    output_tokens bigint NOT NULL,
+    cache_read_tokens bigint NOT NULL,
+    cache_write_tokens bigint NOT NULL,
+    reasoning_tokens bigint NOT NULL,
+    cost_usd numeric(30,10) NOT NULL
+);
+
+ALTER TABLE ONLY public.usage_hours FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.usage_hours OWNER TO agent_monitor_owner;
+
+COMMENT ON TABLE public.usage_hours IS 'What calls of one hour come to: rows are only added, and those of one `key` are added up later.';
+
+COMMENT ON COLUMN public.usage_hours.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.usage_hours.hour IS 'Start of the hour in which the calls began.';
+
+COMMENT ON COLUMN public.usage_hours.id IS 'Counts up; says nothing but which row it is.';
+
+COMMENT ON COLUMN public.usage_hours.key IS 'A digest of hour and the names below: rows that have the same are added up.';
+
+COMMENT ON COLUMN public.usage_hours.folded IS 'Whether it is the sum of earlier rows.';
+
+COMMENT ON COLUMN public.usage_hours.agent_id IS 'Who called.';
+
+COMMENT ON COLUMN public.usage_hours.model IS 'The model as told; empty: not told.';
+
+COMMENT ON COLUMN public.usage_hours.provider IS 'Who serves it; empty: not told.';
+
+COMMENT ON COLUMN public.usage_hours.user_ref IS 'For whom; empty: not told.';
+
+COMMENT ON COLUMN public.usage_hours.workflow IS 'The workflow''s name; empty: none.';
+
+COMMENT ON COLUMN public.usage_hours.environment IS 'Where it ran; empty: not told.';
+
+COMMENT ON COLUMN public.usage_hours.calls IS 'How many calls; below zero where some were taken back.';
+
+COMMENT ON COLUMN public.usage_hours.failed IS 'How many of them failed.';
+
+COMMENT ON COLUMN public.usage_hours.unpriced IS 'How many of them nobody knows the price of.';
+
+COMMENT ON COLUMN public.usage_hours.input_tokens IS 'Sum of tokens read, cached ones included.';
+
+COMMENT ON COLUMN public.usage_hours.output_tokens IS 'Sum of tokens written, reasoning included.';
+
+COMMENT ON COLUMN public.usage_hours.cache_read_tokens IS 'Sum of tokens from the cache.';
+
+COMMENT ON COLUMN public.usage_hours.cache_write_tokens IS 'Sum of tokens put into the cache.';
+
+COMMENT ON COLUMN public.usage_hours.reasoning_tokens IS 'Sum of tokens of reasoning.';
+
+COMMENT ON COLUMN public.usage_hours.cost_usd IS 'Sum of what is known to have been spent.';
+
+CREATE VIEW dashboards.usage AS
+ SELECT x.tenant_id,
+    x.hour AS at,
+    a.external_id AS agent,
+    a.agent_type,
+    x.model,
+    x.provider,
+    x.workflow,
+    x.environment,
+    x.calls,
+    x.failed,
+    x.unpriced,
+    x.input_tokens,
+    x.output_tokens,
+    x.cache_read_tokens,
+    x.cost_usd
+   FROM (public.usage_hours x
+     JOIN public.agents a ON (((a.tenant_id = x.tenant_id) AND (a.id = x.agent_id))));
+
+ALTER VIEW dashboards.usage OWNER TO agent_monitor_views;
+
+CREATE TABLE public.rollup_dirty (
+    tenant_id uuid NOT NULL,
+    series_id bigint NOT NULL,
+    hour timestamp with time zone NOT NULL,
+    marks bigint DEFAULT 1 NOT NULL
+);
+
+ALTER TABLE ONLY public.rollup_dirty FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.rollup_dirty OWNER TO agent_monitor_owner;
+
+COMMENT ON TABLE public.rollup_dirty IS 'An hour of a series to which points in InfluxDB were added when it was over: its rollups may lack them.';
+
+COMMENT ON COLUMN public.rollup_dirty.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.rollup_dirty.series_id IS 'The series that got points late.';
+
+COMMENT ON COLUMN public.rollup_dirty.hour IS 'Start of the hour that they fell into.';
+
+COMMENT ON COLUMN public.rollup_dirty.marks IS 'How often that happened since the hour was rolled up.';
+
+CREATE TABLE public.spool (
+    tenant_id uuid NOT NULL,
+    id bigint NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    points bigint NOT NULL,
+    series_ids bigint[] NOT NULL,
+    at timestamp with time zone[] NOT NULL,
+    "values" double precision[] NOT NULL
+);
+
+ALTER TABLE ONLY public.spool FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.spool OWNER TO agent_monitor_owner;
+
+COMMENT ON TABLE public.spool IS 'Points that were taken in while InfluxDB could not take them: one transaction''s, in columns of one length.';
+
+COMMENT ON COLUMN public.spool.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.spool.id IS 'Counts up: the order in which the points go on.';
+
+COMMENT ON COLUMN public.spool.created_at IS 'When the row was made, by the database''s clock.';
+
+COMMENT ON COLUMN public.spool.points IS 'How many there are in this row.';
+
+COMMENT ON COLUMN public.spool.series_ids IS 'The series of each.';
+
+COMMENT ON COLUMN public.spool.at IS 'When each was measured.';
+
+COMMENT ON COLUMN public.spool."values" IS 'What was measured, each in its series'' unit.';
+
+CREATE TABLE public.touched (
+    tenant_id uuid NOT NULL,
+    id bigint NOT NULL,
+    agent_ids uuid[] NOT NULL,
+    kinds smallint[] NOT NULL
+);
+
+ALTER TABLE ONLY public.touched FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.touched OWNER TO agent_monitor_owner;
+
+COMMENT ON TABLE public.touched IS 'News for the alerter: one row a tenant for each group commit, taken by the next tick.';
+
+COMMENT ON COLUMN public.touched.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.touched.id IS 'Counts up: the order in which news came.';
+
+COMMENT ON COLUMN public.touched.agent_ids IS 'The agents that there is news of.';
+
+COMMENT ON COLUMN public.touched.kinds IS 'What kind of news of each, as bits: see `monitor.signals.Touch`.';
+
+CREATE TABLE public.touched_traces (
+    tenant_id uuid NOT NULL,
+    id bigint NOT NULL,
+    trace_id text NOT NULL,
+    due_at timestamp with time zone NOT NULL,
+    news boolean DEFAULT true NOT NULL,
+    holds boolean DEFAULT false NOT NULL,
+    tries bigint DEFAULT 0 NOT NULL,
+    error text
+);
+
+ALTER TABLE ONLY public.touched_traces FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE public.touched_traces OWNER TO agent_monitor_owner;
+
+COMMENT ON TABLE public.touched_traces IS 'What the assembler has to do: a row for each trace and group commit, and rows of its own.';
+
+COMMENT ON COLUMN public.touched_traces.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
+
+COMMENT ON COLUMN public.touched_traces.id IS 'Counts up; says nothing but which row it is.';
+
+COMMENT ON COLUMN public.touched_traces.trace_id IS 'The trace to be assembled.';
+
+COMMENT ON COLUMN public.touched_traces.due_at IS 'Not before then.';
+
+COMMENT ON COLUMN public.touched_traces.news IS 'Whether there is something to do.';
+
+COMMENT ON COLUMN public.touched_traces.holds IS 'Whether other rows of the trace wait for this one.';
+
+COMMENT ON COLUMN public.touched_traces.tries IS 'How often it could not be assembled.';
+
+COMMENT ON COLUMN public.touched_traces.error IS 'Why not; null: it could.';
+
+CREATE VIEW dashboards.waiting AS
+ SELECT touched.tenant_id,
+    'rules to be judged'::text AS what,
+    NULL::timestamp with time zone AS since
+   FROM public.touched
+UNION ALL
+ SELECT touched_traces.tenant_id,
+    'runs to be put together'::text AS what,
+    touched_traces.due_at AS since
+   FROM public.touched_traces
+  WHERE (touched_traces.due_at <= now())
+UNION ALL
+ SELECT rollup_dirty.tenant_id,
+    'hours to be rolled up again'::text AS what,
+    rollup_dirty.hour AS since
+   FROM public.rollup_dirty
+UNION ALL
+ SELECT spool.tenant_id,
+    'batches of points in the spool'::text AS what,
+    spool.created_at AS since
+   FROM public.spool
+UNION ALL
+ SELECT notifications.tenant_id,
+    'messages to be sent'::text AS what,
+    notifications.created_at AS since
+   FROM public.notifications
+  WHERE (notifications.status = ANY (ARRAY['pending'::text, 'sending'::text]));
+
+ALTER VIEW dashboards.waiting OWNER TO agent_monitor_views;
 
 CREATE TABLE public.agent_configurations (
     tenant_id uuid NOT NULL,
@@ -1692,59 +2943,6 @@ ALTER TABLE public.agent_counts ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY
     NO MAXVALUE
     CACHE 1
 );
-
-CREATE TABLE public.agent_interactions (
-    tenant_id uuid NOT NULL,
-    id uuid NOT NULL,
-    execution_id uuid,
-    task_id uuid,
-    from_agent_id uuid NOT NULL,
-    to_agent_id uuid NOT NULL,
-    interaction_type text NOT NULL,
-    message text,
-    payload jsonb,
-    at timestamp with time zone NOT NULL,
-    source text DEFAULT 'api'::text NOT NULL,
-    trace_id text,
-    span_id text,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT agent_interactions_interaction_type_check CHECK ((interaction_type = ANY (ARRAY['handoff'::text, 'collaboration'::text, 'review'::text, 'feedback'::text]))),
-    CONSTRAINT agent_interactions_source_check CHECK ((source = ANY (ARRAY['api'::text, 'trace'::text])))
-);
-
-ALTER TABLE ONLY public.agent_interactions FORCE ROW LEVEL SECURITY;
-
-ALTER TABLE public.agent_interactions OWNER TO agent_monitor_owner;
-
-COMMENT ON TABLE public.agent_interactions IS 'One agent handing over to another, working with it, reviewing or answering it; at the time in `id`.';
-
-COMMENT ON COLUMN public.agent_interactions.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
-
-COMMENT ON COLUMN public.agent_interactions.id IS 'UUIDv7: when it happened.';
-
-COMMENT ON COLUMN public.agent_interactions.execution_id IS 'The execution that it was a part of; null: none.';
-
-COMMENT ON COLUMN public.agent_interactions.task_id IS 'The task that it was about (no reference, tasks go with their day); null: none.';
-
-COMMENT ON COLUMN public.agent_interactions.from_agent_id IS 'Who turned to the other.';
-
-COMMENT ON COLUMN public.agent_interactions.to_agent_id IS 'To whom.';
-
-COMMENT ON COLUMN public.agent_interactions.interaction_type IS 'handoff, collaboration, review or feedback.';
-
-COMMENT ON COLUMN public.agent_interactions.message IS 'What was said; null: nothing, or it was not told.';
-
-COMMENT ON COLUMN public.agent_interactions.payload IS 'What was handed over, as JSON; null: nothing.';
-
-COMMENT ON COLUMN public.agent_interactions.at IS 'When, as told.';
-
-COMMENT ON COLUMN public.agent_interactions.source IS '`api` or `trace`: told, or assembled from spans.';
-
-COMMENT ON COLUMN public.agent_interactions.trace_id IS 'The trace that it is a part of; null: none.';
-
-COMMENT ON COLUMN public.agent_interactions.span_id IS 'The step in it; null: none.';
-
-COMMENT ON COLUMN public.agent_interactions.created_at IS 'When the row was made, by the database''s clock.';
 
 CREATE TABLE public.agent_log_ids (
     tenant_id uuid NOT NULL,
@@ -1951,124 +3149,6 @@ COMMENT ON COLUMN public.alert_config_versions.rule IS 'What it said: condition,
 COMMENT ON COLUMN public.alert_config_versions.changed_by IS 'Who set it so: `user:…`, `key:…` or `system`.';
 
 COMMENT ON COLUMN public.alert_config_versions.changed_at IS 'From when on it said so.';
-
-CREATE TABLE public.alert_configs (
-    tenant_id uuid NOT NULL,
-    id uuid NOT NULL,
-    agent_id uuid,
-    selector jsonb,
-    name text NOT NULL,
-    conditions jsonb NOT NULL,
-    timing jsonb DEFAULT '{}'::jsonb NOT NULL,
-    channels jsonb NOT NULL,
-    severity text DEFAULT 'warning'::text NOT NULL,
-    labels jsonb DEFAULT '{}'::jsonb NOT NULL,
-    runbook text,
-    owner text,
-    enabled boolean DEFAULT true NOT NULL,
-    version bigint DEFAULT 1 NOT NULL,
-    condition_version bigint DEFAULT 1 NOT NULL,
-    reads bigint DEFAULT 0 NOT NULL,
-    targets_version bigint DEFAULT 0 NOT NULL,
-    last_error text,
-    created_by text,
-    deleted_at timestamp with time zone,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    pack text,
-    pack_rule text,
-    pack_base jsonb,
-    sifted boolean DEFAULT false NOT NULL,
-    CONSTRAINT alert_configs_severity_check CHECK ((severity = ANY (ARRAY['info'::text, 'warning'::text, 'critical'::text])))
-);
-
-ALTER TABLE ONLY public.alert_configs FORCE ROW LEVEL SECURITY;
-
-ALTER TABLE public.alert_configs OWNER TO agent_monitor_owner;
-
-COMMENT ON TABLE public.alert_configs IS 'A rule: condition, timing, channels. `timing` holds `configs.TIMING`.';
-
-COMMENT ON COLUMN public.alert_configs.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
-
-COMMENT ON COLUMN public.alert_configs.id IS 'UUIDv7.';
-
-COMMENT ON COLUMN public.alert_configs.agent_id IS 'The one agent that it is about; null: those that `selector` finds.';
-
-COMMENT ON COLUMN public.alert_configs.selector IS 'Which agents it is about, by type, tags or name; null: `agent_id`, or all.';
-
-COMMENT ON COLUMN public.alert_configs.name IS 'What people and messages call it.';
-
-COMMENT ON COLUMN public.alert_configs.conditions IS 'What must be true, as it was sent.';
-
-COMMENT ON COLUMN public.alert_configs.timing IS 'How long it must hold, when it is told again and to whom: `for`, `keep_firing_for`, `repeat`, `escalate`, `flapping`.';
-
-COMMENT ON COLUMN public.alert_configs.channels IS 'Who is told, by kind of channel or by its name.';
-
-COMMENT ON COLUMN public.alert_configs.severity IS 'info, warning or critical.';
-
-COMMENT ON COLUMN public.alert_configs.labels IS 'Put on its alerts, for matchers to find.';
-
-COMMENT ON COLUMN public.alert_configs.runbook IS 'Where to read what to do, a URL; null: nowhere.';
-
-COMMENT ON COLUMN public.alert_configs.owner IS 'Whose rule it is, in words; null: nobody''s.';
-
-COMMENT ON COLUMN public.alert_configs.enabled IS 'False: not judged; what it has open is resolved.';
-
-COMMENT ON COLUMN public.alert_configs.version IS 'Counts changes from 1; earlier ones stand in `alert_config_versions`.';
-
-COMMENT ON COLUMN public.alert_configs.condition_version IS 'Counts changes of the condition alone: states of an older one are begun anew.';
-
-COMMENT ON COLUMN public.alert_configs.reads IS 'What kinds of news it depends on, as bits: see `monitor.signals.Touch`.';
-
-COMMENT ON COLUMN public.alert_configs.targets_version IS 'For which version its agents have been found; differs from `version` while that is to be done.';
-
-COMMENT ON COLUMN public.alert_configs.last_error IS 'Why it could not be judged last; null: it could.';
-
-COMMENT ON COLUMN public.alert_configs.created_by IS 'Who made it: `user:…`, `key:…` or `system`.';
-
-COMMENT ON COLUMN public.alert_configs.deleted_at IS 'When it was deleted; null: it is there.';
-
-COMMENT ON COLUMN public.alert_configs.created_at IS 'When the row was made, by the database''s clock.';
-
-COMMENT ON COLUMN public.alert_configs.updated_at IS 'When anything in the row was changed last: the trigger `set_updated_at` keeps it.';
-
-COMMENT ON COLUMN public.alert_configs.pack IS 'The pack that it is from; null: somebody''s own.';
-
-COMMENT ON COLUMN public.alert_configs.pack_rule IS 'Which rule of the pack.';
-
-COMMENT ON COLUMN public.alert_configs.pack_base IS 'As the pack last made it: what differs is the tenant''s change and stays.';
-
-COMMENT ON COLUMN public.alert_configs.sifted IS 'Whether its values are judged in columns, many agents at once.';
-
-CREATE TABLE public.alert_events (
-    tenant_id uuid NOT NULL,
-    id uuid NOT NULL,
-    alert_id uuid NOT NULL,
-    kind text NOT NULL,
-    actor text DEFAULT 'system'::text NOT NULL,
-    at timestamp with time zone DEFAULT now() NOT NULL,
-    details jsonb DEFAULT '{}'::jsonb NOT NULL
-);
-
-ALTER TABLE ONLY public.alert_events FORCE ROW LEVEL SECURITY;
-
-ALTER TABLE public.alert_events OWNER TO agent_monitor_owner;
-
-COMMENT ON TABLE public.alert_events IS 'A line of an alert''s timeline.';
-
-COMMENT ON COLUMN public.alert_events.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
-
-COMMENT ON COLUMN public.alert_events.id IS 'UUIDv7: the order of the timeline.';
-
-COMMENT ON COLUMN public.alert_events.alert_id IS 'The alert whose timeline it is.';
-
-COMMENT ON COLUMN public.alert_events.kind IS 'What happened, such as opened, notified, acknowledged or resolved.';
-
-COMMENT ON COLUMN public.alert_events.actor IS 'Who did it: `user:…`, `key:…`, or `system` for alerting itself.';
-
-COMMENT ON COLUMN public.alert_events.at IS 'When.';
-
-COMMENT ON COLUMN public.alert_events.details IS 'What else there is to know: which message to whom, which value, which words.';
 
 CREATE TABLE public.alert_settings (
     tenant_id uuid NOT NULL,
@@ -2420,39 +3500,6 @@ COMMENT ON COLUMN public.budget_reservations.created_at IS 'When it was asked fo
 
 COMMENT ON COLUMN public.budget_reservations.expires_at IS 'When what is left of it is free again.';
 
-CREATE TABLE public.budget_spending (
-    tenant_id uuid NOT NULL,
-    budget_id uuid NOT NULL,
-    period_start timestamp with time zone NOT NULL,
-    id bigint NOT NULL,
-    slot timestamp with time zone NOT NULL,
-    folded boolean DEFAULT false NOT NULL,
-    last_at timestamp with time zone NOT NULL,
-    amount numeric(30,10) NOT NULL
-);
-
-ALTER TABLE ONLY public.budget_spending FORCE ROW LEVEL SECURITY;
-
-ALTER TABLE public.budget_spending OWNER TO agent_monitor_owner;
-
-COMMENT ON TABLE public.budget_spending IS 'What was spent of a budget, in its unit: rows are only added, and added up later, as in `usage_hours`.';
-
-COMMENT ON COLUMN public.budget_spending.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
-
-COMMENT ON COLUMN public.budget_spending.budget_id IS 'The budget that the calls count for.';
-
-COMMENT ON COLUMN public.budget_spending.period_start IS 'Start of the budget''s period, in its time zone.';
-
-COMMENT ON COLUMN public.budget_spending.id IS 'Counts up; says nothing but which row it is.';
-
-COMMENT ON COLUMN public.budget_spending.slot IS 'Start of the span that the calls fell into.';
-
-COMMENT ON COLUMN public.budget_spending.folded IS 'Whether it is the sum of earlier rows.';
-
-COMMENT ON COLUMN public.budget_spending.last_at IS 'When the last of the calls began.';
-
-COMMENT ON COLUMN public.budget_spending.amount IS 'What they spent, in the budget''s unit; below zero where a call was corrected.';
-
 ALTER TABLE public.budget_spending ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.budget_spending_id_seq
     START WITH 1
@@ -2461,64 +3508,6 @@ ALTER TABLE public.budget_spending ALTER COLUMN id ADD GENERATED ALWAYS AS IDENT
     NO MAXVALUE
     CACHE 1
 );
-
-CREATE TABLE public.budgets (
-    tenant_id uuid NOT NULL,
-    id uuid NOT NULL,
-    name text NOT NULL,
-    scope text NOT NULL,
-    target text DEFAULT ''::text NOT NULL,
-    agent_id uuid,
-    unit text NOT NULL,
-    period text NOT NULL,
-    timezone text DEFAULT 'UTC'::text NOT NULL,
-    limit_amount numeric(30,10) NOT NULL,
-    warn_at numeric(5,4) DEFAULT 0.8 NOT NULL,
-    enabled boolean DEFAULT true NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT budgets_agent_check CHECK ((((scope = 'agent'::text) = (agent_id IS NOT NULL)) AND ((agent_id IS NULL) OR (target = (agent_id)::text)))),
-    CONSTRAINT budgets_limit_check CHECK ((limit_amount >= (0)::numeric)),
-    CONSTRAINT budgets_period_check CHECK ((period = ANY (ARRAY['hour'::text, 'day'::text, 'week'::text, 'month'::text]))),
-    CONSTRAINT budgets_scope_check CHECK ((scope = ANY (ARRAY['tenant'::text, 'agent'::text, 'model'::text, 'user'::text, 'workflow'::text]))),
-    CONSTRAINT budgets_target_check CHECK (((scope = 'tenant'::text) = (target = ''::text))),
-    CONSTRAINT budgets_unit_check CHECK ((unit = ANY (ARRAY['tokens'::text, 'cost_usd'::text]))),
-    CONSTRAINT budgets_warn_at_check CHECK (((warn_at >= (0)::numeric) AND (warn_at <= (1)::numeric)))
-);
-
-ALTER TABLE ONLY public.budgets FORCE ROW LEVEL SECURITY;
-
-ALTER TABLE public.budgets OWNER TO agent_monitor_owner;
-
-COMMENT ON TABLE public.budgets IS 'How much may be spent in a period. `target`: the agent''s id, the model''s name, the user or the workflow.';
-
-COMMENT ON COLUMN public.budgets.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
-
-COMMENT ON COLUMN public.budgets.id IS 'UUIDv7.';
-
-COMMENT ON COLUMN public.budgets.name IS 'What people and messages call it.';
-
-COMMENT ON COLUMN public.budgets.scope IS 'Whose calls count: tenant, agent, model, user or workflow.';
-
-COMMENT ON COLUMN public.budgets.target IS 'Which one of those: the agent''s id, the model''s name and so on; empty for the tenant.';
-
-COMMENT ON COLUMN public.budgets.agent_id IS 'The agent, where the scope is one; else null.';
-
-COMMENT ON COLUMN public.budgets.unit IS '`tokens` or `cost_usd`.';
-
-COMMENT ON COLUMN public.budgets.period IS 'hour, day, week (from Monday) or month.';
-
-COMMENT ON COLUMN public.budgets.timezone IS 'The IANA zone in which periods begin.';
-
-COMMENT ON COLUMN public.budgets.limit_amount IS 'How much may be spent in a period, in the unit.';
-
-COMMENT ON COLUMN public.budgets.warn_at IS 'From which share of the limit on a warning is given, 0 to 1.';
-
-COMMENT ON COLUMN public.budgets.enabled IS 'False: counted, and nobody is refused or warned.';
-
-COMMENT ON COLUMN public.budgets.created_at IS 'When the row was made, by the database''s clock.';
-
-COMMENT ON COLUMN public.budgets.updated_at IS 'When anything in the row was changed last: the trigger `set_updated_at` keeps it.';
 
 CREATE TABLE public.calendar_events (
     tenant_id uuid NOT NULL,
@@ -2669,71 +3658,6 @@ COMMENT ON COLUMN public.chunks.token_count IS 'How many tokens its text has; nu
 COMMENT ON COLUMN public.chunks.metadata IS 'What searches filter by, as JSON.';
 
 COMMENT ON COLUMN public.chunks.created_at IS 'When the row was made, by the database''s clock.';
-
-CREATE TABLE public.collections (
-    tenant_id uuid NOT NULL,
-    id uuid NOT NULL,
-    slug text NOT NULL,
-    name text NOT NULL,
-    description text,
-    embedding_model text NOT NULL,
-    dimensions bigint,
-    chunk_size bigint DEFAULT 1000 NOT NULL,
-    chunk_overlap bigint DEFAULT 0 NOT NULL,
-    document_count bigint DEFAULT 0 NOT NULL,
-    chunk_count bigint DEFAULT 0 NOT NULL,
-    status text DEFAULT 'active'::text NOT NULL,
-    settings jsonb DEFAULT '{}'::jsonb NOT NULL,
-    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
-    deleted_at timestamp with time zone,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT collections_chunk_size_check CHECK ((chunk_size > 0)),
-    CONSTRAINT collections_counts_check CHECK (((document_count >= 0) AND (chunk_count >= 0))),
-    CONSTRAINT collections_dimensions_check CHECK (((dimensions >= 1) AND (dimensions <= 16000))),
-    CONSTRAINT collections_overlap_check CHECK (((chunk_overlap >= 0) AND (chunk_overlap < chunk_size))),
-    CONSTRAINT collections_status_check CHECK ((status = ANY (ARRAY['active'::text, 'archived'::text])))
-);
-
-ALTER TABLE ONLY public.collections FORCE ROW LEVEL SECURITY;
-
-ALTER TABLE public.collections OWNER TO agent_monitor_owner;
-
-COMMENT ON TABLE public.collections IS 'A body of knowledge whose vectors are of one model. `dimensions` is that of its first chunk. Triggers keep the counts, which are without what is deleted.';
-
-COMMENT ON COLUMN public.collections.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
-
-COMMENT ON COLUMN public.collections.id IS 'UUIDv7.';
-
-COMMENT ON COLUMN public.collections.slug IS 'What callers call it, 1 to 100 characters; unique in the tenant, deleted ones too.';
-
-COMMENT ON COLUMN public.collections.name IS 'What people see.';
-
-COMMENT ON COLUMN public.collections.description IS 'What it is for; null: not told.';
-
-COMMENT ON COLUMN public.collections.embedding_model IS 'The model that makes all of its vectors.';
-
-COMMENT ON COLUMN public.collections.dimensions IS 'Numbers in each of its vectors, 1 to 16,000; null until the first one comes.';
-
-COMMENT ON COLUMN public.collections.chunk_size IS 'Characters that a document is cut into.';
-
-COMMENT ON COLUMN public.collections.chunk_overlap IS 'Characters that a piece has in common with the one before; fewer than `chunk_size`.';
-
-COMMENT ON COLUMN public.collections.document_count IS 'Documents in it that are not deleted, kept by triggers.';
-
-COMMENT ON COLUMN public.collections.chunk_count IS 'Chunks of those, kept by triggers; it decides how a search goes.';
-
-COMMENT ON COLUMN public.collections.status IS 'active or archived.';
-
-COMMENT ON COLUMN public.collections.settings IS 'How it is to be used, as JSON of the caller''s own.';
-
-COMMENT ON COLUMN public.collections.metadata IS 'Anything else that is kept with it.';
-
-COMMENT ON COLUMN public.collections.deleted_at IS 'When somebody deleted it: hidden from then on, and restorable until it is purged. Null: it is there.';
-
-COMMENT ON COLUMN public.collections.created_at IS 'When the row was made, by the database''s clock.';
-
-COMMENT ON COLUMN public.collections.updated_at IS 'When anything in the row was changed last: the trigger `set_updated_at` keeps it.';
 
 CREATE TABLE public.contact_methods (
     tenant_id uuid NOT NULL,
@@ -3080,89 +4004,6 @@ COMMENT ON COLUMN public.drills.delivered_at IS 'When the service had it; null: 
 
 COMMENT ON COLUMN public.drills.late_at IS 'When it was reported that it takes too long; null: it does not, or not yet.';
 
-CREATE TABLE public.subscription_plans (
-    tenant_id uuid NOT NULL,
-    id uuid NOT NULL,
-    slug text NOT NULL,
-    name text NOT NULL,
-    description text,
-    price_usd numeric(20,10) DEFAULT 0 NOT NULL,
-    included_usd numeric(20,10) DEFAULT 0 NOT NULL,
-    max_agents bigint,
-    daily_requests bigint,
-    monthly_tokens bigint,
-    source text NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT subscription_plans_amounts_check CHECK (((price_usd >= (0)::numeric) AND (included_usd >= (0)::numeric) AND (max_agents >= 0) AND (daily_requests >= 0) AND (monthly_tokens >= 0))),
-    CONSTRAINT subscription_plans_platform_check CHECK ((tenant_id = '00000000-0000-7000-8000-000000000000'::uuid)),
-    CONSTRAINT subscription_plans_source_check CHECK ((source = ANY (ARRAY['shipped'::text, 'imported'::text])))
-);
-
-ALTER TABLE ONLY public.subscription_plans FORCE ROW LEVEL SECURITY;
-
-ALTER TABLE public.subscription_plans OWNER TO agent_monitor_owner;
-
-COMMENT ON TABLE public.subscription_plans IS 'What tenants of this plan may use, and pay for a month. The platform''s: everybody reads them. Null: no limit.';
-
-COMMENT ON COLUMN public.subscription_plans.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
-
-COMMENT ON COLUMN public.subscription_plans.id IS 'UUIDv7.';
-
-COMMENT ON COLUMN public.subscription_plans.slug IS 'free, starter, pro or enterprise: `tenants.plan`.';
-
-COMMENT ON COLUMN public.subscription_plans.name IS 'What people see.';
-
-COMMENT ON COLUMN public.subscription_plans.description IS 'Who it is for; null where nobody wrote it.';
-
-COMMENT ON COLUMN public.subscription_plans.price_usd IS 'What it costs in a month.';
-
-COMMENT ON COLUMN public.subscription_plans.included_usd IS 'How much of the usage that pays for.';
-
-COMMENT ON COLUMN public.subscription_plans.max_agents IS 'How many agents; null: no limit.';
-
-COMMENT ON COLUMN public.subscription_plans.daily_requests IS 'How many requests in a day of UTC; null: no limit.';
-
-COMMENT ON COLUMN public.subscription_plans.monthly_tokens IS 'How many tokens in a month of UTC; null: no limit.';
-
-COMMENT ON COLUMN public.subscription_plans.source IS 'Whether it is shipped with the product or was imported by the operator, who goes before.';
-
-COMMENT ON COLUMN public.subscription_plans.created_at IS 'When the row was made, by the database''s clock.';
-
-COMMENT ON COLUMN public.subscription_plans.updated_at IS 'When anything in the row was changed last: the trigger `set_updated_at` keeps it.';
-
-CREATE TABLE public.tenant_quotas (
-    tenant_id uuid NOT NULL,
-    resource text NOT NULL,
-    limit_amount bigint,
-    enforced boolean DEFAULT true NOT NULL,
-    warn_at numeric(5,4) DEFAULT 0.8 NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT tenant_quotas_amounts_check CHECK (((limit_amount >= 0) AND (warn_at >= (0)::numeric) AND (warn_at <= (1)::numeric))),
-    CONSTRAINT tenant_quotas_resource_check CHECK ((resource = ANY (ARRAY['agents'::text, 'daily_requests'::text, 'monthly_tokens'::text])))
-);
-
-ALTER TABLE ONLY public.tenant_quotas FORCE ROW LEVEL SECURITY;
-
-ALTER TABLE public.tenant_quotas OWNER TO agent_monitor_owner;
-
-COMMENT ON TABLE public.tenant_quotas IS 'A limit of one tenant''s own, before its plan''s. Without `enforced` it is counted and nothing is refused.';
-
-COMMENT ON COLUMN public.tenant_quotas.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
-
-COMMENT ON COLUMN public.tenant_quotas.resource IS 'What is limited: agents, daily_requests or monthly_tokens.';
-
-COMMENT ON COLUMN public.tenant_quotas.limit_amount IS 'How much; null: no limit, whatever the plan says.';
-
-COMMENT ON COLUMN public.tenant_quotas.enforced IS 'False: counted, and nothing is refused.';
-
-COMMENT ON COLUMN public.tenant_quotas.warn_at IS 'From which share of the limit on a warning is given, 0 to 1.';
-
-COMMENT ON COLUMN public.tenant_quotas.created_at IS 'When the row was made, by the database''s clock.';
-
-COMMENT ON COLUMN public.tenant_quotas.updated_at IS 'When anything in the row was changed last: the trigger `set_updated_at` keeps it.';
-
 CREATE VIEW public.effective_quotas WITH (security_invoker='true') AS
  SELECT t.id AS tenant_id,
     r.resource,
@@ -3436,22 +4277,6 @@ COMMENT ON COLUMN public.inhibitions.created_by IS 'Who made it: `user:…`, `ke
 COMMENT ON COLUMN public.inhibitions.created_at IS 'When the row was made, by the database''s clock.';
 
 COMMENT ON COLUMN public.inhibitions.updated_at IS 'When anything in the row was changed last: the trigger `set_updated_at` keeps it.';
-
-CREATE TABLE public.leases (
-    name text NOT NULL,
-    holder text NOT NULL,
-    expires_at timestamp with time zone NOT NULL
-);
-
-ALTER TABLE public.leases OWNER TO agent_monitor_owner;
-
-COMMENT ON TABLE public.leases IS 'Who does a job that one process at a time may do. Nobody''s data: no tenant.';
-
-COMMENT ON COLUMN public.leases.name IS 'The job.';
-
-COMMENT ON COLUMN public.leases.holder IS 'The process that does it, by host and number.';
-
-COMMENT ON COLUMN public.leases.expires_at IS 'Until when nobody else may; renewed long before.';
 
 CREATE TABLE public.maintenance_runs (
     task text NOT NULL,
@@ -3952,97 +4777,6 @@ COMMENT ON COLUMN public.notification_groups.reference IS 'What the service call
 
 COMMENT ON COLUMN public.notification_groups.created_at IS 'When the row was made, by the database''s clock.';
 
-CREATE TABLE public.notifications (
-    tenant_id uuid NOT NULL,
-    id uuid NOT NULL,
-    group_id uuid NOT NULL,
-    channel text NOT NULL,
-    target text NOT NULL,
-    reason text NOT NULL,
-    why text NOT NULL,
-    alert_ids uuid[] NOT NULL,
-    payload jsonb DEFAULT '[]'::jsonb NOT NULL,
-    status text DEFAULT 'pending'::text NOT NULL,
-    attempts bigint DEFAULT 0 NOT NULL,
-    first_attempt_at timestamp with time zone,
-    next_attempt_at timestamp with time zone DEFAULT now() NOT NULL,
-    claimed_by text,
-    claimed_until timestamp with time zone,
-    last_error text,
-    sent_at timestamp with time zone,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT notifications_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'sending'::text, 'sent'::text, 'dead'::text, 'withheld'::text])))
-);
-
-ALTER TABLE ONLY public.notifications FORCE ROW LEVEL SECURITY;
-
-ALTER TABLE public.notifications OWNER TO agent_monitor_owner;
-
-COMMENT ON TABLE public.notifications IS 'One message to one channel: the outbox. `payload` is what it says, fixed when it was decided.';
-
-COMMENT ON COLUMN public.notifications.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
-
-COMMENT ON COLUMN public.notifications.id IS 'UUIDv7.';
-
-COMMENT ON COLUMN public.notifications.group_id IS 'Which alerts it is about, and where it goes.';
-
-COMMENT ON COLUMN public.notifications.channel IS 'The kind of channel.';
-
-COMMENT ON COLUMN public.notifications.target IS 'The address there.';
-
-COMMENT ON COLUMN public.notifications.reason IS 'Why it is sent: FIRST, REPEAT, ESCALATED, RESOLVED, RESPONDED, DIGEST or TEST.';
-
-COMMENT ON COLUMN public.notifications.why IS 'The same in words for people: how the address came to be told.';
-
-COMMENT ON COLUMN public.notifications.alert_ids IS 'The alerts that this one message is about.';
-
-COMMENT ON COLUMN public.notifications.payload IS 'What it says of each alert, fixed when it was decided.';
-
-COMMENT ON COLUMN public.notifications.status IS 'pending, sending, sent, withheld, or dead: given up after many attempts.';
-
-COMMENT ON COLUMN public.notifications.attempts IS 'How often it was tried.';
-
-COMMENT ON COLUMN public.notifications.first_attempt_at IS 'When it was first tried; null: not yet.';
-
-COMMENT ON COLUMN public.notifications.next_attempt_at IS 'When it is to be tried next.';
-
-COMMENT ON COLUMN public.notifications.claimed_by IS 'The process that is sending it; null: none.';
-
-COMMENT ON COLUMN public.notifications.claimed_until IS 'Until when that process has it for itself; null as before.';
-
-COMMENT ON COLUMN public.notifications.last_error IS 'Why the last attempt failed; null: it did not.';
-
-COMMENT ON COLUMN public.notifications.sent_at IS 'When the service took it; null: not yet.';
-
-COMMENT ON COLUMN public.notifications.created_at IS 'When the row was made, by the database''s clock.';
-
-COMMENT ON COLUMN public.notifications.updated_at IS 'When anything in the row was changed last: the trigger `set_updated_at` keeps it.';
-
-CREATE TABLE public.outages (
-    tenant_id uuid NOT NULL,
-    what text NOT NULL,
-    seen_at timestamp with time zone,
-    began_at timestamp with time zone,
-    ended_at timestamp with time zone
-);
-
-ALTER TABLE ONLY public.outages FORCE ROW LEVEL SECURITY;
-
-ALTER TABLE public.outages OWNER TO agent_monitor_owner;
-
-COMMENT ON TABLE public.outages IS 'When something was away last: the alerter (a platform''s row), or a tenant''s history. `ended_at` null: still is.';
-
-COMMENT ON COLUMN public.outages.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
-
-COMMENT ON COLUMN public.outages.what IS 'What was away: the alerter, or history.';
-
-COMMENT ON COLUMN public.outages.seen_at IS 'When it was last known to work.';
-
-COMMENT ON COLUMN public.outages.began_at IS 'When it went away; null: it never did.';
-
-COMMENT ON COLUMN public.outages.ended_at IS 'When it was back; null: it is away, or never was.';
-
 CREATE TABLE public.paces (
     tenant_id uuid NOT NULL,
     channel text NOT NULL,
@@ -4102,64 +4836,6 @@ ALTER TABLE public.price_changes ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTIT
     NO MAXVALUE
     CACHE 1
 );
-
-CREATE TABLE public.rag_queries (
-    tenant_id uuid NOT NULL,
-    id uuid NOT NULL,
-    collection_id uuid NOT NULL,
-    agent_id uuid,
-    conversation text,
-    query_text text NOT NULL,
-    chunk_ids uuid[] DEFAULT '{}'::uuid[] NOT NULL,
-    scores double precision[] DEFAULT '{}'::double precision[] NOT NULL,
-    top_score double precision,
-    strategy text DEFAULT 'similarity'::text NOT NULL,
-    filters jsonb DEFAULT '{}'::jsonb NOT NULL,
-    latency_ms double precision,
-    feedback_rating bigint,
-    feedback_comment text,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT rag_queries_feedback_check CHECK (((feedback_rating >= '-1'::integer) AND (feedback_rating <= 1))),
-    CONSTRAINT rag_queries_latency_check CHECK ((latency_ms >= (0)::double precision)),
-    CONSTRAINT rag_queries_scores_check CHECK (((cardinality(scores) = cardinality(chunk_ids)) AND ((0)::double precision <= ALL (scores)) AND ((1)::double precision >= ALL (scores)))),
-    CONSTRAINT rag_queries_top_score_check CHECK (((top_score >= (0)::double precision) AND (top_score <= (1)::double precision)))
-);
-
-ALTER TABLE ONLY public.rag_queries FORCE ROW LEVEL SECURITY;
-
-ALTER TABLE public.rag_queries OWNER TO agent_monitor_owner;
-
-COMMENT ON TABLE public.rag_queries IS 'A search and what it found: `chunk_ids` with their `scores`, best first, and what people thought of it.';
-
-COMMENT ON COLUMN public.rag_queries.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
-
-COMMENT ON COLUMN public.rag_queries.id IS 'UUIDv7: when it was asked.';
-
-COMMENT ON COLUMN public.rag_queries.collection_id IS 'Where it was looked for.';
-
-COMMENT ON COLUMN public.rag_queries.agent_id IS 'The agent that asked; null: not told, or gone.';
-
-COMMENT ON COLUMN public.rag_queries.conversation IS 'The conversation''s external id; null: none.';
-
-COMMENT ON COLUMN public.rag_queries.query_text IS 'The question in words; empty: only the vector was given.';
-
-COMMENT ON COLUMN public.rag_queries.chunk_ids IS 'What was found, the most similar first.';
-
-COMMENT ON COLUMN public.rag_queries.scores IS 'How similar each of those is, 0 to 1, in the same order.';
-
-COMMENT ON COLUMN public.rag_queries.top_score IS 'The highest of them; null: nothing was found.';
-
-COMMENT ON COLUMN public.rag_queries.strategy IS 'How it was looked for: similarity, or a word of whoever told of it.';
-
-COMMENT ON COLUMN public.rag_queries.filters IS 'What the metadata of a chunk had to contain, as JSON.';
-
-COMMENT ON COLUMN public.rag_queries.latency_ms IS 'Milliseconds that the search took; null: not told.';
-
-COMMENT ON COLUMN public.rag_queries.feedback_rating IS 'What somebody thinks of the results: 1 good, 0 neither, -1 bad; null: nobody said.';
-
-COMMENT ON COLUMN public.rag_queries.feedback_comment IS 'What they say beside that; null: nothing.';
-
-COMMENT ON COLUMN public.rag_queries.created_at IS 'When the row was made, by the database''s clock.';
 
 CREATE TABLE public.received_alerts (
     tenant_id uuid NOT NULL,
@@ -4294,26 +4970,6 @@ COMMENT ON COLUMN public.replication_status.seen_at IS 'When it was last connect
 
 COMMENT ON COLUMN public.replication_status.checked_at IS 'When that was looked at last.';
 
-CREATE TABLE public.request_counts (
-    tenant_id uuid NOT NULL,
-    day timestamp with time zone NOT NULL,
-    requests bigint NOT NULL,
-    CONSTRAINT request_counts_requests_check CHECK ((requests >= 0))
-)
-WITH (fillfactor='50');
-
-ALTER TABLE ONLY public.request_counts FORCE ROW LEVEL SECURITY;
-
-ALTER TABLE public.request_counts OWNER TO agent_monitor_owner;
-
-COMMENT ON TABLE public.request_counts IS 'Requests that sent something, by day in UTC: counted by collectors in portions.';
-
-COMMENT ON COLUMN public.request_counts.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
-
-COMMENT ON COLUMN public.request_counts.day IS 'Start of the day, in UTC.';
-
-COMMENT ON COLUMN public.request_counts.requests IS 'How many requests that sent something were answered in it.';
-
 CREATE TABLE public.retention_policies (
     tenant_id uuid NOT NULL,
     id uuid NOT NULL,
@@ -4387,90 +5043,6 @@ COMMENT ON COLUMN public.retention_runs.report IS 'What else there is to know of
 COMMENT ON COLUMN public.retention_runs.started_at IS 'When the pass began.';
 
 COMMENT ON COLUMN public.retention_runs.completed_at IS 'When it was through; null: it is not, or was cut off.';
-
-CREATE TABLE public.rollup_dirty (
-    tenant_id uuid NOT NULL,
-    series_id bigint NOT NULL,
-    hour timestamp with time zone NOT NULL,
-    marks bigint DEFAULT 1 NOT NULL
-);
-
-ALTER TABLE ONLY public.rollup_dirty FORCE ROW LEVEL SECURITY;
-
-ALTER TABLE public.rollup_dirty OWNER TO agent_monitor_owner;
-
-COMMENT ON TABLE public.rollup_dirty IS 'An hour of a series to which points in InfluxDB were added when it was over: its rollups may lack them.';
-
-COMMENT ON COLUMN public.rollup_dirty.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
-
-COMMENT ON COLUMN public.rollup_dirty.series_id IS 'The series that got points late.';
-
-COMMENT ON COLUMN public.rollup_dirty.hour IS 'Start of the hour that they fell into.';
-
-COMMENT ON COLUMN public.rollup_dirty.marks IS 'How often that happened since the hour was rolled up.';
-
-CREATE TABLE public.rollup_progress (
-    level text NOT NULL,
-    until timestamp with time zone NOT NULL,
-    CONSTRAINT rollup_progress_level_check CHECK ((level = ANY (ARRAY['hour'::text, 'day'::text])))
-);
-
-ALTER TABLE public.rollup_progress OWNER TO agent_monitor_owner;
-
-COMMENT ON TABLE public.rollup_progress IS 'How far the points in InfluxDB are rolled up: everything before `until`, but for what is dirty. No tenant''s.';
-
-COMMENT ON COLUMN public.rollup_progress.level IS '`hour`: hours, and the minutes that are written with them; `day`: days.';
-
-COMMENT ON COLUMN public.rollup_progress.until IS 'Everything before this moment is rolled up.';
-
-CREATE TABLE public.rollups_day (
-    tenant_id uuid NOT NULL,
-    series_id bigint NOT NULL,
-    at timestamp with time zone NOT NULL,
-    count bigint NOT NULL,
-    sum double precision NOT NULL,
-    sum_sq double precision NOT NULL,
-    min double precision NOT NULL,
-    max double precision NOT NULL,
-    first double precision,
-    last double precision NOT NULL,
-    last_at timestamp with time zone NOT NULL,
-    increase double precision,
-    histogram bytea NOT NULL
-)
-PARTITION BY RANGE (at);
-
-ALTER TABLE ONLY public.rollups_day FORCE ROW LEVEL SECURITY;
-
-ALTER TABLE public.rollups_day OWNER TO agent_monitor_owner;
-
-COMMENT ON TABLE public.rollups_day IS 'Days, recomputed from their hours. Partitioned by year of `at`.';
-
-COMMENT ON COLUMN public.rollups_day.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
-
-COMMENT ON COLUMN public.rollups_day.series_id IS 'The series that is summed up.';
-
-COMMENT ON COLUMN public.rollups_day.at IS 'Start of the day, in UTC.';
-
-COMMENT ON COLUMN public.rollups_day.count IS 'How many points there are.';
-
-COMMENT ON COLUMN public.rollups_day.sum IS 'Their sum.';
-
-COMMENT ON COLUMN public.rollups_day.sum_sq IS 'The sum of their squared distances from the mean.';
-
-COMMENT ON COLUMN public.rollups_day.min IS 'The least of them.';
-
-COMMENT ON COLUMN public.rollups_day.max IS 'The greatest.';
-
-COMMENT ON COLUMN public.rollups_day.first IS 'The first value; only of a counter, else null.';
-
-COMMENT ON COLUMN public.rollups_day.last IS 'The last value.';
-
-COMMENT ON COLUMN public.rollups_day.last_at IS 'When the last was measured.';
-
-COMMENT ON COLUMN public.rollups_day.increase IS 'By how much a counter rose, resets counted as starts from 0; null for anything else.';
-
-COMMENT ON COLUMN public.rollups_day.histogram IS 'Logarithmic buckets with their counts, packed: percentiles to about 1 %.';
 
 CREATE TABLE public.rollups_minute (
     tenant_id uuid NOT NULL,
@@ -4650,63 +5222,6 @@ COMMENT ON COLUMN public.scheduled_runs.error IS 'Why the last call failed, in w
 
 COMMENT ON COLUMN public.scheduled_runs.log_id IS 'The execution in the agent''s log that tells of it; null until it is written.';
 
-CREATE TABLE public.scores (
-    tenant_id uuid NOT NULL,
-    id uuid NOT NULL,
-    source text NOT NULL,
-    name text NOT NULL,
-    value double precision,
-    label text,
-    comment text,
-    agent_id uuid NOT NULL,
-    task_id uuid,
-    trace_id text,
-    span_id text,
-    conversation text,
-    given_by text,
-    at timestamp with time zone NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT scores_said_check CHECK (((value IS NOT NULL) OR (label IS NOT NULL) OR (comment IS NOT NULL))),
-    CONSTRAINT scores_source_check CHECK ((source = ANY (ARRAY['evaluation'::text, 'feedback'::text])))
-)
-PARTITION BY RANGE (id);
-
-ALTER TABLE ONLY public.scores FORCE ROW LEVEL SECURITY;
-
-ALTER TABLE public.scores OWNER TO agent_monitor_owner;
-
-COMMENT ON TABLE public.scores IS 'One judgement of a run: an evaluation by a program or model, or somebody''s feedback. Partitioned by day of `id`, which carries its time.';
-
-COMMENT ON COLUMN public.scores.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
-
-COMMENT ON COLUMN public.scores.id IS 'UUIDv7: when it was given.';
-
-COMMENT ON COLUMN public.scores.source IS '`evaluation`: by a program or model; `feedback`: by somebody.';
-
-COMMENT ON COLUMN public.scores.name IS 'What is judged, such as helpfulness.';
-
-COMMENT ON COLUMN public.scores.value IS 'How good, on the scale of its name; null: said otherwise.';
-
-COMMENT ON COLUMN public.scores.label IS 'The judgement as a word; null: none.';
-
-COMMENT ON COLUMN public.scores.comment IS 'The judgement in words; null: none.';
-
-COMMENT ON COLUMN public.scores.agent_id IS 'Whose work is judged.';
-
-COMMENT ON COLUMN public.scores.task_id IS 'Which task; null: none in particular.';
-
-COMMENT ON COLUMN public.scores.trace_id IS 'Which trace; null: none in particular.';
-
-COMMENT ON COLUMN public.scores.span_id IS 'Which step of it; null: the whole.';
-
-COMMENT ON COLUMN public.scores.conversation IS 'Which conversation, by its external id; null: none.';
-
-COMMENT ON COLUMN public.scores.given_by IS 'Who judged: a person or a program, by name; null: not told.';
-
-COMMENT ON COLUMN public.scores.at IS 'When, as told.';
-
-COMMENT ON COLUMN public.scores.created_at IS 'When the row was made, by the database''s clock.';
-
 CREATE TABLE public.series_copies (
     tenant_id uuid NOT NULL,
     source text NOT NULL,
@@ -4840,36 +5355,6 @@ COMMENT ON COLUMN public.spans.received_at IS 'When a collector took it in.';
 
 COMMENT ON COLUMN public.spans.rank IS 'Which of two tellings of the same step is kept: the greater.';
 
-CREATE TABLE public.spool (
-    tenant_id uuid NOT NULL,
-    id bigint NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    points bigint NOT NULL,
-    series_ids bigint[] NOT NULL,
-    at timestamp with time zone[] NOT NULL,
-    "values" double precision[] NOT NULL
-);
-
-ALTER TABLE ONLY public.spool FORCE ROW LEVEL SECURITY;
-
-ALTER TABLE public.spool OWNER TO agent_monitor_owner;
-
-COMMENT ON TABLE public.spool IS 'Points that were taken in while InfluxDB could not take them: one transaction''s, in columns of one length.';
-
-COMMENT ON COLUMN public.spool.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
-
-COMMENT ON COLUMN public.spool.id IS 'Counts up: the order in which the points go on.';
-
-COMMENT ON COLUMN public.spool.created_at IS 'When the row was made, by the database''s clock.';
-
-COMMENT ON COLUMN public.spool.points IS 'How many there are in this row.';
-
-COMMENT ON COLUMN public.spool.series_ids IS 'The series of each.';
-
-COMMENT ON COLUMN public.spool.at IS 'When each was measured.';
-
-COMMENT ON COLUMN public.spool."values" IS 'What was measured, each in its series'' unit.';
-
 ALTER TABLE public.spool ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.spool_id_seq
     START WITH 1
@@ -4906,27 +5391,6 @@ COMMENT ON COLUMN public.tenant_regions.created_at IS 'When the row was made, by
 
 COMMENT ON COLUMN public.tenant_regions.updated_at IS 'When anything in the row was changed last: the trigger `set_updated_at` keeps it.';
 
-CREATE TABLE public.touched (
-    tenant_id uuid NOT NULL,
-    id bigint NOT NULL,
-    agent_ids uuid[] NOT NULL,
-    kinds smallint[] NOT NULL
-);
-
-ALTER TABLE ONLY public.touched FORCE ROW LEVEL SECURITY;
-
-ALTER TABLE public.touched OWNER TO agent_monitor_owner;
-
-COMMENT ON TABLE public.touched IS 'News for the alerter: one row a tenant for each group commit, taken by the next tick.';
-
-COMMENT ON COLUMN public.touched.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
-
-COMMENT ON COLUMN public.touched.id IS 'Counts up: the order in which news came.';
-
-COMMENT ON COLUMN public.touched.agent_ids IS 'The agents that there is news of.';
-
-COMMENT ON COLUMN public.touched.kinds IS 'What kind of news of each, as bits: see `monitor.signals.Touch`.';
-
 ALTER TABLE public.touched ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.touched_id_seq
     START WITH 1
@@ -4936,39 +5400,6 @@ ALTER TABLE public.touched ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
-CREATE TABLE public.touched_traces (
-    tenant_id uuid NOT NULL,
-    id bigint NOT NULL,
-    trace_id text NOT NULL,
-    due_at timestamp with time zone NOT NULL,
-    news boolean DEFAULT true NOT NULL,
-    holds boolean DEFAULT false NOT NULL,
-    tries bigint DEFAULT 0 NOT NULL,
-    error text
-);
-
-ALTER TABLE ONLY public.touched_traces FORCE ROW LEVEL SECURITY;
-
-ALTER TABLE public.touched_traces OWNER TO agent_monitor_owner;
-
-COMMENT ON TABLE public.touched_traces IS 'What the assembler has to do: a row for each trace and group commit, and rows of its own.';
-
-COMMENT ON COLUMN public.touched_traces.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
-
-COMMENT ON COLUMN public.touched_traces.id IS 'Counts up; says nothing but which row it is.';
-
-COMMENT ON COLUMN public.touched_traces.trace_id IS 'The trace to be assembled.';
-
-COMMENT ON COLUMN public.touched_traces.due_at IS 'Not before then.';
-
-COMMENT ON COLUMN public.touched_traces.news IS 'Whether there is something to do.';
-
-COMMENT ON COLUMN public.touched_traces.holds IS 'Whether other rows of the trace wait for this one.';
-
-COMMENT ON COLUMN public.touched_traces.tries IS 'How often it could not be assembled.';
-
-COMMENT ON COLUMN public.touched_traces.error IS 'Why not; null: it could.';
-
 ALTER TABLE public.touched_traces ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.touched_traces_id_seq
     START WITH 1
@@ -4977,67 +5408,6 @@ ALTER TABLE public.touched_traces ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTI
     NO MAXVALUE
     CACHE 1
 );
-
-CREATE TABLE public.traces (
-    tenant_id uuid NOT NULL,
-    trace_id text NOT NULL,
-    name text NOT NULL,
-    status text NOT NULL,
-    agent_ids uuid[] NOT NULL,
-    models text[] NOT NULL,
-    conversation text,
-    tasks bigint NOT NULL,
-    failed_tasks bigint NOT NULL,
-    tokens bigint NOT NULL,
-    cost_usd numeric(20,10) NOT NULL,
-    started_at timestamp with time zone NOT NULL,
-    ended_at timestamp with time zone,
-    duration_ms bigint,
-    words text NOT NULL,
-    first_id uuid NOT NULL,
-    last_id uuid NOT NULL,
-    CONSTRAINT traces_status_check CHECK ((status = ANY (ARRAY['running'::text, 'completed'::text, 'failed'::text])))
-);
-
-ALTER TABLE ONLY public.traces FORCE ROW LEVEL SECURITY;
-
-ALTER TABLE public.traces OWNER TO agent_monitor_owner;
-
-COMMENT ON TABLE public.traces IS 'What a trace comes to: the sums of its tasks, for lists and searches. `words`: what is searched in.';
-
-COMMENT ON COLUMN public.traces.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
-
-COMMENT ON COLUMN public.traces.trace_id IS 'The trace, 32 hexadecimal digits.';
-
-COMMENT ON COLUMN public.traces.name IS 'What its first task is called.';
-
-COMMENT ON COLUMN public.traces.status IS 'running, completed or failed: of all its tasks.';
-
-COMMENT ON COLUMN public.traces.agent_ids IS 'Who took part.';
-
-COMMENT ON COLUMN public.traces.models IS 'Models that were called.';
-
-COMMENT ON COLUMN public.traces.conversation IS 'The conversation''s external id; null: none.';
-
-COMMENT ON COLUMN public.traces.tasks IS 'How many tasks it has.';
-
-COMMENT ON COLUMN public.traces.failed_tasks IS 'How many of them failed.';
-
-COMMENT ON COLUMN public.traces.tokens IS 'Sum of their tokens.';
-
-COMMENT ON COLUMN public.traces.cost_usd IS 'Sum of their costs, in US dollars.';
-
-COMMENT ON COLUMN public.traces.started_at IS 'When the first began.';
-
-COMMENT ON COLUMN public.traces.ended_at IS 'When the last ended; null: one goes on.';
-
-COMMENT ON COLUMN public.traces.duration_ms IS 'From one to the other, in milliseconds; null as before.';
-
-COMMENT ON COLUMN public.traces.words IS 'What searches look in: names, inputs and outputs, shortened.';
-
-COMMENT ON COLUMN public.traces.first_id IS 'The least id of its tasks.';
-
-COMMENT ON COLUMN public.traces.last_id IS 'The greatest.';
 
 CREATE TABLE public.unmapped_names (
     tenant_id uuid NOT NULL,
@@ -5069,75 +5439,6 @@ COMMENT ON COLUMN public.unmapped_names.seen IS 'About how often.';
 COMMENT ON COLUMN public.unmapped_names.first_seen_at IS 'When first.';
 
 COMMENT ON COLUMN public.unmapped_names.last_seen_at IS 'When last.';
-
-CREATE TABLE public.usage_hours (
-    tenant_id uuid NOT NULL,
-    hour timestamp with time zone NOT NULL,
-    id bigint NOT NULL,
-    key uuid NOT NULL,
-    folded boolean DEFAULT false NOT NULL,
-    agent_id uuid NOT NULL,
-    model text DEFAULT ''::text NOT NULL,
-    provider text DEFAULT ''::text NOT NULL,
-    user_ref text DEFAULT ''::text NOT NULL,
-    workflow text DEFAULT ''::text NOT NULL,
-    environment text DEFAULT ''::text NOT NULL,
-    calls bigint NOT NULL,
-    failed bigint NOT NULL,
-    unpriced bigint NOT NULL,
-    input_tokens bigint NOT NULL,
-    output_tokens bigint NOT NULL,
-    cache_read_tokens bigint NOT NULL,
-    cache_write_tokens bigint NOT NULL,
-    reasoning_tokens bigint NOT NULL,
-    cost_usd numeric(30,10) NOT NULL
-);
-
-ALTER TABLE ONLY public.usage_hours FORCE ROW LEVEL SECURITY;
-
-ALTER TABLE public.usage_hours OWNER TO agent_monitor_owner;
-
-COMMENT ON TABLE public.usage_hours IS 'What calls of one hour come to: rows are only added, and those of one `key` are added up later.';
-
-COMMENT ON COLUMN public.usage_hours.tenant_id IS 'The tenant that the row belongs to; row-level security compares it with the one of the session.';
-
-COMMENT ON COLUMN public.usage_hours.hour IS 'Start of the hour in which the calls began.';
-
-COMMENT ON COLUMN public.usage_hours.id IS 'Counts up; says nothing but which row it is.';
-
-COMMENT ON COLUMN public.usage_hours.key IS 'A digest of hour and the names below: rows that have the same are added up.';
-
-COMMENT ON COLUMN public.usage_hours.folded IS 'Whether it is the sum of earlier rows.';
-
-COMMENT ON COLUMN public.usage_hours.agent_id IS 'Who called.';
-
-COMMENT ON COLUMN public.usage_hours.model IS 'The model as told; empty: not told.';
-
-COMMENT ON COLUMN public.usage_hours.provider IS 'Who serves it; empty: not told.';
-
-COMMENT ON COLUMN public.usage_hours.user_ref IS 'For whom; empty: not told.';
-
-COMMENT ON COLUMN public.usage_hours.workflow IS 'The workflow''s name; empty: none.';
-
-COMMENT ON COLUMN public.usage_hours.environment IS 'Where it ran; empty: not told.';
-
-COMMENT ON COLUMN public.usage_hours.calls IS 'How many calls; below zero where some were taken back.';
-
-COMMENT ON COLUMN public.usage_hours.failed IS 'How many of them failed.';
-
-COMMENT ON COLUMN public.usage_hours.unpriced IS 'How many of them nobody knows the price of.';
-
-COMMENT ON COLUMN public.usage_hours.input_tokens IS 'Sum of tokens read, cached ones included.';
-
-COMMENT ON COLUMN public.usage_hours.output_tokens IS 'Sum of tokens written, reasoning included.';
-
-COMMENT ON COLUMN public.usage_hours.cache_read_tokens IS 'Sum of tokens from the cache.';
-
-COMMENT ON COLUMN public.usage_hours.cache_write_tokens IS 'Sum of tokens put into the cache.';
-
-COMMENT ON COLUMN public.usage_hours.reasoning_tokens IS 'Sum of tokens of reasoning.';
-
-COMMENT ON COLUMN public.usage_hours.cost_usd IS 'Sum of what is known to have been spent.';
 
 CREATE MATERIALIZED VIEW public.usage_months AS
  SELECT tenant_id,
@@ -7486,16 +7787,143 @@ ALTER TABLE public.user_sessions ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.users ENABLE ROW LEVEL SECURITY;
 
+CREATE POLICY views ON public.agent_interactions FOR SELECT TO agent_monitor_views USING ((( SELECT (CURRENT_USER = 'agent_monitor_grafana'::name)) OR (tenant_id = ( SELECT tenants.id
+   FROM public.tenants
+  WHERE (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text)))));
+
+CREATE POLICY views ON public.agent_live FOR SELECT TO agent_monitor_views USING ((( SELECT (CURRENT_USER = 'agent_monitor_grafana'::name)) OR (tenant_id = ( SELECT tenants.id
+   FROM public.tenants
+  WHERE (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text)))));
+
+CREATE POLICY views ON public.agent_logs FOR SELECT TO agent_monitor_views USING ((( SELECT (CURRENT_USER = 'agent_monitor_grafana'::name)) OR (tenant_id = ( SELECT tenants.id
+   FROM public.tenants
+  WHERE (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text)))));
+
+CREATE POLICY views ON public.agents FOR SELECT TO agent_monitor_views USING ((( SELECT (CURRENT_USER = 'agent_monitor_grafana'::name)) OR (tenant_id = ( SELECT tenants.id
+   FROM public.tenants
+  WHERE (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text)))));
+
+CREATE POLICY views ON public.alert_configs FOR SELECT TO agent_monitor_views USING ((( SELECT (CURRENT_USER = 'agent_monitor_grafana'::name)) OR (tenant_id = ( SELECT tenants.id
+   FROM public.tenants
+  WHERE (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text)))));
+
+CREATE POLICY views ON public.alert_events FOR SELECT TO agent_monitor_views USING ((( SELECT (CURRENT_USER = 'agent_monitor_grafana'::name)) OR (tenant_id = ( SELECT tenants.id
+   FROM public.tenants
+  WHERE (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text)))));
+
+CREATE POLICY views ON public.alerts FOR SELECT TO agent_monitor_views USING ((( SELECT (CURRENT_USER = 'agent_monitor_grafana'::name)) OR (tenant_id = ( SELECT tenants.id
+   FROM public.tenants
+  WHERE (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text)))));
+
+CREATE POLICY views ON public.budget_spending FOR SELECT TO agent_monitor_views USING ((( SELECT (CURRENT_USER = 'agent_monitor_grafana'::name)) OR (tenant_id = ( SELECT tenants.id
+   FROM public.tenants
+  WHERE (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text)))));
+
+CREATE POLICY views ON public.budgets FOR SELECT TO agent_monitor_views USING ((( SELECT (CURRENT_USER = 'agent_monitor_grafana'::name)) OR (tenant_id = ( SELECT tenants.id
+   FROM public.tenants
+  WHERE (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text)))));
+
+CREATE POLICY views ON public.collections FOR SELECT TO agent_monitor_views USING ((( SELECT (CURRENT_USER = 'agent_monitor_grafana'::name)) OR (tenant_id = ( SELECT tenants.id
+   FROM public.tenants
+  WHERE (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text)))));
+
+CREATE POLICY views ON public.notifications FOR SELECT TO agent_monitor_views USING ((( SELECT (CURRENT_USER = 'agent_monitor_grafana'::name)) OR (tenant_id = ( SELECT tenants.id
+   FROM public.tenants
+  WHERE (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text)))));
+
+CREATE POLICY views ON public.outages FOR SELECT TO agent_monitor_views USING ((( SELECT (CURRENT_USER = 'agent_monitor_grafana'::name)) OR (tenant_id = ( SELECT tenants.id
+   FROM public.tenants
+  WHERE (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text)))));
+
+CREATE POLICY views ON public.rag_queries FOR SELECT TO agent_monitor_views USING ((( SELECT (CURRENT_USER = 'agent_monitor_grafana'::name)) OR (tenant_id = ( SELECT tenants.id
+   FROM public.tenants
+  WHERE (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text)))));
+
+CREATE POLICY views ON public.request_counts FOR SELECT TO agent_monitor_views USING ((( SELECT (CURRENT_USER = 'agent_monitor_grafana'::name)) OR (tenant_id = ( SELECT tenants.id
+   FROM public.tenants
+  WHERE (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text)))));
+
+CREATE POLICY views ON public.rollup_dirty FOR SELECT TO agent_monitor_views USING ((( SELECT (CURRENT_USER = 'agent_monitor_grafana'::name)) OR (tenant_id = ( SELECT tenants.id
+   FROM public.tenants
+  WHERE (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text)))));
+
+CREATE POLICY views ON public.rollups_day FOR SELECT TO agent_monitor_views USING ((( SELECT (CURRENT_USER = 'agent_monitor_grafana'::name)) OR (tenant_id = ( SELECT tenants.id
+   FROM public.tenants
+  WHERE (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text)))));
+
+CREATE POLICY views ON public.rollups_hour FOR SELECT TO agent_monitor_views USING ((( SELECT (CURRENT_USER = 'agent_monitor_grafana'::name)) OR (tenant_id = ( SELECT tenants.id
+   FROM public.tenants
+  WHERE (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text)))));
+
+CREATE POLICY views ON public.sample_chunks FOR SELECT TO agent_monitor_views USING ((( SELECT (CURRENT_USER = 'agent_monitor_grafana'::name)) OR (tenant_id = ( SELECT tenants.id
+   FROM public.tenants
+  WHERE (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text)))));
+
+CREATE POLICY views ON public.samples FOR SELECT TO agent_monitor_views USING ((( SELECT (CURRENT_USER = 'agent_monitor_grafana'::name)) OR (tenant_id = ( SELECT tenants.id
+   FROM public.tenants
+  WHERE (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text)))));
+
+CREATE POLICY views ON public.scores FOR SELECT TO agent_monitor_views USING ((( SELECT (CURRENT_USER = 'agent_monitor_grafana'::name)) OR (tenant_id = ( SELECT tenants.id
+   FROM public.tenants
+  WHERE (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text)))));
+
+CREATE POLICY views ON public.series FOR SELECT TO agent_monitor_views USING ((( SELECT (CURRENT_USER = 'agent_monitor_grafana'::name)) OR (tenant_id = ( SELECT tenants.id
+   FROM public.tenants
+  WHERE (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text)))));
+
+CREATE POLICY views ON public.spool FOR SELECT TO agent_monitor_views USING ((( SELECT (CURRENT_USER = 'agent_monitor_grafana'::name)) OR (tenant_id = ( SELECT tenants.id
+   FROM public.tenants
+  WHERE (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text)))));
+
+CREATE POLICY views ON public.subscription_plans FOR SELECT TO agent_monitor_views USING (true);
+
+CREATE POLICY views ON public.tasks FOR SELECT TO agent_monitor_views USING ((( SELECT (CURRENT_USER = 'agent_monitor_grafana'::name)) OR (tenant_id = ( SELECT tenants.id
+   FROM public.tenants
+  WHERE (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text)))));
+
+CREATE POLICY views ON public.tenant_quotas FOR SELECT TO agent_monitor_views USING ((( SELECT (CURRENT_USER = 'agent_monitor_grafana'::name)) OR (tenant_id = ( SELECT tenants.id
+   FROM public.tenants
+  WHERE (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text)))));
+
+CREATE POLICY views ON public.tenants FOR SELECT TO agent_monitor_views USING ((( SELECT (CURRENT_USER = 'agent_monitor_grafana'::name)) OR (('agent_monitor_grafana_'::text || md5((id)::text)) = (CURRENT_USER)::text)));
+
+CREATE POLICY views ON public.tool_executions FOR SELECT TO agent_monitor_views USING ((( SELECT (CURRENT_USER = 'agent_monitor_grafana'::name)) OR (tenant_id = ( SELECT tenants.id
+   FROM public.tenants
+  WHERE (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text)))));
+
+CREATE POLICY views ON public.tool_patience FOR SELECT TO agent_monitor_views USING ((( SELECT (CURRENT_USER = 'agent_monitor_grafana'::name)) OR (tenant_id = ( SELECT tenants.id
+   FROM public.tenants
+  WHERE (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text)))));
+
+CREATE POLICY views ON public.touched FOR SELECT TO agent_monitor_views USING ((( SELECT (CURRENT_USER = 'agent_monitor_grafana'::name)) OR (tenant_id = ( SELECT tenants.id
+   FROM public.tenants
+  WHERE (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text)))));
+
+CREATE POLICY views ON public.touched_traces FOR SELECT TO agent_monitor_views USING ((( SELECT (CURRENT_USER = 'agent_monitor_grafana'::name)) OR (tenant_id = ( SELECT tenants.id
+   FROM public.tenants
+  WHERE (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text)))));
+
+CREATE POLICY views ON public.traces FOR SELECT TO agent_monitor_views USING ((( SELECT (CURRENT_USER = 'agent_monitor_grafana'::name)) OR (tenant_id = ( SELECT tenants.id
+   FROM public.tenants
+  WHERE (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text)))));
+
+CREATE POLICY views ON public.usage_hours FOR SELECT TO agent_monitor_views USING ((( SELECT (CURRENT_USER = 'agent_monitor_grafana'::name)) OR (tenant_id = ( SELECT tenants.id
+   FROM public.tenants
+  WHERE (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text)))));
+
 ALTER TABLE public.workflow_executions ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.workflows ENABLE ROW LEVEL SECURITY;
 
 GRANT USAGE ON SCHEMA dashboards TO agent_monitor_grafana;
+GRANT ALL ON SCHEMA dashboards TO agent_monitor_views;
+GRANT USAGE ON SCHEMA dashboards TO agent_monitor_tenants;
 
 GRANT USAGE ON SCHEMA public TO agent_monitor_app;
 GRANT USAGE ON SCHEMA public TO agent_monitor_alerter;
 GRANT USAGE ON SCHEMA public TO agent_monitor_doorman;
 GRANT USAGE ON SCHEMA public TO agent_monitor_operator;
+GRANT USAGE ON SCHEMA public TO agent_monitor_views;
 
 REVOKE ALL ON FUNCTION public.forget_in_trail(request uuid, tenant uuid, entry uuid, first uuid, last uuid, patterns text[], words text[], texts text[], facts text[]) FROM PUBLIC;
 
@@ -7503,109 +7931,412 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.agent_live TO agent_monitor_ap
 GRANT SELECT,UPDATE ON TABLE public.agent_live TO agent_monitor_alerter;
 
 GRANT SELECT(tenant_id) ON TABLE public.agent_live TO agent_monitor_operator;
+GRANT SELECT(tenant_id) ON TABLE public.agent_live TO agent_monitor_views;
 
 GRANT SELECT(agent_id) ON TABLE public.agent_live TO agent_monitor_operator;
+GRANT SELECT(agent_id) ON TABLE public.agent_live TO agent_monitor_views;
 
 GRANT SELECT(last_seen_at) ON TABLE public.agent_live TO agent_monitor_operator;
+GRANT SELECT(last_seen_at) ON TABLE public.agent_live TO agent_monitor_views;
 
 GRANT SELECT(last_heartbeat_at) ON TABLE public.agent_live TO agent_monitor_operator;
+GRANT SELECT(last_heartbeat_at) ON TABLE public.agent_live TO agent_monitor_views;
 
 GRANT SELECT(heartbeat_status) ON TABLE public.agent_live TO agent_monitor_operator;
+GRANT SELECT(heartbeat_status) ON TABLE public.agent_live TO agent_monitor_views;
+
+GRANT SELECT(heartbeat_interval) ON TABLE public.agent_live TO agent_monitor_views;
+
+GRANT SELECT(expected) ON TABLE public.agent_live TO agent_monitor_views;
+
+GRANT SELECT(last_status) ON TABLE public.agent_live TO agent_monitor_views;
 
 GRANT SELECT(consecutive_failures) ON TABLE public.agent_live TO agent_monitor_operator;
+GRANT SELECT(consecutive_failures) ON TABLE public.agent_live TO agent_monitor_views;
+
+GRANT SELECT(last_active_at) ON TABLE public.agent_live TO agent_monitor_views;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.agents TO agent_monitor_app;
 GRANT SELECT ON TABLE public.agents TO agent_monitor_alerter;
 
 GRANT SELECT(tenant_id) ON TABLE public.agents TO agent_monitor_doorman;
 GRANT SELECT(tenant_id) ON TABLE public.agents TO agent_monitor_operator;
+GRANT SELECT(tenant_id) ON TABLE public.agents TO agent_monitor_views;
 
 GRANT SELECT(id) ON TABLE public.agents TO agent_monitor_doorman;
 GRANT SELECT(id) ON TABLE public.agents TO agent_monitor_operator;
+GRANT SELECT(id) ON TABLE public.agents TO agent_monitor_views;
 
 GRANT SELECT(external_id) ON TABLE public.agents TO agent_monitor_doorman;
+GRANT SELECT(external_id) ON TABLE public.agents TO agent_monitor_views;
+
+GRANT SELECT(name) ON TABLE public.agents TO agent_monitor_views;
+
+GRANT SELECT(agent_type) ON TABLE public.agents TO agent_monitor_views;
 
 GRANT SELECT(status) ON TABLE public.agents TO agent_monitor_doorman;
 GRANT SELECT(status) ON TABLE public.agents TO agent_monitor_operator;
+GRANT SELECT(status) ON TABLE public.agents TO agent_monitor_views;
 
 GRANT SELECT(schedule) ON TABLE public.agents TO agent_monitor_operator;
 
+GRANT SELECT(version) ON TABLE public.agents TO agent_monitor_views;
+
 GRANT SELECT(ephemeral) ON TABLE public.agents TO agent_monitor_operator;
+GRANT SELECT(ephemeral) ON TABLE public.agents TO agent_monitor_views;
 
 GRANT SELECT(ping_token) ON TABLE public.agents TO agent_monitor_doorman;
 
 GRANT SELECT(retired_at) ON TABLE public.agents TO agent_monitor_operator;
+GRANT SELECT(retired_at) ON TABLE public.agents TO agent_monitor_views;
 
 GRANT SELECT(deleted_at) ON TABLE public.agents TO agent_monitor_doorman;
 GRANT SELECT(deleted_at) ON TABLE public.agents TO agent_monitor_operator;
+GRANT SELECT(deleted_at) ON TABLE public.agents TO agent_monitor_views;
 
 GRANT SELECT(created_at) ON TABLE public.agents TO agent_monitor_operator;
+
+GRANT SELECT(patience) ON TABLE public.agents TO agent_monitor_views;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.tasks TO agent_monitor_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.tasks TO agent_monitor_alerter;
 
+GRANT SELECT(tenant_id) ON TABLE public.tasks TO agent_monitor_views;
+
+GRANT SELECT(id) ON TABLE public.tasks TO agent_monitor_views;
+
+GRANT SELECT(agent_id) ON TABLE public.tasks TO agent_monitor_views;
+
+GRANT SELECT(task_type) ON TABLE public.tasks TO agent_monitor_views;
+
+GRANT SELECT(status) ON TABLE public.tasks TO agent_monitor_views;
+
+GRANT SELECT(error_type) ON TABLE public.tasks TO agent_monitor_views;
+
+GRANT SELECT(retry_count) ON TABLE public.tasks TO agent_monitor_views;
+
+GRANT SELECT(model) ON TABLE public.tasks TO agent_monitor_views;
+
+GRANT SELECT(environment) ON TABLE public.tasks TO agent_monitor_views;
+
+GRANT SELECT(started_at) ON TABLE public.tasks TO agent_monitor_views;
+
+GRANT SELECT(completed_at) ON TABLE public.tasks TO agent_monitor_views;
+
+GRANT SELECT(duration_ms) ON TABLE public.tasks TO agent_monitor_views;
+
+GRANT SELECT(source) ON TABLE public.tasks TO agent_monitor_views;
+
+GRANT SELECT(trace_id) ON TABLE public.tasks TO agent_monitor_views;
+
+GRANT SELECT(created_at) ON TABLE public.tasks TO agent_monitor_views;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.tool_executions TO agent_monitor_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.tool_executions TO agent_monitor_alerter;
 
+GRANT SELECT(tenant_id) ON TABLE public.tool_executions TO agent_monitor_views;
+
+GRANT SELECT(id) ON TABLE public.tool_executions TO agent_monitor_views;
+
+GRANT SELECT(agent_id) ON TABLE public.tool_executions TO agent_monitor_views;
+
+GRANT SELECT(tool_name) ON TABLE public.tool_executions TO agent_monitor_views;
+
+GRANT SELECT(status) ON TABLE public.tool_executions TO agent_monitor_views;
+
+GRANT SELECT(error_code) ON TABLE public.tool_executions TO agent_monitor_views;
+
+GRANT SELECT(started_at) ON TABLE public.tool_executions TO agent_monitor_views;
+
+GRANT SELECT(completed_at) ON TABLE public.tool_executions TO agent_monitor_views;
+
+GRANT SELECT(duration_ms) ON TABLE public.tool_executions TO agent_monitor_views;
+
+GRANT SELECT(trace_id) ON TABLE public.tool_executions TO agent_monitor_views;
+
+GRANT SELECT(created_at) ON TABLE public.tool_executions TO agent_monitor_views;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.tool_patience TO agent_monitor_app;
 GRANT SELECT ON TABLE public.tool_patience TO agent_monitor_alerter;
+GRANT SELECT ON TABLE public.tool_patience TO agent_monitor_views;
 
 GRANT SELECT ON TABLE dashboards.agents TO agent_monitor_grafana;
+GRANT SELECT ON TABLE dashboards.agents TO agent_monitor_tenants;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.alerts TO agent_monitor_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.alerts TO agent_monitor_alerter;
 
+GRANT SELECT(tenant_id) ON TABLE public.alerts TO agent_monitor_views;
+
+GRANT SELECT(id) ON TABLE public.alerts TO agent_monitor_views;
+
+GRANT SELECT(config_id) ON TABLE public.alerts TO agent_monitor_views;
+
+GRANT SELECT(agent_id) ON TABLE public.alerts TO agent_monitor_views;
+
+GRANT SELECT(rule) ON TABLE public.alerts TO agent_monitor_views;
+
+GRANT SELECT(labels) ON TABLE public.alerts TO agent_monitor_views;
+
+GRANT SELECT(severity) ON TABLE public.alerts TO agent_monitor_views;
+
+GRANT SELECT(status) ON TABLE public.alerts TO agent_monitor_views;
+
+GRANT SELECT(value) ON TABLE public.alerts TO agent_monitor_views;
+
+GRANT SELECT(triggered_at) ON TABLE public.alerts TO agent_monitor_views;
+
+GRANT SELECT(acknowledged_at) ON TABLE public.alerts TO agent_monitor_views;
+
+GRANT SELECT(resolved_at) ON TABLE public.alerts TO agent_monitor_views;
+
 GRANT SELECT ON TABLE dashboards.alerts TO agent_monitor_grafana;
+GRANT SELECT ON TABLE dashboards.alerts TO agent_monitor_tenants;
+
+GRANT SELECT,INSERT,DELETE ON TABLE public.budget_spending TO agent_monitor_app;
+GRANT SELECT,INSERT,DELETE ON TABLE public.budget_spending TO agent_monitor_alerter;
+
+GRANT SELECT(tenant_id) ON TABLE public.budget_spending TO agent_monitor_views;
+
+GRANT SELECT(budget_id) ON TABLE public.budget_spending TO agent_monitor_views;
+
+GRANT SELECT(period_start) ON TABLE public.budget_spending TO agent_monitor_views;
+
+GRANT SELECT(amount) ON TABLE public.budget_spending TO agent_monitor_views;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.budgets TO agent_monitor_app;
+GRANT SELECT ON TABLE public.budgets TO agent_monitor_alerter;
+
+GRANT SELECT(tenant_id) ON TABLE public.budgets TO agent_monitor_views;
+
+GRANT SELECT(id) ON TABLE public.budgets TO agent_monitor_views;
+
+GRANT SELECT(name) ON TABLE public.budgets TO agent_monitor_views;
+
+GRANT SELECT(scope) ON TABLE public.budgets TO agent_monitor_views;
+
+GRANT SELECT(unit) ON TABLE public.budgets TO agent_monitor_views;
+
+GRANT SELECT(period) ON TABLE public.budgets TO agent_monitor_views;
+
+GRANT SELECT(limit_amount) ON TABLE public.budgets TO agent_monitor_views;
+
+GRANT SELECT(warn_at) ON TABLE public.budgets TO agent_monitor_views;
+
+GRANT SELECT(enabled) ON TABLE public.budgets TO agent_monitor_views;
+
+GRANT SELECT ON TABLE dashboards.budgets TO agent_monitor_grafana;
+GRANT SELECT ON TABLE dashboards.budgets TO agent_monitor_tenants;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.collections TO agent_monitor_app;
+
+GRANT SELECT(tenant_id) ON TABLE public.collections TO agent_monitor_views;
+
+GRANT SELECT(id) ON TABLE public.collections TO agent_monitor_views;
+
+GRANT SELECT(slug) ON TABLE public.collections TO agent_monitor_views;
+
+GRANT SELECT(name) ON TABLE public.collections TO agent_monitor_views;
+
+GRANT SELECT(document_count) ON TABLE public.collections TO agent_monitor_views;
+
+GRANT SELECT(chunk_count) ON TABLE public.collections TO agent_monitor_views;
+
+GRANT SELECT(status) ON TABLE public.collections TO agent_monitor_views;
+
+GRANT SELECT(deleted_at) ON TABLE public.collections TO agent_monitor_views;
+
+GRANT SELECT ON TABLE dashboards.collections TO agent_monitor_grafana;
+GRANT SELECT ON TABLE dashboards.collections TO agent_monitor_tenants;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.agent_interactions TO agent_monitor_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.agent_interactions TO agent_monitor_alerter;
+
+GRANT SELECT(tenant_id) ON TABLE public.agent_interactions TO agent_monitor_views;
+
+GRANT SELECT(id) ON TABLE public.agent_interactions TO agent_monitor_views;
+
+GRANT SELECT(from_agent_id) ON TABLE public.agent_interactions TO agent_monitor_views;
+
+GRANT SELECT(to_agent_id) ON TABLE public.agent_interactions TO agent_monitor_views;
+
+GRANT SELECT(interaction_type) ON TABLE public.agent_interactions TO agent_monitor_views;
+
+GRANT SELECT(at) ON TABLE public.agent_interactions TO agent_monitor_views;
+
+GRANT SELECT(trace_id) ON TABLE public.agent_interactions TO agent_monitor_views;
+
+GRANT SELECT ON TABLE dashboards.handoffs TO agent_monitor_grafana;
+GRANT SELECT ON TABLE dashboards.handoffs TO agent_monitor_tenants;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.leases TO agent_monitor_alerter;
+GRANT SELECT ON TABLE public.leases TO agent_monitor_operator;
+GRANT SELECT ON TABLE public.leases TO agent_monitor_views;
+
+GRANT SELECT ON TABLE dashboards.leases TO agent_monitor_grafana;
+GRANT SELECT ON TABLE dashboards.leases TO agent_monitor_tenants;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.agent_logs TO agent_monitor_app;
 GRANT SELECT ON TABLE public.agent_logs TO agent_monitor_alerter;
 
+GRANT SELECT(tenant_id) ON TABLE public.agent_logs TO agent_monitor_views;
+
+GRANT SELECT(agent_id) ON TABLE public.agent_logs TO agent_monitor_views;
+
+GRANT SELECT(id) ON TABLE public.agent_logs TO agent_monitor_views;
+
+GRANT SELECT(received_at) ON TABLE public.agent_logs TO agent_monitor_views;
+
+GRANT SELECT(started_at) ON TABLE public.agent_logs TO agent_monitor_views;
+
+GRANT SELECT(completed_at) ON TABLE public.agent_logs TO agent_monitor_views;
+
+GRANT SELECT(duration) ON TABLE public.agent_logs TO agent_monitor_views;
+
+GRANT SELECT(kind) ON TABLE public.agent_logs TO agent_monitor_views;
+
+GRANT SELECT(status) ON TABLE public.agent_logs TO agent_monitor_views;
+
+GRANT SELECT(level) ON TABLE public.agent_logs TO agent_monitor_views;
+
 GRANT SELECT ON TABLE dashboards.logs TO agent_monitor_grafana;
+GRANT SELECT ON TABLE dashboards.logs TO agent_monitor_tenants;
 
-GRANT SELECT ON TABLE public.rollups_hour TO agent_monitor_app;
-GRANT SELECT ON TABLE public.rollups_hour TO agent_monitor_alerter;
+GRANT SELECT,INSERT,UPDATE ON TABLE public.notifications TO agent_monitor_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE public.notifications TO agent_monitor_alerter;
 
-GRANT SELECT ON TABLE dashboards.rollups_hour TO agent_monitor_grafana;
+GRANT SELECT(tenant_id) ON TABLE public.notifications TO agent_monitor_operator;
+GRANT SELECT(tenant_id) ON TABLE public.notifications TO agent_monitor_views;
 
-GRANT SELECT ON TABLE public.sample_chunks TO agent_monitor_app;
-GRANT SELECT ON TABLE public.sample_chunks TO agent_monitor_alerter;
+GRANT SELECT(id) ON TABLE public.notifications TO agent_monitor_operator;
+GRANT SELECT(id) ON TABLE public.notifications TO agent_monitor_views;
 
-GRANT SELECT ON TABLE dashboards.sample_chunks TO agent_monitor_grafana;
+GRANT SELECT(channel) ON TABLE public.notifications TO agent_monitor_views;
 
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.samples TO agent_monitor_app;
-GRANT SELECT ON TABLE public.samples TO agent_monitor_alerter;
+GRANT SELECT(reason) ON TABLE public.notifications TO agent_monitor_operator;
+GRANT SELECT(reason) ON TABLE public.notifications TO agent_monitor_views;
 
-GRANT SELECT ON TABLE dashboards.samples TO agent_monitor_grafana;
+GRANT SELECT(status) ON TABLE public.notifications TO agent_monitor_operator;
+GRANT SELECT(status) ON TABLE public.notifications TO agent_monitor_views;
 
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.series TO agent_monitor_app;
-GRANT SELECT ON TABLE public.series TO agent_monitor_alerter;
+GRANT SELECT(attempts) ON TABLE public.notifications TO agent_monitor_operator;
+GRANT SELECT(attempts) ON TABLE public.notifications TO agent_monitor_views;
 
-GRANT SELECT ON TABLE dashboards.series TO agent_monitor_grafana;
+GRANT SELECT(first_attempt_at) ON TABLE public.notifications TO agent_monitor_operator;
+
+GRANT SELECT(next_attempt_at) ON TABLE public.notifications TO agent_monitor_operator;
+
+GRANT SELECT(claimed_by) ON TABLE public.notifications TO agent_monitor_operator;
+
+GRANT SELECT(claimed_until) ON TABLE public.notifications TO agent_monitor_operator;
+
+GRANT SELECT(sent_at) ON TABLE public.notifications TO agent_monitor_operator;
+GRANT SELECT(sent_at) ON TABLE public.notifications TO agent_monitor_views;
+
+GRANT SELECT(created_at) ON TABLE public.notifications TO agent_monitor_operator;
+GRANT SELECT(created_at) ON TABLE public.notifications TO agent_monitor_views;
+
+GRANT SELECT ON TABLE dashboards.notifications TO agent_monitor_grafana;
+GRANT SELECT ON TABLE dashboards.notifications TO agent_monitor_tenants;
+
+GRANT SELECT ON TABLE public.outages TO agent_monitor_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.outages TO agent_monitor_alerter;
+GRANT SELECT ON TABLE public.outages TO agent_monitor_views;
+
+GRANT SELECT(tenant_id) ON TABLE public.outages TO agent_monitor_operator;
+
+GRANT SELECT(what) ON TABLE public.outages TO agent_monitor_operator;
+
+GRANT SELECT(seen_at) ON TABLE public.outages TO agent_monitor_operator;
+
+GRANT SELECT(began_at) ON TABLE public.outages TO agent_monitor_operator;
+
+GRANT SELECT(ended_at) ON TABLE public.outages TO agent_monitor_operator;
+
+GRANT SELECT ON TABLE dashboards.outages TO agent_monitor_grafana;
+GRANT SELECT ON TABLE dashboards.outages TO agent_monitor_tenants;
+
+GRANT SELECT ON TABLE public.rollup_progress TO agent_monitor_app;
+GRANT SELECT ON TABLE public.rollup_progress TO agent_monitor_alerter;
+GRANT SELECT ON TABLE public.rollup_progress TO agent_monitor_operator;
+GRANT SELECT ON TABLE public.rollup_progress TO agent_monitor_views;
+
+GRANT SELECT ON TABLE dashboards.progress TO agent_monitor_grafana;
+GRANT SELECT ON TABLE dashboards.progress TO agent_monitor_tenants;
+
+GRANT SELECT ON TABLE public.subscription_plans TO agent_monitor_app;
+GRANT SELECT ON TABLE public.subscription_plans TO agent_monitor_alerter;
+
+GRANT SELECT(tenant_id) ON TABLE public.subscription_plans TO agent_monitor_operator;
+GRANT SELECT(tenant_id) ON TABLE public.subscription_plans TO agent_monitor_views;
+
+GRANT SELECT(slug) ON TABLE public.subscription_plans TO agent_monitor_operator;
+GRANT SELECT(slug) ON TABLE public.subscription_plans TO agent_monitor_views;
+
+GRANT SELECT(name) ON TABLE public.subscription_plans TO agent_monitor_operator;
+
+GRANT SELECT(price_usd) ON TABLE public.subscription_plans TO agent_monitor_operator;
+
+GRANT SELECT(included_usd) ON TABLE public.subscription_plans TO agent_monitor_operator;
+
+GRANT SELECT(max_agents) ON TABLE public.subscription_plans TO agent_monitor_operator;
+GRANT SELECT(max_agents) ON TABLE public.subscription_plans TO agent_monitor_views;
+
+GRANT SELECT(daily_requests) ON TABLE public.subscription_plans TO agent_monitor_operator;
+GRANT SELECT(daily_requests) ON TABLE public.subscription_plans TO agent_monitor_views;
+
+GRANT SELECT(monthly_tokens) ON TABLE public.subscription_plans TO agent_monitor_operator;
+GRANT SELECT(monthly_tokens) ON TABLE public.subscription_plans TO agent_monitor_views;
+
+GRANT SELECT(source) ON TABLE public.subscription_plans TO agent_monitor_operator;
+
+GRANT SELECT ON TABLE public.tenant_quotas TO agent_monitor_app;
+GRANT SELECT ON TABLE public.tenant_quotas TO agent_monitor_alerter;
+GRANT SELECT ON TABLE public.tenant_quotas TO agent_monitor_views;
+
+GRANT SELECT(tenant_id) ON TABLE public.tenant_quotas TO agent_monitor_operator;
+
+GRANT SELECT(resource) ON TABLE public.tenant_quotas TO agent_monitor_operator;
+
+GRANT SELECT(limit_amount) ON TABLE public.tenant_quotas TO agent_monitor_operator;
+
+GRANT SELECT(enforced) ON TABLE public.tenant_quotas TO agent_monitor_operator;
+
+GRANT SELECT(warn_at) ON TABLE public.tenant_quotas TO agent_monitor_operator;
 
 GRANT SELECT,UPDATE ON TABLE public.tenants TO agent_monitor_app;
 GRANT SELECT ON TABLE public.tenants TO agent_monitor_alerter;
 
 GRANT SELECT(id) ON TABLE public.tenants TO agent_monitor_doorman;
 GRANT SELECT(id) ON TABLE public.tenants TO agent_monitor_operator;
+GRANT SELECT(id) ON TABLE public.tenants TO agent_monitor_views;
 
 GRANT SELECT(slug) ON TABLE public.tenants TO agent_monitor_doorman;
 GRANT SELECT(slug) ON TABLE public.tenants TO agent_monitor_operator;
+GRANT SELECT(slug) ON TABLE public.tenants TO agent_monitor_views;
 
 GRANT SELECT(name) ON TABLE public.tenants TO agent_monitor_doorman;
 GRANT SELECT(name) ON TABLE public.tenants TO agent_monitor_operator;
+GRANT SELECT(name) ON TABLE public.tenants TO agent_monitor_views;
 
 GRANT SELECT(status) ON TABLE public.tenants TO agent_monitor_doorman;
 GRANT SELECT(status) ON TABLE public.tenants TO agent_monitor_operator;
+GRANT SELECT(status) ON TABLE public.tenants TO agent_monitor_views;
 
 GRANT SELECT(plan) ON TABLE public.tenants TO agent_monitor_operator;
+GRANT SELECT(plan) ON TABLE public.tenants TO agent_monitor_views;
 
 GRANT SELECT(max_agents) ON TABLE public.tenants TO agent_monitor_operator;
+GRANT SELECT(max_agents) ON TABLE public.tenants TO agent_monitor_views;
 
 GRANT SELECT(daily_requests) ON TABLE public.tenants TO agent_monitor_operator;
+GRANT SELECT(daily_requests) ON TABLE public.tenants TO agent_monitor_views;
 
 GRANT SELECT(monthly_tokens) ON TABLE public.tenants TO agent_monitor_operator;
+GRANT SELECT(monthly_tokens) ON TABLE public.tenants TO agent_monitor_views;
 
 GRANT SELECT(deleted_at) ON TABLE public.tenants TO agent_monitor_operator;
+GRANT SELECT(deleted_at) ON TABLE public.tenants TO agent_monitor_views;
 
 GRANT SELECT(created_at) ON TABLE public.tenants TO agent_monitor_operator;
 
@@ -7613,15 +8344,293 @@ GRANT SELECT(suspended_at) ON TABLE public.tenants TO agent_monitor_operator;
 
 GRANT SELECT(purge_at) ON TABLE public.tenants TO agent_monitor_operator;
 
+GRANT SELECT ON TABLE dashboards.quotas TO agent_monitor_grafana;
+GRANT SELECT ON TABLE dashboards.quotas TO agent_monitor_tenants;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.request_counts TO agent_monitor_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE public.request_counts TO agent_monitor_alerter;
+GRANT SELECT ON TABLE public.request_counts TO agent_monitor_views;
+
+GRANT SELECT(tenant_id) ON TABLE public.request_counts TO agent_monitor_operator;
+
+GRANT SELECT(day) ON TABLE public.request_counts TO agent_monitor_operator;
+
+GRANT SELECT(requests) ON TABLE public.request_counts TO agent_monitor_operator;
+
+GRANT SELECT ON TABLE dashboards.requests TO agent_monitor_grafana;
+GRANT SELECT ON TABLE dashboards.requests TO agent_monitor_tenants;
+
+GRANT SELECT ON TABLE public.rollups_day TO agent_monitor_app;
+GRANT SELECT ON TABLE public.rollups_day TO agent_monitor_alerter;
+GRANT SELECT ON TABLE public.rollups_day TO agent_monitor_views;
+
+GRANT SELECT ON TABLE dashboards.rollups_day TO agent_monitor_grafana;
+GRANT SELECT ON TABLE dashboards.rollups_day TO agent_monitor_tenants;
+
+GRANT SELECT ON TABLE public.rollups_hour TO agent_monitor_app;
+GRANT SELECT ON TABLE public.rollups_hour TO agent_monitor_alerter;
+GRANT SELECT ON TABLE public.rollups_hour TO agent_monitor_views;
+
+GRANT SELECT ON TABLE dashboards.rollups_hour TO agent_monitor_grafana;
+GRANT SELECT ON TABLE dashboards.rollups_hour TO agent_monitor_tenants;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.alert_configs TO agent_monitor_app;
+GRANT SELECT,UPDATE ON TABLE public.alert_configs TO agent_monitor_alerter;
+
+GRANT SELECT(tenant_id) ON TABLE public.alert_configs TO agent_monitor_views;
+
+GRANT SELECT(id) ON TABLE public.alert_configs TO agent_monitor_views;
+
+GRANT SELECT(agent_id) ON TABLE public.alert_configs TO agent_monitor_views;
+
+GRANT SELECT(selector) ON TABLE public.alert_configs TO agent_monitor_views;
+
+GRANT SELECT(name) ON TABLE public.alert_configs TO agent_monitor_views;
+
+GRANT SELECT(conditions) ON TABLE public.alert_configs TO agent_monitor_views;
+
+GRANT SELECT(severity) ON TABLE public.alert_configs TO agent_monitor_views;
+
+GRANT SELECT(enabled) ON TABLE public.alert_configs TO agent_monitor_views;
+
+GRANT SELECT(last_error) ON TABLE public.alert_configs TO agent_monitor_views;
+
+GRANT SELECT(deleted_at) ON TABLE public.alert_configs TO agent_monitor_views;
+
+GRANT SELECT ON TABLE dashboards.rules TO agent_monitor_grafana;
+GRANT SELECT ON TABLE dashboards.rules TO agent_monitor_tenants;
+
+GRANT SELECT ON TABLE public.traces TO agent_monitor_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.traces TO agent_monitor_alerter;
+
+GRANT SELECT(tenant_id) ON TABLE public.traces TO agent_monitor_views;
+
+GRANT SELECT(trace_id) ON TABLE public.traces TO agent_monitor_views;
+
+GRANT SELECT(name) ON TABLE public.traces TO agent_monitor_views;
+
+GRANT SELECT(status) ON TABLE public.traces TO agent_monitor_views;
+
+GRANT SELECT(agent_ids) ON TABLE public.traces TO agent_monitor_views;
+
+GRANT SELECT(tasks) ON TABLE public.traces TO agent_monitor_views;
+
+GRANT SELECT(failed_tasks) ON TABLE public.traces TO agent_monitor_views;
+
+GRANT SELECT(tokens) ON TABLE public.traces TO agent_monitor_views;
+
+GRANT SELECT(cost_usd) ON TABLE public.traces TO agent_monitor_views;
+
+GRANT SELECT(started_at) ON TABLE public.traces TO agent_monitor_views;
+
+GRANT SELECT(ended_at) ON TABLE public.traces TO agent_monitor_views;
+
+GRANT SELECT(duration_ms) ON TABLE public.traces TO agent_monitor_views;
+
+GRANT SELECT ON TABLE dashboards.runs TO agent_monitor_grafana;
+GRANT SELECT ON TABLE dashboards.runs TO agent_monitor_tenants;
+
+GRANT SELECT ON TABLE public.sample_chunks TO agent_monitor_app;
+GRANT SELECT ON TABLE public.sample_chunks TO agent_monitor_alerter;
+GRANT SELECT ON TABLE public.sample_chunks TO agent_monitor_views;
+
+GRANT SELECT ON TABLE dashboards.sample_chunks TO agent_monitor_grafana;
+GRANT SELECT ON TABLE dashboards.sample_chunks TO agent_monitor_tenants;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.samples TO agent_monitor_app;
+GRANT SELECT ON TABLE public.samples TO agent_monitor_alerter;
+GRANT SELECT ON TABLE public.samples TO agent_monitor_views;
+
+GRANT SELECT ON TABLE dashboards.samples TO agent_monitor_grafana;
+GRANT SELECT ON TABLE dashboards.samples TO agent_monitor_tenants;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.scores TO agent_monitor_app;
+GRANT SELECT ON TABLE public.scores TO agent_monitor_alerter;
+
+GRANT SELECT(tenant_id) ON TABLE public.scores TO agent_monitor_views;
+
+GRANT SELECT(id) ON TABLE public.scores TO agent_monitor_views;
+
+GRANT SELECT(source) ON TABLE public.scores TO agent_monitor_views;
+
+GRANT SELECT(name) ON TABLE public.scores TO agent_monitor_views;
+
+GRANT SELECT(value) ON TABLE public.scores TO agent_monitor_views;
+
+GRANT SELECT(label) ON TABLE public.scores TO agent_monitor_views;
+
+GRANT SELECT(agent_id) ON TABLE public.scores TO agent_monitor_views;
+
+GRANT SELECT(trace_id) ON TABLE public.scores TO agent_monitor_views;
+
+GRANT SELECT(at) ON TABLE public.scores TO agent_monitor_views;
+
+GRANT SELECT ON TABLE dashboards.scores TO agent_monitor_grafana;
+GRANT SELECT ON TABLE dashboards.scores TO agent_monitor_tenants;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.rag_queries TO agent_monitor_app;
+
+GRANT SELECT(tenant_id) ON TABLE public.rag_queries TO agent_monitor_views;
+
+GRANT SELECT(id) ON TABLE public.rag_queries TO agent_monitor_views;
+
+GRANT SELECT(collection_id) ON TABLE public.rag_queries TO agent_monitor_views;
+
+GRANT SELECT(agent_id) ON TABLE public.rag_queries TO agent_monitor_views;
+
+GRANT SELECT(top_score) ON TABLE public.rag_queries TO agent_monitor_views;
+
+GRANT SELECT(strategy) ON TABLE public.rag_queries TO agent_monitor_views;
+
+GRANT SELECT(latency_ms) ON TABLE public.rag_queries TO agent_monitor_views;
+
+GRANT SELECT(feedback_rating) ON TABLE public.rag_queries TO agent_monitor_views;
+
+GRANT SELECT(created_at) ON TABLE public.rag_queries TO agent_monitor_views;
+
+GRANT SELECT ON TABLE dashboards.searches TO agent_monitor_grafana;
+GRANT SELECT ON TABLE dashboards.searches TO agent_monitor_tenants;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.series TO agent_monitor_app;
+GRANT SELECT ON TABLE public.series TO agent_monitor_alerter;
+
+GRANT SELECT(tenant_id) ON TABLE public.series TO agent_monitor_views;
+
+GRANT SELECT(id) ON TABLE public.series TO agent_monitor_views;
+
+GRANT SELECT(agent_id) ON TABLE public.series TO agent_monitor_views;
+
+GRANT SELECT(metric) ON TABLE public.series TO agent_monitor_views;
+
+GRANT SELECT(tags) ON TABLE public.series TO agent_monitor_views;
+
+GRANT SELECT(kind) ON TABLE public.series TO agent_monitor_views;
+
+GRANT SELECT(unit) ON TABLE public.series TO agent_monitor_views;
+
+GRANT SELECT ON TABLE dashboards.series TO agent_monitor_grafana;
+GRANT SELECT ON TABLE dashboards.series TO agent_monitor_tenants;
+
+GRANT SELECT ON TABLE dashboards.tasks TO agent_monitor_grafana;
+GRANT SELECT ON TABLE dashboards.tasks TO agent_monitor_tenants;
+
 GRANT SELECT ON TABLE dashboards.tenants TO agent_monitor_grafana;
+GRANT SELECT ON TABLE dashboards.tenants TO agent_monitor_tenants;
+
+GRANT SELECT ON TABLE dashboards.tools TO agent_monitor_grafana;
+GRANT SELECT ON TABLE dashboards.tools TO agent_monitor_tenants;
+
+GRANT SELECT,INSERT ON TABLE public.alert_events TO agent_monitor_app;
+GRANT SELECT,INSERT ON TABLE public.alert_events TO agent_monitor_alerter;
+
+GRANT SELECT(tenant_id) ON TABLE public.alert_events TO agent_monitor_views;
+
+GRANT SELECT(id) ON TABLE public.alert_events TO agent_monitor_views;
+
+GRANT SELECT(alert_id) ON TABLE public.alert_events TO agent_monitor_views;
+
+GRANT SELECT(kind) ON TABLE public.alert_events TO agent_monitor_views;
+
+GRANT SELECT(at) ON TABLE public.alert_events TO agent_monitor_views;
+
+GRANT SELECT ON TABLE dashboards.transitions TO agent_monitor_grafana;
+GRANT SELECT ON TABLE dashboards.transitions TO agent_monitor_tenants;
+
+GRANT SELECT,INSERT,DELETE ON TABLE public.usage_hours TO agent_monitor_app;
+GRANT SELECT,INSERT,DELETE ON TABLE public.usage_hours TO agent_monitor_alerter;
+
+GRANT SELECT(tenant_id) ON TABLE public.usage_hours TO agent_monitor_views;
+
+GRANT SELECT(hour) ON TABLE public.usage_hours TO agent_monitor_views;
+
+GRANT SELECT(agent_id) ON TABLE public.usage_hours TO agent_monitor_views;
+
+GRANT SELECT(model) ON TABLE public.usage_hours TO agent_monitor_views;
+
+GRANT SELECT(provider) ON TABLE public.usage_hours TO agent_monitor_views;
+
+GRANT SELECT(workflow) ON TABLE public.usage_hours TO agent_monitor_views;
+
+GRANT SELECT(environment) ON TABLE public.usage_hours TO agent_monitor_views;
+
+GRANT SELECT(calls) ON TABLE public.usage_hours TO agent_monitor_views;
+
+GRANT SELECT(failed) ON TABLE public.usage_hours TO agent_monitor_views;
+
+GRANT SELECT(unpriced) ON TABLE public.usage_hours TO agent_monitor_views;
+
+GRANT SELECT(input_tokens) ON TABLE public.usage_hours TO agent_monitor_views;
+
+GRANT SELECT(output_tokens) ON TABLE public.usage_hours TO agent_monitor_views;
+
+GRANT SELECT(cache_read_tokens) ON TABLE public.usage_hours TO agent_monitor_views;
+
+GRANT SELECT(cache_write_tokens) ON TABLE public.usage_hours TO agent_monitor_views;
+
+GRANT SELECT(reasoning_tokens) ON TABLE public.usage_hours TO agent_monitor_views;
+
+GRANT SELECT(cost_usd) ON TABLE public.usage_hours TO agent_monitor_views;
+
+GRANT SELECT ON TABLE dashboards.usage TO agent_monitor_grafana;
+GRANT SELECT ON TABLE dashboards.usage TO agent_monitor_tenants;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.rollup_dirty TO agent_monitor_app;
+GRANT SELECT ON TABLE public.rollup_dirty TO agent_monitor_alerter;
+GRANT SELECT ON TABLE public.rollup_dirty TO agent_monitor_views;
+
+GRANT SELECT(tenant_id) ON TABLE public.rollup_dirty TO agent_monitor_operator;
+
+GRANT SELECT(series_id) ON TABLE public.rollup_dirty TO agent_monitor_operator;
+
+GRANT SELECT(hour) ON TABLE public.rollup_dirty TO agent_monitor_operator;
+
+GRANT SELECT,INSERT ON TABLE public.spool TO agent_monitor_app;
+GRANT SELECT ON TABLE public.spool TO agent_monitor_alerter;
+
+GRANT SELECT(tenant_id) ON TABLE public.spool TO agent_monitor_operator;
+GRANT SELECT(tenant_id) ON TABLE public.spool TO agent_monitor_views;
+
+GRANT SELECT(id) ON TABLE public.spool TO agent_monitor_operator;
+GRANT SELECT(id) ON TABLE public.spool TO agent_monitor_views;
+
+GRANT SELECT(created_at) ON TABLE public.spool TO agent_monitor_operator;
+GRANT SELECT(created_at) ON TABLE public.spool TO agent_monitor_views;
+
+GRANT SELECT(points) ON TABLE public.spool TO agent_monitor_operator;
+GRANT SELECT(points) ON TABLE public.spool TO agent_monitor_views;
+
+GRANT SELECT,INSERT ON TABLE public.touched TO agent_monitor_app;
+GRANT SELECT,INSERT,DELETE ON TABLE public.touched TO agent_monitor_alerter;
+
+GRANT SELECT(tenant_id) ON TABLE public.touched TO agent_monitor_operator;
+GRANT SELECT(tenant_id) ON TABLE public.touched TO agent_monitor_views;
+
+GRANT SELECT(id) ON TABLE public.touched TO agent_monitor_operator;
+GRANT SELECT(id) ON TABLE public.touched TO agent_monitor_views;
+
+GRANT SELECT,INSERT,DELETE ON TABLE public.touched_traces TO agent_monitor_app;
+GRANT SELECT,INSERT,DELETE ON TABLE public.touched_traces TO agent_monitor_alerter;
+
+GRANT SELECT(tenant_id) ON TABLE public.touched_traces TO agent_monitor_operator;
+GRANT SELECT(tenant_id) ON TABLE public.touched_traces TO agent_monitor_views;
+
+GRANT SELECT(id) ON TABLE public.touched_traces TO agent_monitor_operator;
+GRANT SELECT(id) ON TABLE public.touched_traces TO agent_monitor_views;
+
+GRANT SELECT(trace_id) ON TABLE public.touched_traces TO agent_monitor_operator;
+
+GRANT SELECT(due_at) ON TABLE public.touched_traces TO agent_monitor_operator;
+GRANT SELECT(due_at) ON TABLE public.touched_traces TO agent_monitor_views;
+
+GRANT SELECT(tries) ON TABLE public.touched_traces TO agent_monitor_operator;
+
+GRANT SELECT ON TABLE dashboards.waiting TO agent_monitor_grafana;
+GRANT SELECT ON TABLE dashboards.waiting TO agent_monitor_tenants;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.agent_configurations TO agent_monitor_app;
 
 GRANT SELECT,INSERT ON TABLE public.agent_counts TO agent_monitor_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.agent_counts TO agent_monitor_alerter;
-
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.agent_interactions TO agent_monitor_app;
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.agent_interactions TO agent_monitor_alerter;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.agent_log_ids TO agent_monitor_app;
 GRANT SELECT ON TABLE public.agent_log_ids TO agent_monitor_alerter;
@@ -7648,12 +8657,6 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.agent_versions TO agent_monito
 
 GRANT SELECT,INSERT ON TABLE public.alert_config_versions TO agent_monitor_app;
 GRANT SELECT ON TABLE public.alert_config_versions TO agent_monitor_alerter;
-
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.alert_configs TO agent_monitor_app;
-GRANT SELECT,UPDATE ON TABLE public.alert_configs TO agent_monitor_alerter;
-
-GRANT SELECT,INSERT ON TABLE public.alert_events TO agent_monitor_app;
-GRANT SELECT,INSERT ON TABLE public.alert_events TO agent_monitor_alerter;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.alert_settings TO agent_monitor_app;
 GRANT SELECT ON TABLE public.alert_settings TO agent_monitor_alerter;
@@ -7695,12 +8698,6 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.bounces TO agent_monitor_alert
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.budget_reservations TO agent_monitor_app;
 GRANT SELECT,UPDATE ON TABLE public.budget_reservations TO agent_monitor_alerter;
 
-GRANT SELECT,INSERT,DELETE ON TABLE public.budget_spending TO agent_monitor_app;
-GRANT SELECT,INSERT,DELETE ON TABLE public.budget_spending TO agent_monitor_alerter;
-
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.budgets TO agent_monitor_app;
-GRANT SELECT ON TABLE public.budgets TO agent_monitor_alerter;
-
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.calendar_events TO agent_monitor_app;
 GRANT SELECT ON TABLE public.calendar_events TO agent_monitor_alerter;
 
@@ -7708,8 +8705,6 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.channels TO agent_monitor_app;
 GRANT SELECT ON TABLE public.channels TO agent_monitor_alerter;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.chunks TO agent_monitor_app;
-
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.collections TO agent_monitor_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.contact_methods TO agent_monitor_app;
 GRANT SELECT ON TABLE public.contact_methods TO agent_monitor_alerter;
@@ -7751,40 +8746,6 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.documents TO agent_monitor_app
 GRANT SELECT ON TABLE public.drills TO agent_monitor_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.drills TO agent_monitor_alerter;
 
-GRANT SELECT ON TABLE public.subscription_plans TO agent_monitor_app;
-GRANT SELECT ON TABLE public.subscription_plans TO agent_monitor_alerter;
-
-GRANT SELECT(tenant_id) ON TABLE public.subscription_plans TO agent_monitor_operator;
-
-GRANT SELECT(slug) ON TABLE public.subscription_plans TO agent_monitor_operator;
-
-GRANT SELECT(name) ON TABLE public.subscription_plans TO agent_monitor_operator;
-
-GRANT SELECT(price_usd) ON TABLE public.subscription_plans TO agent_monitor_operator;
-
-GRANT SELECT(included_usd) ON TABLE public.subscription_plans TO agent_monitor_operator;
-
-GRANT SELECT(max_agents) ON TABLE public.subscription_plans TO agent_monitor_operator;
-
-GRANT SELECT(daily_requests) ON TABLE public.subscription_plans TO agent_monitor_operator;
-
-GRANT SELECT(monthly_tokens) ON TABLE public.subscription_plans TO agent_monitor_operator;
-
-GRANT SELECT(source) ON TABLE public.subscription_plans TO agent_monitor_operator;
-
-GRANT SELECT ON TABLE public.tenant_quotas TO agent_monitor_app;
-GRANT SELECT ON TABLE public.tenant_quotas TO agent_monitor_alerter;
-
-GRANT SELECT(tenant_id) ON TABLE public.tenant_quotas TO agent_monitor_operator;
-
-GRANT SELECT(resource) ON TABLE public.tenant_quotas TO agent_monitor_operator;
-
-GRANT SELECT(limit_amount) ON TABLE public.tenant_quotas TO agent_monitor_operator;
-
-GRANT SELECT(enforced) ON TABLE public.tenant_quotas TO agent_monitor_operator;
-
-GRANT SELECT(warn_at) ON TABLE public.tenant_quotas TO agent_monitor_operator;
-
 GRANT SELECT ON TABLE public.effective_quotas TO agent_monitor_app;
 GRANT SELECT ON TABLE public.effective_quotas TO agent_monitor_alerter;
 GRANT SELECT ON TABLE public.effective_quotas TO agent_monitor_operator;
@@ -7822,9 +8783,6 @@ GRANT SELECT(updated_at) ON TABLE public.imports TO agent_monitor_operator;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.inhibitions TO agent_monitor_app;
 GRANT SELECT ON TABLE public.inhibitions TO agent_monitor_alerter;
-
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.leases TO agent_monitor_alerter;
-GRANT SELECT ON TABLE public.leases TO agent_monitor_operator;
 
 GRANT SELECT ON TABLE public.maintenance_runs TO agent_monitor_operator;
 
@@ -7864,44 +8822,6 @@ GRANT SELECT ON TABLE public.model_prices TO agent_monitor_alerter;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.notification_groups TO agent_monitor_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.notification_groups TO agent_monitor_alerter;
 
-GRANT SELECT,INSERT,UPDATE ON TABLE public.notifications TO agent_monitor_app;
-GRANT SELECT,INSERT,UPDATE ON TABLE public.notifications TO agent_monitor_alerter;
-
-GRANT SELECT(tenant_id) ON TABLE public.notifications TO agent_monitor_operator;
-
-GRANT SELECT(id) ON TABLE public.notifications TO agent_monitor_operator;
-
-GRANT SELECT(reason) ON TABLE public.notifications TO agent_monitor_operator;
-
-GRANT SELECT(status) ON TABLE public.notifications TO agent_monitor_operator;
-
-GRANT SELECT(attempts) ON TABLE public.notifications TO agent_monitor_operator;
-
-GRANT SELECT(first_attempt_at) ON TABLE public.notifications TO agent_monitor_operator;
-
-GRANT SELECT(next_attempt_at) ON TABLE public.notifications TO agent_monitor_operator;
-
-GRANT SELECT(claimed_by) ON TABLE public.notifications TO agent_monitor_operator;
-
-GRANT SELECT(claimed_until) ON TABLE public.notifications TO agent_monitor_operator;
-
-GRANT SELECT(sent_at) ON TABLE public.notifications TO agent_monitor_operator;
-
-GRANT SELECT(created_at) ON TABLE public.notifications TO agent_monitor_operator;
-
-GRANT SELECT ON TABLE public.outages TO agent_monitor_app;
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.outages TO agent_monitor_alerter;
-
-GRANT SELECT(tenant_id) ON TABLE public.outages TO agent_monitor_operator;
-
-GRANT SELECT(what) ON TABLE public.outages TO agent_monitor_operator;
-
-GRANT SELECT(seen_at) ON TABLE public.outages TO agent_monitor_operator;
-
-GRANT SELECT(began_at) ON TABLE public.outages TO agent_monitor_operator;
-
-GRANT SELECT(ended_at) ON TABLE public.outages TO agent_monitor_operator;
-
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.paces TO agent_monitor_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.paces TO agent_monitor_alerter;
 
@@ -7915,8 +8835,6 @@ GRANT SELECT(id) ON TABLE public.price_changes TO agent_monitor_operator;
 GRANT SELECT(since) ON TABLE public.price_changes TO agent_monitor_operator;
 
 GRANT SELECT(done) ON TABLE public.price_changes TO agent_monitor_operator;
-
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.rag_queries TO agent_monitor_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.received_alerts TO agent_monitor_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.received_alerts TO agent_monitor_alerter;
@@ -7969,15 +8887,6 @@ GRANT SELECT(seen_at) ON TABLE public.replication_status TO agent_monitor_operat
 
 GRANT SELECT(checked_at) ON TABLE public.replication_status TO agent_monitor_operator;
 
-GRANT SELECT,INSERT,UPDATE ON TABLE public.request_counts TO agent_monitor_app;
-GRANT SELECT,INSERT,UPDATE ON TABLE public.request_counts TO agent_monitor_alerter;
-
-GRANT SELECT(tenant_id) ON TABLE public.request_counts TO agent_monitor_operator;
-
-GRANT SELECT(day) ON TABLE public.request_counts TO agent_monitor_operator;
-
-GRANT SELECT(requests) ON TABLE public.request_counts TO agent_monitor_operator;
-
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.retention_policies TO agent_monitor_app;
 
 GRANT SELECT(tenant_id) ON TABLE public.retention_policies TO agent_monitor_operator;
@@ -8007,22 +8916,6 @@ GRANT SELECT(before) ON TABLE public.retention_runs TO agent_monitor_operator;
 GRANT SELECT(started_at) ON TABLE public.retention_runs TO agent_monitor_operator;
 
 GRANT SELECT(completed_at) ON TABLE public.retention_runs TO agent_monitor_operator;
-
-GRANT SELECT,INSERT,UPDATE ON TABLE public.rollup_dirty TO agent_monitor_app;
-GRANT SELECT ON TABLE public.rollup_dirty TO agent_monitor_alerter;
-
-GRANT SELECT(tenant_id) ON TABLE public.rollup_dirty TO agent_monitor_operator;
-
-GRANT SELECT(series_id) ON TABLE public.rollup_dirty TO agent_monitor_operator;
-
-GRANT SELECT(hour) ON TABLE public.rollup_dirty TO agent_monitor_operator;
-
-GRANT SELECT ON TABLE public.rollup_progress TO agent_monitor_app;
-GRANT SELECT ON TABLE public.rollup_progress TO agent_monitor_alerter;
-GRANT SELECT ON TABLE public.rollup_progress TO agent_monitor_operator;
-
-GRANT SELECT ON TABLE public.rollups_day TO agent_monitor_app;
-GRANT SELECT ON TABLE public.rollups_day TO agent_monitor_alerter;
 
 GRANT SELECT ON TABLE public.rollups_minute TO agent_monitor_app;
 GRANT SELECT ON TABLE public.rollups_minute TO agent_monitor_alerter;
@@ -8066,9 +8959,6 @@ GRANT SELECT(finished_at) ON TABLE public.scheduled_runs TO agent_monitor_operat
 
 GRANT SELECT(http_status) ON TABLE public.scheduled_runs TO agent_monitor_operator;
 
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.scores TO agent_monitor_app;
-GRANT SELECT ON TABLE public.scores TO agent_monitor_alerter;
-
 GRANT SELECT ON TABLE public.series_copies TO agent_monitor_app;
 
 GRANT SELECT(tenant_id) ON TABLE public.series_copies TO agent_monitor_operator;
@@ -8081,17 +8971,6 @@ GRANT SELECT ON TABLE public.silences TO agent_monitor_alerter;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.spans TO agent_monitor_app;
 GRANT SELECT ON TABLE public.spans TO agent_monitor_alerter;
 
-GRANT SELECT,INSERT ON TABLE public.spool TO agent_monitor_app;
-GRANT SELECT ON TABLE public.spool TO agent_monitor_alerter;
-
-GRANT SELECT(tenant_id) ON TABLE public.spool TO agent_monitor_operator;
-
-GRANT SELECT(id) ON TABLE public.spool TO agent_monitor_operator;
-
-GRANT SELECT(created_at) ON TABLE public.spool TO agent_monitor_operator;
-
-GRANT SELECT(points) ON TABLE public.spool TO agent_monitor_operator;
-
 GRANT SELECT ON TABLE public.tenant_regions TO agent_monitor_app;
 GRANT SELECT ON TABLE public.tenant_regions TO agent_monitor_alerter;
 
@@ -8103,33 +8982,7 @@ GRANT SELECT(region_tenant_id) ON TABLE public.tenant_regions TO agent_monitor_o
 
 GRANT SELECT(residency) ON TABLE public.tenant_regions TO agent_monitor_operator;
 
-GRANT SELECT,INSERT ON TABLE public.touched TO agent_monitor_app;
-GRANT SELECT,INSERT,DELETE ON TABLE public.touched TO agent_monitor_alerter;
-
-GRANT SELECT(tenant_id) ON TABLE public.touched TO agent_monitor_operator;
-
-GRANT SELECT(id) ON TABLE public.touched TO agent_monitor_operator;
-
-GRANT SELECT,INSERT,DELETE ON TABLE public.touched_traces TO agent_monitor_app;
-GRANT SELECT,INSERT,DELETE ON TABLE public.touched_traces TO agent_monitor_alerter;
-
-GRANT SELECT(tenant_id) ON TABLE public.touched_traces TO agent_monitor_operator;
-
-GRANT SELECT(id) ON TABLE public.touched_traces TO agent_monitor_operator;
-
-GRANT SELECT(trace_id) ON TABLE public.touched_traces TO agent_monitor_operator;
-
-GRANT SELECT(due_at) ON TABLE public.touched_traces TO agent_monitor_operator;
-
-GRANT SELECT(tries) ON TABLE public.touched_traces TO agent_monitor_operator;
-
-GRANT SELECT ON TABLE public.traces TO agent_monitor_app;
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.traces TO agent_monitor_alerter;
-
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.unmapped_names TO agent_monitor_app;
-
-GRANT SELECT,INSERT,DELETE ON TABLE public.usage_hours TO agent_monitor_app;
-GRANT SELECT,INSERT,DELETE ON TABLE public.usage_hours TO agent_monitor_alerter;
 
 GRANT SELECT ON TABLE public.usage_by_month TO agent_monitor_app;
 

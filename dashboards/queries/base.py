@@ -24,11 +24,27 @@ class Query:
 TENANT = "${tenant:sqlstring}"
 SPAN = "$__timeFrom(), $__timeTo()"
 AGENTS = "agent ~ $re$^(${agent:regex})$$re$ AND agent_type ~ $re$^(${agent_type:regex})$$re$"
+ENVIRONMENTS = "environment ~ $re$^(${environment:regex})$$re$"
 MODELS = "model ~ $re$^(${model:regex})$$re$"
 METRIC = "$re$^(${metric:regex})$$re$"
 STEP = "$__timeGroupAlias(at, $__interval)"
 EXECUTIONS = f"dashboards.executions({TENANT}, {SPAN})"
+IN_SPAN = f"tenant_id = {TENANT} AND $__timeFilter(at)"
+BY_ID = (
+    f"{IN_SPAN} AND id >= dashboards.first_id($__timeFrom()::timestamptz - interval '1 day') "
+    "AND id < dashboards.first_id($__timeTo()::timestamptz + interval '1 day')"
+)
+"""In the span, for what is partitioned by an id that was made up to a day before or after."""
 MOST_LINES = 20
+
+
+def rollups(pattern: str) -> str:
+    """Sums by hour of every metric whose name matches an SQL literal; by day where the span is long."""
+    long = "$__timeTo()::timestamptz - $__timeFrom()::timestamptz > interval '7 days'"
+    return f"""(
+  SELECT * FROM dashboards.hours({TENANT}, {pattern}, {SPAN}) WHERE NOT {long}
+  UNION ALL SELECT * FROM dashboards.days({TENANT}, {pattern}, {SPAN}) WHERE {long}
+) rollups"""
 
 
 def points(pattern: str) -> str:
@@ -36,9 +52,16 @@ def points(pattern: str) -> str:
     return f"dashboards.points({TENANT}, {pattern}, {SPAN})"
 
 
-def flux(bucket: str, measurement: str, *, field: str = 'r._field == "value"') -> str:
+ROLLUPS = (
+    "if int(v: v.timeRangeStop) - int(v: v.timeRangeStart) > 604800000000000 "
+    'then "${bucket:raw}_day" else "${bucket:raw}_hour"'
+)
+"""The bucket with sums by hour, or by day where the span is long."""
+
+
+def flux(measurement: str, *, bucket: str = '"${bucket:raw}_raw"', field: str = 'r._field == "value"') -> str:
     """The chosen agents' points of one tenant and metric: what the server filters before it reads."""
-    return f"""from(bucket: "${{bucket:raw}}_{bucket}")
+    return f"""from(bucket: {bucket})
   |> range(start: v.timeRangeStart, stop: v.timeRangeStop)
   |> filter(fn: (r) => r.tenant == ${{tenant:doublequote}})
   |> filter(fn: (r) => r._measurement {measurement})
@@ -69,7 +92,7 @@ def by_agent(pattern: str, measurement: str, meaning: str) -> Query:
 )
 SELECT {STEP}, agent AS metric, avg(value) AS value
 FROM points JOIN highest USING (agent) GROUP BY 1, 2 ORDER BY 1, 2"""
-    asked = f"""points = {flux("raw", measurement)}
+    asked = f"""points = {flux(measurement)}
   |> group(columns: ["agent"])
 highest = points |> mean() |> group() |> top(n: {MOST_LINES}) |> findColumn(fn: (key) => true, column: "agent")
 points
@@ -86,6 +109,25 @@ FROM dashboards.alerts WHERE tenant_id = {TENANT} AND {AGENTS} AND $__timeFilter
     format=Format.TABLE,
 )
 
+TRANSITION_MARKS = Query(
+    "What happened to alerts, as marks across the charts",
+    f"""SELECT at AS time, kind || ': ' || rule AS text, severity || ',' || agent AS tags
+FROM dashboards.transitions WHERE {IN_SPAN} AND {AGENTS} AND kind NOT IN ('fired', 'notified') ORDER BY 1 LIMIT 500""",
+    format=Format.TABLE,
+)
+
+
+def rule_lines(metric: str) -> Query:
+    """The thresholds of the rules on a metric, as lines across the span; `metric` is one of ours."""
+    return Query(
+        f"The thresholds of the rules on {metric}",
+        f"""SELECT ends.at AS time, rule || ' (' || op || ')' AS metric, threshold AS value
+FROM dashboards.rules, (VALUES ($__timeFrom()::timestamptz), ($__timeTo()::timestamptz)) AS ends (at)
+WHERE tenant_id = {TENANT} AND enabled AND metric = '{metric}' AND agent ~ $re$^(${{agent:regex}}|)$$re$
+ORDER BY 1, 2 LIMIT 40""",
+    )
+
+
 VARIABLES = {
     "tenant": "SELECT name AS __text, id::text AS __value FROM dashboards.tenants ORDER BY name, id",
     "agent_type": f"SELECT DISTINCT agent_type FROM dashboards.agents WHERE tenant_id = {TENANT} ORDER BY 1",
@@ -95,6 +137,7 @@ VARIABLES = {
     ),
     "metric": f"SELECT DISTINCT metric FROM dashboards.series WHERE tenant_id = {TENANT} ORDER BY 1",
     "model": f"SELECT DISTINCT model FROM dashboards.series WHERE tenant_id = {TENANT} AND model <> '' ORDER BY 1",
+    "environment": f"SELECT DISTINCT environment FROM dashboards.usage WHERE tenant_id = {TENANT} ORDER BY 1",
     "of_agents": (
         f"SELECT dashboards.agent_pattern({TENANT}, $re$^(${{agent_type:regex}})$$re$, $re$^(${{agent:regex}})$$re$)"
     ),

@@ -7,7 +7,7 @@ from dashboards.queries.base import (
     HOURLY,
     METRIC,
     MODELS,
-    SPAN,
+    ROLLUPS,
     STEP,
     TENANT,
     WINDOW,
@@ -17,6 +17,7 @@ from dashboards.queries.base import (
     flux,
     line,
     points,
+    rollups,
 )
 
 STATES = Query(
@@ -79,7 +80,7 @@ TOKENS = Query(
     "Tokens that agents reported, by direction",
     f"""SELECT {STEP}, metric, sum(value) AS value
 FROM {_TOKENS} WHERE {AGENTS} AND {MODELS} GROUP BY 1, 2 ORDER BY 1, 2""",
-    f"""{flux("raw", "=~ /^tokens_(input|output)$/")}
+    f"""{flux("=~ /^tokens_(input|output)$/")}
 {FLUX_MODELS}
   |> group(columns: ["_measurement"])
   |> aggregateWindow(every: v.windowPeriod, fn: sum, {WINDOW})
@@ -91,7 +92,7 @@ COST = Query(
     "Cost that agents reported, by model",
     f"""SELECT {STEP}, CASE WHEN model = '' THEN 'no model' ELSE model END AS metric, sum(value) AS value
 FROM {_COST} WHERE {AGENTS} AND {MODELS} GROUP BY 1, 2 ORDER BY 1, 2""",
-    f"""{flux("raw", '== "cost_usd"')}
+    f"""{flux('== "cost_usd"')}
 {FLUX_MODELS}
   |> map(fn: (r) => ({{_time: r._time, _value: r._value, model: if exists r.model then r.model else "no model"}}))
   |> group(columns: ["model"])
@@ -108,8 +109,8 @@ EXPLORER = by_agent(
 HISTORY = Query(
     "The chosen metric by hour, from rollups: least, mean and greatest",
     f"""SELECT {STEP}, min(min) AS min, sum(sum) / sum(count) AS mean, max(max) AS max
-FROM dashboards.hours({TENANT}, {METRIC}, {SPAN}) WHERE {AGENTS} AND {MODELS} GROUP BY 1 ORDER BY 1""",
-    f"""hours = {flux("hour", "=~ /^(${metric:regex})$/", field=HOURLY)}
+FROM {rollups(METRIC)} WHERE {AGENTS} AND {MODELS} GROUP BY 1 ORDER BY 1""",
+    f"""hours = {flux("=~ /^(${metric:regex})$/", bucket=ROLLUPS, field=HOURLY)}
 {FLUX_MODELS}
 total = (name) => hours
   |> filter(fn: (r) => r._field == name)

@@ -23,7 +23,7 @@ LATENCY = Query(
   percentile_disc(0.95) WITHIN GROUP (ORDER BY value) AS p95,
   percentile_disc(0.99) WITHIN GROUP (ORDER BY value) AS p99
 FROM {_LATENCY} WHERE {AGENTS} GROUP BY 1 ORDER BY 1""",
-    f"""points = {flux("raw", '== "execution_duration_ms"')}
+    f"""points = {flux('== "execution_duration_ms"')}
   |> group()
 percentile = (q, name) => points
   |> aggregateWindow(every: v.windowPeriod,
@@ -45,7 +45,7 @@ LATENCY_BY_AGENT = Query(
 )
 SELECT {STEP}, agent AS metric, {_P95} AS value
 FROM points JOIN highest USING (agent) GROUP BY 1, 2 ORDER BY 1, 2""",
-    f"""points = {flux("raw", '== "execution_duration_ms"')}
+    f"""points = {flux('== "execution_duration_ms"')}
   |> group(columns: ["agent"])
 highest = points |> max() |> group() |> top(n: {MOST_LINES}) |> findColumn(fn: (key) => true, column: "agent")
 points
@@ -58,7 +58,7 @@ LATENCY_BY_MODEL = Query(
     "The 95th percentile of execution_duration_ms, by model",
     f"""SELECT {STEP}, CASE WHEN model = '' THEN 'no model' ELSE model END AS metric, {_P95} AS value
 FROM {_LATENCY} WHERE {AGENTS} AND {MODELS} GROUP BY 1, 2 ORDER BY 1, 2""",
-    f"""{flux("raw", '== "execution_duration_ms"')}
+    f"""{flux('== "execution_duration_ms"')}
 {FLUX_MODELS}
   |> map(fn: (r) => ({{_time: r._time, _value: r._value, model: if exists r.model then r.model else "no model"}}))
   |> group(columns: ["model"])

@@ -14,14 +14,18 @@ import pytest
 from psycopg.rows import dict_row
 from sqlalchemy import text
 
-from dashboards.queries.base import Query
-from monitor.db import Database
+from dashboards.queries.base import VARIABLES, Query
+from monitor.db import Database, Role
 from monitor.embedded import EmbeddedPostgres
 from monitor.ids import microseconds, uuid7
+from monitor.pipeline import SET_TENANT, Pipeline
+from monitor.series import rollup
+from monitor.series.influx_line import key_of
+from monitor.series.postgres import PostgresSeriesStore
 from monitor.series.store import Kind, SeriesName, Tags
 from tests.dashboards.grafana import ALL, View
 from tests.factories import TenantMade, make_agent, make_tenant
-from tests.points import Point
+from tests.points import Point, columns_of
 from tests.servers.fixtures import Influx
 
 Lines = dict[str, dict[datetime, float]]
@@ -54,7 +58,8 @@ async def answered(grafana: Grafana, query: Query) -> Lines:
     """Values by line and time: named by the column `metric`, else by the columns themselves."""
     found: Lines = {}
     for row in await grafana.sql(query.sql):
-        at = datetime.fromtimestamp(float(row.pop("time")), UTC)
+        time = row.pop("time")
+        at = time if isinstance(time, datetime) else datetime.fromtimestamp(float(time), UTC)
         named = {row.pop("metric"): row.pop("value")} if "metric" in row else row
         for line, value in named.items():
             found.setdefault(line, {})[at] = float(value)
@@ -140,7 +145,15 @@ async def fleet(postgres: EmbeddedPostgres, database_name: str, db: Database) ->
             ),
             {"t": one.id, "a": agents["shop"], "id": uuid7(start + MINUTE)},
         )
-    chosen = {"tenant": str(one.id), "agent": ALL, "agent_type": ALL, "model": ALL, "of_agents": ALL, "metric": "load"}
+    chosen = {
+        "tenant": str(one.id),
+        "agent": ALL,
+        "agent_type": ALL,
+        "model": ALL,
+        "of_agents": ALL,
+        "metric": "load",
+        "environment": ALL,
+    }
     view = View(start, start + timedelta(hours=1), 5 * MINUTE, chosen)
     grafana = Grafana(postgres.url("agent_monitor_grafana", database_name), one, view)
     names = {agent: name for name, agent in agents.items()} | {theirs: "akira-001"}
@@ -164,6 +177,9 @@ def _points(start: datetime, agents: Mapping[str, UUID]) -> list[Point]:
     made += [point("akira-001", "tokens_input", 1, 900.0, opus, Kind.DELTA)]
     made += [point("akira-001", "tokens_input", 2, 100.0, tiny, Kind.DELTA)]
     made += [point("akira-001", "tokens_output", 1, 120.0, opus, Kind.DELTA), point(ODD, "cost_usd", 1, 0.5)]
+    made += [
+        point("akira-001", "execution_status", minute, value) for minute, value in ((1, 1.0), (1.5, 0.0), (7, 0.5))
+    ]
     return [*made, point("akira-001", "cost_usd", 1, 0.25, opus), point("akira-001", "cost_usd", 6, 0.75, tiny)]
 
 
@@ -173,3 +189,72 @@ async def flux(influx: Influx) -> Flux:
     made = Flux(influx, {"Authorization": f"Token {influx.token}"})
     await made.buckets()
     return made
+
+
+by_store = pytest.mark.parametrize("store", ["samples", "chunks", "influx"])
+"""Points of open hours, of closed ones, and of InfluxDB."""
+
+
+async def in_postgres(db: Database, fleet: Fleet) -> None:
+    """The fleet's points, in PostgreSQL."""
+    store, tenant = PostgresSeriesStore(db), fleet.grafana.tenant.id
+    prepared, refused = await columns_of(store, tenant, [point for _, point in fleet.points])
+    assert refused == []
+    async with db.driver(Role.APP) as connection, Pipeline(connection) as pipeline:
+        pipeline.add(SET_TENANT, tenant=str(tenant))
+        await store.write(pipeline, tenant, prepared)
+
+
+def key_in_influx(fleet: Fleet, name: str, point: Point) -> str:
+    """How a point's series is called in line protocol."""
+    series, tenant = point.series, fleet.grafana.tenant.id
+    number = 1 + [other.series for _, other in fleet.points].index(series)
+    return key_of(series.metric, dict(series.tags), tenant_id=tenant, agent=name, series_id=number).decode()
+
+
+async def in_influx(flux: Flux, fleet: Fleet) -> None:
+    """The fleet's points, in InfluxDB."""
+    lines = [f"{key_in_influx(fleet, name, point)} value={point.value!r} {point.at_us}" for name, point in fleet.points]
+    lines.append(f"load,tenant={fleet.agents['theirs']},agent=akira-001,_id=99 value=7777 {fleet.points[0][1].at_us}")
+    await flux.write("raw", lines)
+
+
+class Asked:
+    """One store, filled with the fleet's points before the first question."""
+
+    def __init__(self, store: str, db: Database, fleet: Fleet, flux: Flux | None) -> None:
+        """`store` is one of samples, chunks, influx; the last one with `flux`."""
+        self._store, self._db, self._fleet, self._flux = store, db, fleet, flux
+        self._filled = False
+
+    async def _fill(self) -> None:
+        await in_postgres(self._db, self._fleet)
+        if self._flux is not None:
+            await in_influx(self._flux, self._fleet)
+        if self._store == "chunks":
+            assert (await rollup.run_once(self._db, self._fleet.start + timedelta(hours=2))).chunks > 0
+        self._filled = True
+
+    async def __call__(self, query: Query, **chosen: str | list[str]) -> Lines:
+        """The answer, by line and by minute of the span."""
+        if not self._filled:
+            await self._fill()
+        grafana = self._fleet.grafana.choose(**chosen)
+        if self._flux is None:
+            return await answered(grafana, query)
+        ((pattern,),) = [row.values() for row in await grafana.sql(VARIABLES["of_agents"])]
+        assert query.flux is not None
+        return await self._flux.lines(query.flux, grafana.choose(of_agents=pattern))
+
+
+@pytest.fixture
+def ask(store: str, fleet: Fleet, db: Database, request: pytest.FixtureRequest) -> Asked:
+    """The store of this parameter."""
+    return Asked(store, db, fleet, request.getfixturevalue("flux") if store == "influx" else None)
+
+
+@pytest.fixture
+def maybe_flux(store: str, request: pytest.FixtureRequest) -> Flux | None:
+    """InfluxDB where the parameter asks for it."""
+    found: Flux | None = request.getfixturevalue("flux") if store == "influx" else None
+    return found

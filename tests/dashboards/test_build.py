@@ -104,8 +104,13 @@ def test_every_variable_is_used_and_every_name_is_a_variable(page: Dashboard, st
 @each_page
 def test_each_target_is_in_the_shape_of_its_data_source(page: Dashboard, store: Store) -> None:
     for panel in panels(page, store):
-        (target,) = panel["targets"]
-        assert target["datasource"] == panel["datasource"]
+        target, *lines = panel["targets"]
+        if lines and store is Store.INFLUX:
+            assert panel["datasource"] == {"type": "datasource", "uid": "-- Mixed --"}
+        else:
+            assert target["datasource"] == panel["datasource"]
+        for line in lines:
+            assert (line["refId"], line["datasource"]["uid"], line["format"]) == ("rules", "${postgres}", "time_series")
         if target["datasource"]["type"] == "influxdb":
             assert store is Store.INFLUX
             assert set(target) == {"refId", "datasource", "query"}
@@ -113,24 +118,35 @@ def test_each_target_is_in_the_shape_of_its_data_source(page: Dashboard, store: 
         else:
             assert target["datasource"]["uid"] == "${postgres}"
             assert (target["rawQuery"], target["editorMode"]) == (True, "code")
-            assert target["format"] == ("time_series" if panel["type"] == "timeseries" else "table")
+            if panel["type"] not in {"gauge"}:
+                lined = panel["type"] in {"timeseries", "heatmap", "state-timeline"}
+                assert target["format"] == ("time_series" if lined else "table")
 
 
-@pytest.mark.parametrize(("page", "count"), list(zip(EVERY, (7, 3), strict=True)), ids=[page.slug for page in EVERY])
-def test_history_is_asked_of_influxdb_where_it_is_there(page: Dashboard, count: int) -> None:
+@pytest.mark.parametrize("page", [page for page in EVERY if page.reads_history], ids=lambda page: page.slug)
+def test_history_is_asked_of_influxdb_where_it_is_there(page: Dashboard) -> None:
     """The two dashboards differ in exactly the questions about points."""
     pairs = zip(panels(page, Store.POSTGRES), panels(page, Store.INFLUX), strict=True)
     moved = {one["title"] for one, other in pairs if one["targets"] != other["targets"]}
-    reads = {panel.title for panel in page.panels if re.search(r"\.(points|hours)\(", panel.query.sql)}
-    assert moved == reads
-    assert len(moved) == count
+    reads = {panel.title for panel in page.panels if re.search(r"\.(points|hours|days)\(", panel.query.sql)}
+    assert moved == reads != set()
+
+
+def test_a_dashboard_that_reads_no_history_is_of_postgres_alone() -> None:
+    """It would be the same twice."""
+    alone = {page.slug for page in EVERY if (page, Store.INFLUX) not in build.PAGES}
+    assert alone == {"usage", "runs", "alerts", "tenants", "knowledge"}
+    for page in EVERY:
+        history = any(re.search(r"\.(points|hours|days)\(", panel.query.sql) for panel in page.panels)
+        assert history == (page.slug not in alone)
 
 
 def test_charts_have_lines_and_tables_have_rows() -> None:
     for page in EVERY:
         for panel in page.panels:
             lines = panel.query.format is base.Format.LINES
-            assert lines == (panel.kind in {Kind.LINES, Kind.BARS}), panel.title
+            drawn = panel.kind in {Kind.LINES, Kind.BARS, Kind.HEATMAP, Kind.STATES}
+            assert lines == drawn or (lines and panel.kind is Kind.GAUGE), panel.title
 
 
 async def test_every_relation_and_function_that_is_named_exists(db: Database) -> None:
@@ -143,7 +159,7 @@ async def test_every_relation_and_function_that_is_named_exists(db: Database) ->
     async with db.owner() as owner:
         exist = set((await owner.execute(query)).scalars())
     assert named <= exist
-    assert exist - named == {"logs", "samples", "sample_chunks", "rollups_hour", "first_id"}
+    assert exist - named == {"samples", "sample_chunks", "rollups_hour", "rollups_day"}
 
 
 def test_columns_that_are_treated_specially_are_in_the_answer() -> None:

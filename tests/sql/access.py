@@ -49,6 +49,11 @@ class May:
         return said
 
 
+VIEWS, TENANTS = "agent_monitor_views", "agent_monitor_tenants"
+"""Whose the views of the schema `dashboards` are, and what tenants' own roles in Grafana may: to look through them.
+Nobody logs in as either; what somebody sees there, policies decide that look at `current_user`."""
+
+
 SECRETS = frozenset(
     {
         "users.password_hash", "api_keys.key_hash", "user_sessions.token_hash", "used_tokens.digest",
@@ -238,10 +243,29 @@ TABLES: Mapping[str, May] = {
     "workflows": May(app="SIUD", alerter="S"),
     "dashboards.agents": May(grafana="S"),
     "dashboards.alerts": May(grafana="S"),
+    "dashboards.budgets": May(grafana="S"),
+    "dashboards.collections": May(grafana="S"),
+    "dashboards.handoffs": May(grafana="S"),
+    "dashboards.leases": May(grafana="S"),
     "dashboards.logs": May(grafana="S"),
+    "dashboards.notifications": May(grafana="S"),
+    "dashboards.outages": May(grafana="S"),
+    "dashboards.progress": May(grafana="S"),
+    "dashboards.quotas": May(grafana="S"),
+    "dashboards.requests": May(grafana="S"),
+    "dashboards.rollups_day": May(grafana="S"),
     "dashboards.rollups_hour": May(grafana="S"),
+    "dashboards.rules": May(grafana="S"),
+    "dashboards.runs": May(grafana="S"),
     "dashboards.sample_chunks": May(grafana="S"),
     "dashboards.samples": May(grafana="S"),
+    "dashboards.scores": May(grafana="S"),
+    "dashboards.searches": May(grafana="S"),
     "dashboards.series": May(grafana="S"),
+    "dashboards.tasks": May(grafana="S"),
     "dashboards.tenants": May(grafana="S"),
+    "dashboards.tools": May(grafana="S"),
+    "dashboards.transitions": May(grafana="S"),
+    "dashboards.usage": May(grafana="S"),
+    "dashboards.waiting": May(grafana="S"),
 }

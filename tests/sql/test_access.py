@@ -14,7 +14,7 @@ from monitor import pgroles
 from monitor.db import Database
 from monitor.embedded import EmbeddedPostgres
 from tests.factories import make_tenant
-from tests.sql.access import ACROSS, NOTHING, OWNER, SECRETS, TABLES, WITHIN, May
+from tests.sql.access import ACROSS, NOTHING, OWNER, SECRETS, TABLES, TENANTS, VIEWS, WITHIN, May
 from tests.stage import until
 
 Connection = psycopg.AsyncConnection
@@ -142,10 +142,32 @@ async def test_the_roles_are_nobody_elses_members_and_above_nothing(db: Database
         expected = {(OPERATOR, name) for name in (await owner.execute(there)).scalars()}
     assert found == {role: role == pgroles.BACKUP for role in pgroles.LOGIN_ROLES}
     assert {group for group in groups if group[0] in found} == expected | {
-        ("agent_monitor_alerter", "pg_read_all_stats")
-    }
+        ("agent_monitor_alerter", "pg_read_all_stats"), (OWNER, VIEWS),
+    }  # fmt: skip
     assert not [group for group in groups if group[1] in found and group[0] != "postgres"]
     assert {*ACROSS, WITHIN, NOTHING} == set(pgroles.LOGIN_ROLES)
+
+
+async def test_the_views_owner_reads_no_secret_and_tenants_read_views_alone(db: Database) -> None:
+    """Neither may log in or write; a tenant's people get at no table, and at every view."""
+    query = text("""
+        SELECT c.oid::regclass::text || '.' || a.attname AS place, c.relkind = 'v' AS is_view, r.rolname
+        FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+        JOIN pg_roles r ON r.rolname = ANY (:roles)
+        WHERE c.relnamespace::regnamespace::text IN ('public', 'dashboards')
+          AND has_column_privilege(r.oid, c.oid, a.attnum, 'SELECT')
+          AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e')
+    """)
+    flags = text("SELECT bool_or(rolcanlogin OR rolsuper OR rolbypassrls) FROM pg_roles WHERE rolname = ANY (:roles)")
+    roles = {"roles": [VIEWS, TENANTS]}
+    async with db.owner() as owner:
+        held = [tuple(row) for row in await owner.execute(query, roles)]
+        assert (await owner.execute(flags, roles)).scalar() is False
+    read = {place for place, is_view, role in held if role == VIEWS and not is_view}
+    assert read & SECRETS == set()
+    assert not {place for place in read if re.search(r"(message|payload|details|query_text|comment|config)$", place)}
+    shown = {place.rpartition(".")[0] for place, is_view, role in held if role == TENANTS}
+    assert shown == {name for name in TABLES if name.startswith("dashboards.")}
 
 
 @pytest.mark.parametrize("role", ROLES)

@@ -68,7 +68,7 @@ BREAKS = {
     "DROP POLICY tenant ON agents": "policies: gone",
     "CREATE POLICY strict ON agents AS RESTRICTIVE USING (false)": "policies: restricts",
     "CREATE TRIGGER no BEFORE INSERT ON agents FOR EACH ROW EXECUTE FUNCTION refuse_change()": "triggers: new",
-    "DROP TABLE leases": "column gone",
+    "DROP TABLE idempotency_keys": "column gone",
 }
 FINE = (
     "CREATE TABLE colours (tenant_id uuid NOT NULL, name text NOT NULL PRIMARY KEY CHECK (name <> ''))",
