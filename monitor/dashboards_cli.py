@@ -52,3 +52,27 @@ def push() -> None:
 
     for address in compose.run(build.push(load())):
         typer.echo(address)
+
+
+@group.command("grant")
+def grant(slug: Annotated[str, typer.Argument(help="The tenant.")]) -> None:
+    """Let a tenant's own Grafana in: make its PostgreSQL role, or a new password for it, shown once.
+
+    Whatever SQL is typed there, nothing of another tenant is seen. Needs AGENT_MONITOR_DATABASE_ADMIN_URL.
+    """
+    from monitor import compose, grafana_access
+    from monitor.settings import load
+
+    granted = compose.run(grafana_access.grant(load(), slug))
+    for name, value in (("database", granted.database), ("user", granted.role), ("password", granted.password)):
+        typer.echo(f"{name}: {value}")
+
+
+@group.command("revoke")
+def revoke(slug: Annotated[str, typer.Argument(help="The tenant.")]) -> None:
+    """Take a tenant's PostgreSQL role for Grafana away, and end its sessions."""
+    from monitor import compose, grafana_access
+    from monitor.settings import load
+
+    there = compose.run(grafana_access.revoke(load(), slug))
+    typer.echo(f"{slug}: {'revoked' if there else 'had none'}")

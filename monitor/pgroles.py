@@ -14,6 +14,8 @@ from monitor.errors import ConfigError
 GRAFANA = "agent_monitor_grafana"
 BACKUP = "agent_monitor_backup"
 OPERATOR = "agent_monitor_operator"
+TENANTS = "agent_monitor_tenants"
+"""What tenants' own roles in Grafana are members of."""
 LOGIN_ROLES = (*(role.value for role in Role), GRAFANA, BACKUP, OPERATOR)
 """As `sql/roles.sql` makes them."""
 ROLES_SQL = Path(__file__).parent.parent / "sql" / "roles.sql"
@@ -61,9 +63,14 @@ async def make_roles(connect: Connect, passwords: Mapping[str, str]) -> None:
     async with await connect("postgres") as connection:
         await connection.execute(ROLES_SQL.read_bytes())
         for role, password in passwords.items():  # a verifier, not the password: statements may be logged
-            verifier = connection.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256").decode()
-            alter = sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(role), sql.Literal(verifier))
+            verifier = sql.Literal(verifier_of(connection, role, password))
+            alter = sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(role), verifier)
             await connection.execute(alter)
+
+
+def verifier_of(connection: psycopg.AsyncConnection, role: str, password: str) -> str:
+    """What the server keeps of a password."""
+    return connection.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256").decode()
 
 
 async def ensure_database(connect: Connect, name: str) -> None:
@@ -88,7 +95,7 @@ async def make_database(connect: Connect, name: str, *, template: str = "templat
 async def close(connect: Connect, name: str) -> None:
     """Give a database to the owner, with the extension in it, and close it to everybody but the login roles."""
     words: dict[str, sql.Composable] = {"name": sql.Identifier(name), "owner": sql.Identifier(Role.OWNER.value)}
-    words["roles"] = sql.SQL(", ").join(map(sql.Identifier, LOGIN_ROLES))
+    words["roles"] = sql.SQL(", ").join(map(sql.Identifier, (*LOGIN_ROLES, TENANTS)))
     async with await connect(name) as connection:
         for statement in (
             "ALTER DATABASE {name} OWNER TO {owner}",

@@ -7789,127 +7789,127 @@ ALTER TABLE public.users ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY views ON public.agent_interactions FOR SELECT TO agent_monitor_views USING ((( SELECT (CURRENT_USER = 'agent_monitor_grafana'::name)) OR (tenant_id = ( SELECT tenants.id
    FROM public.tenants
-  WHERE (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text)))));
+  WHERE ((tenants.deleted_at IS NULL) AND (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text))))));
 
 CREATE POLICY views ON public.agent_live FOR SELECT TO agent_monitor_views USING ((( SELECT (CURRENT_USER = 'agent_monitor_grafana'::name)) OR (tenant_id = ( SELECT tenants.id
    FROM public.tenants
-  WHERE (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text)))));
+  WHERE ((tenants.deleted_at IS NULL) AND (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text))))));
 
 CREATE POLICY views ON public.agent_logs FOR SELECT TO agent_monitor_views USING ((( SELECT (CURRENT_USER = 'agent_monitor_grafana'::name)) OR (tenant_id = ( SELECT tenants.id
    FROM public.tenants
-  WHERE (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text)))));
+  WHERE ((tenants.deleted_at IS NULL) AND (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text))))));
 
 CREATE POLICY views ON public.agents FOR SELECT TO agent_monitor_views USING ((( SELECT (CURRENT_USER = 'agent_monitor_grafana'::name)) OR (tenant_id = ( SELECT tenants.id
    FROM public.tenants
-  WHERE (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text)))));
+  WHERE ((tenants.deleted_at IS NULL) AND (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text))))));
 
 CREATE POLICY views ON public.alert_configs FOR SELECT TO agent_monitor_views USING ((( SELECT (CURRENT_USER = 'agent_monitor_grafana'::name)) OR (tenant_id = ( SELECT tenants.id
    FROM public.tenants
-  WHERE (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text)))));
+  WHERE ((tenants.deleted_at IS NULL) AND (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text))))));
 
 CREATE POLICY views ON public.alert_events FOR SELECT TO agent_monitor_views USING ((( SELECT (CURRENT_USER = 'agent_monitor_grafana'::name)) OR (tenant_id = ( SELECT tenants.id
    FROM public.tenants
-  WHERE (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text)))));
+  WHERE ((tenants.deleted_at IS NULL) AND (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text))))));
 
 CREATE POLICY views ON public.alerts FOR SELECT TO agent_monitor_views USING ((( SELECT (CURRENT_USER = 'agent_monitor_grafana'::name)) OR (tenant_id = ( SELECT tenants.id
    FROM public.tenants
-  WHERE (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text)))));
+  WHERE ((tenants.deleted_at IS NULL) AND (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text))))));
 
 CREATE POLICY views ON public.budget_spending FOR SELECT TO agent_monitor_views USING ((( SELECT (CURRENT_USER = 'agent_monitor_grafana'::name)) OR (tenant_id = ( SELECT tenants.id
    FROM public.tenants
-  WHERE (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text)))));
+  WHERE ((tenants.deleted_at IS NULL) AND (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text))))));
 
 CREATE POLICY views ON public.budgets FOR SELECT TO agent_monitor_views USING ((( SELECT (CURRENT_USER = 'agent_monitor_grafana'::name)) OR (tenant_id = ( SELECT tenants.id
    FROM public.tenants
-  WHERE (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text)))));
+  WHERE ((tenants.deleted_at IS NULL) AND (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text))))));
 
 CREATE POLICY views ON public.collections FOR SELECT TO agent_monitor_views USING ((( SELECT (CURRENT_USER = 'agent_monitor_grafana'::name)) OR (tenant_id = ( SELECT tenants.id
    FROM public.tenants
-  WHERE (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text)))));
+  WHERE ((tenants.deleted_at IS NULL) AND (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text))))));
 
 CREATE POLICY views ON public.notifications FOR SELECT TO agent_monitor_views USING ((( SELECT (CURRENT_USER = 'agent_monitor_grafana'::name)) OR (tenant_id = ( SELECT tenants.id
    FROM public.tenants
-  WHERE (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text)))));
+  WHERE ((tenants.deleted_at IS NULL) AND (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text))))));
 
 CREATE POLICY views ON public.outages FOR SELECT TO agent_monitor_views USING ((( SELECT (CURRENT_USER = 'agent_monitor_grafana'::name)) OR (tenant_id = ( SELECT tenants.id
    FROM public.tenants
-  WHERE (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text)))));
+  WHERE ((tenants.deleted_at IS NULL) AND (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text))))));
 
 CREATE POLICY views ON public.rag_queries FOR SELECT TO agent_monitor_views USING ((( SELECT (CURRENT_USER = 'agent_monitor_grafana'::name)) OR (tenant_id = ( SELECT tenants.id
    FROM public.tenants
-  WHERE (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text)))));
+  WHERE ((tenants.deleted_at IS NULL) AND (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text))))));
 
 CREATE POLICY views ON public.request_counts FOR SELECT TO agent_monitor_views USING ((( SELECT (CURRENT_USER = 'agent_monitor_grafana'::name)) OR (tenant_id = ( SELECT tenants.id
    FROM public.tenants
-  WHERE (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text)))));
+  WHERE ((tenants.deleted_at IS NULL) AND (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text))))));
 
 CREATE POLICY views ON public.rollup_dirty FOR SELECT TO agent_monitor_views USING ((( SELECT (CURRENT_USER = 'agent_monitor_grafana'::name)) OR (tenant_id = ( SELECT tenants.id
    FROM public.tenants
-  WHERE (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text)))));
+  WHERE ((tenants.deleted_at IS NULL) AND (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text))))));
 
 CREATE POLICY views ON public.rollups_day FOR SELECT TO agent_monitor_views USING ((( SELECT (CURRENT_USER = 'agent_monitor_grafana'::name)) OR (tenant_id = ( SELECT tenants.id
    FROM public.tenants
-  WHERE (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text)))));
+  WHERE ((tenants.deleted_at IS NULL) AND (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text))))));
 
 CREATE POLICY views ON public.rollups_hour FOR SELECT TO agent_monitor_views USING ((( SELECT (CURRENT_USER = 'agent_monitor_grafana'::name)) OR (tenant_id = ( SELECT tenants.id
    FROM public.tenants
-  WHERE (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text)))));
+  WHERE ((tenants.deleted_at IS NULL) AND (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text))))));
 
 CREATE POLICY views ON public.sample_chunks FOR SELECT TO agent_monitor_views USING ((( SELECT (CURRENT_USER = 'agent_monitor_grafana'::name)) OR (tenant_id = ( SELECT tenants.id
    FROM public.tenants
-  WHERE (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text)))));
+  WHERE ((tenants.deleted_at IS NULL) AND (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text))))));
 
 CREATE POLICY views ON public.samples FOR SELECT TO agent_monitor_views USING ((( SELECT (CURRENT_USER = 'agent_monitor_grafana'::name)) OR (tenant_id = ( SELECT tenants.id
    FROM public.tenants
-  WHERE (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text)))));
+  WHERE ((tenants.deleted_at IS NULL) AND (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text))))));
 
 CREATE POLICY views ON public.scores FOR SELECT TO agent_monitor_views USING ((( SELECT (CURRENT_USER = 'agent_monitor_grafana'::name)) OR (tenant_id = ( SELECT tenants.id
    FROM public.tenants
-  WHERE (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text)))));
+  WHERE ((tenants.deleted_at IS NULL) AND (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text))))));
 
 CREATE POLICY views ON public.series FOR SELECT TO agent_monitor_views USING ((( SELECT (CURRENT_USER = 'agent_monitor_grafana'::name)) OR (tenant_id = ( SELECT tenants.id
    FROM public.tenants
-  WHERE (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text)))));
+  WHERE ((tenants.deleted_at IS NULL) AND (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text))))));
 
 CREATE POLICY views ON public.spool FOR SELECT TO agent_monitor_views USING ((( SELECT (CURRENT_USER = 'agent_monitor_grafana'::name)) OR (tenant_id = ( SELECT tenants.id
    FROM public.tenants
-  WHERE (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text)))));
+  WHERE ((tenants.deleted_at IS NULL) AND (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text))))));
 
 CREATE POLICY views ON public.subscription_plans FOR SELECT TO agent_monitor_views USING (true);
 
 CREATE POLICY views ON public.tasks FOR SELECT TO agent_monitor_views USING ((( SELECT (CURRENT_USER = 'agent_monitor_grafana'::name)) OR (tenant_id = ( SELECT tenants.id
    FROM public.tenants
-  WHERE (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text)))));
+  WHERE ((tenants.deleted_at IS NULL) AND (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text))))));
 
 CREATE POLICY views ON public.tenant_quotas FOR SELECT TO agent_monitor_views USING ((( SELECT (CURRENT_USER = 'agent_monitor_grafana'::name)) OR (tenant_id = ( SELECT tenants.id
    FROM public.tenants
-  WHERE (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text)))));
+  WHERE ((tenants.deleted_at IS NULL) AND (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text))))));
 
-CREATE POLICY views ON public.tenants FOR SELECT TO agent_monitor_views USING ((( SELECT (CURRENT_USER = 'agent_monitor_grafana'::name)) OR (('agent_monitor_grafana_'::text || md5((id)::text)) = (CURRENT_USER)::text)));
+CREATE POLICY views ON public.tenants FOR SELECT TO agent_monitor_views USING ((( SELECT (CURRENT_USER = 'agent_monitor_grafana'::name)) OR ((deleted_at IS NULL) AND (('agent_monitor_grafana_'::text || md5((id)::text)) = (CURRENT_USER)::text))));
 
 CREATE POLICY views ON public.tool_executions FOR SELECT TO agent_monitor_views USING ((( SELECT (CURRENT_USER = 'agent_monitor_grafana'::name)) OR (tenant_id = ( SELECT tenants.id
    FROM public.tenants
-  WHERE (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text)))));
+  WHERE ((tenants.deleted_at IS NULL) AND (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text))))));
 
 CREATE POLICY views ON public.tool_patience FOR SELECT TO agent_monitor_views USING ((( SELECT (CURRENT_USER = 'agent_monitor_grafana'::name)) OR (tenant_id = ( SELECT tenants.id
    FROM public.tenants
-  WHERE (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text)))));
+  WHERE ((tenants.deleted_at IS NULL) AND (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text))))));
 
 CREATE POLICY views ON public.touched FOR SELECT TO agent_monitor_views USING ((( SELECT (CURRENT_USER = 'agent_monitor_grafana'::name)) OR (tenant_id = ( SELECT tenants.id
    FROM public.tenants
-  WHERE (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text)))));
+  WHERE ((tenants.deleted_at IS NULL) AND (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text))))));
 
 CREATE POLICY views ON public.touched_traces FOR SELECT TO agent_monitor_views USING ((( SELECT (CURRENT_USER = 'agent_monitor_grafana'::name)) OR (tenant_id = ( SELECT tenants.id
    FROM public.tenants
-  WHERE (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text)))));
+  WHERE ((tenants.deleted_at IS NULL) AND (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text))))));
 
 CREATE POLICY views ON public.traces FOR SELECT TO agent_monitor_views USING ((( SELECT (CURRENT_USER = 'agent_monitor_grafana'::name)) OR (tenant_id = ( SELECT tenants.id
    FROM public.tenants
-  WHERE (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text)))));
+  WHERE ((tenants.deleted_at IS NULL) AND (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text))))));
 
 CREATE POLICY views ON public.usage_hours FOR SELECT TO agent_monitor_views USING ((( SELECT (CURRENT_USER = 'agent_monitor_grafana'::name)) OR (tenant_id = ( SELECT tenants.id
    FROM public.tenants
-  WHERE (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text)))));
+  WHERE ((tenants.deleted_at IS NULL) AND (('agent_monitor_grafana_'::text || md5((tenants.id)::text)) = (CURRENT_USER)::text))))));
 
 ALTER TABLE public.workflow_executions ENABLE ROW LEVEL SECURITY;
 

@@ -10,7 +10,7 @@ from alembic import op
 revision = "0049"
 down_revision = "0048"
 
-_SELF = "'agent_monitor_grafana_' || md5(id::text) = current_user::text"
+_SELF = "deleted_at IS NULL AND 'agent_monitor_grafana_' || md5(id::text) = current_user::text"
 _ALL = "(SELECT current_user = 'agent_monitor_grafana')"
 OWN = f"tenant_id = (SELECT id FROM public.tenants WHERE {_SELF})"
 

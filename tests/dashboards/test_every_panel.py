@@ -68,12 +68,8 @@ async def test_every_question_is_answered_with_rows(
             empty.append(f"{page.slug}: {panel.title}")
         if panel.judged is not None and not await answered(grafana, base.rule_lines(panel.judged)):
             empty.append(f"{page.slug}: the rules of {panel.title}")
-    for name, query in base.VARIABLES.items():
-        if not await grafana.sql(query):
-            empty.append(name)
-    for query in (base.ALERT_MARKS, base.TRANSITION_MARKS):
-        if not await grafana.sql(query.sql):
-            empty.append(query.meaning)
+    others = base.VARIABLES | {marks.meaning: marks.sql for marks in (base.ALERT_MARKS, base.TRANSITION_MARKS)}
+    empty += [name for name, sql in others.items() if not await grafana.sql(sql)]
     assert empty == []
 
 
