@@ -183,8 +183,8 @@ _ROWS = (
             ),
             Panel(
                 title="${metric} by hour",
-                description="Least, mean and greatest value of all chosen agents, from rollups by hour, or by day where more than "
-                "a week is shown: as far back as these are kept, and without those that are not over.",
+                description="Least, mean and greatest value of all chosen agents, from rollups by hour, or by day "
+                "where more than a week is shown: as far back as these are kept, and without those that are not over.",
                 query=queries.HISTORY,
                 kind=Kind.LINES,
                 unit="short",

@@ -57,7 +57,7 @@ async def grant(settings: Settings, slug: str) -> Granted:
                 "connections": sql.Literal(CONNECTIONS),
             }  # fmt: skip
             for statement in (
-                *(() if await known.fetchone() else ("CREATE ROLE {role}",)),
+                *(("CREATE ROLE {role}",) if await known.fetchone() is None else ()),
                 "ALTER ROLE {role} LOGIN INHERIT NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE NOREPLICATION "
                 "CONNECTION LIMIT {connections} PASSWORD {password}",
                 "ALTER ROLE {role} SET default_transaction_read_only = on",
