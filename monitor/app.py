@@ -140,7 +140,7 @@ def create_app(deps: Deps, ingest: Ingest, *, closing: Callable[[], Awaitable[No
     app.state.deps = deps
     app.state.signing = Signing(deps)
     app.state.watches = Watches(deps.db)
-    app.state.boards = Shared(1.0)
+    app.state.boards, app.state.charts = Shared(1.0), Shared(10.0)
     app.state.provider = Provider.of(deps.settings, deps.clock)
     problems.install(app)
     taking = ingest_routes.router(ingest)

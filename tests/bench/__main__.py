@@ -29,6 +29,7 @@ from tests.bench import (
     seeds,
     spans,
     trace,
+    watching,
 )
 from tests.bench.figure import Figure, table
 from tests.bench.machine import ENOUGH, free_share
@@ -53,6 +54,7 @@ BENCHES: dict[str, Bench] = {
     "spans": spans.run,
     "trace": trace.run,
     "knowledge": knowledge.run,
+    "watching": watching.run,
 }
 
 

@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -72,6 +72,16 @@ class Connection:
         head = (await self._reader.readuntil(b"\r\n\r\n")).lower()
         length = int(head.partition(b"content-length:")[2].partition(b"\r\n")[0] or 0)  # a 204 names none
         return int(head[9:12]), await self._reader.readexactly(length)
+
+    async def lines(self, data: bytes) -> AsyncIterator[bytes]:
+        """One request whose answer comes in parts: its lines, as they arrive, to its end."""
+        self._writer.write(data)
+        head = await self._reader.readuntil(b"\r\n\r\n")
+        assert head[9:12] == b"200", head.decode(errors="replace")
+        while (size := int(await self._reader.readuntil(b"\r\n"), 16)) > 0:
+            part = await self._reader.readexactly(size + 2)
+            for line in part[:-2].splitlines():
+                yield line
 
     async def close(self) -> None:
         """Hang up."""

@@ -14,6 +14,7 @@ from sqlalchemy import insert
 from monitor import clock
 from monitor.agents.tables import Agent, AgentLive
 from monitor.console.board import Board, read_board
+from monitor.console.charts import read_charts
 from monitor.console.fleet import A_PAGE
 from monitor.db import Database
 from monitor.ids import uuid7
@@ -162,3 +163,21 @@ async def test_those_who_look_at_the_same_time_share_one_reading(
     await asyncio.sleep(1)
     assert (await client.get("/console/board", headers=scene.tenant.headers)).status_code == 200
     assert len(read) == 4
+
+
+async def test_those_who_look_at_the_same_time_share_the_charts(
+    client: httpx.AsyncClient, scene: Scene, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other, read = await make_tenant(db), []
+
+    async def counted(series: Any, tenant_id: UUID, now: Any, *, span: str) -> dict[str, Any]:
+        read.append((tenant_id, span))
+        return await read_charts(series, tenant_id, now, span=span)
+
+    monkeypatch.setattr("monitor.console.routes.read_charts", counted)
+    asked = [client.get("/console/chart.json", headers=scene.tenant.headers) for _ in range(20)]
+    day = client.get("/console/chart.json?range=24h", headers=scene.tenant.headers)
+    *same, _, _ = await asyncio.gather(*asked, day, client.get("/console/chart.json", headers=other.headers))
+    assert len({answer.content for answer in same}) == 1
+    assert same[0].json()["step"] == 60
+    assert sorted(read) == sorted([(scene.tenant.id, "1h"), (scene.tenant.id, "24h"), (other.id, "1h")])
