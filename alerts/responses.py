@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from msgspec.structs import replace
-from sqlalchemy import Select, and_, case, select, text
+from sqlalchemy import ColumnElement, Select, and_, case, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from alerts.closing import close_episodes
@@ -56,9 +56,10 @@ async def list_alerts(
     status: AlertStatus | None = None,
     agent_id: UUID | None = None,
     config_id: UUID | None = None,
+    where: Sequence[ColumnElement[bool]] = (),
 ) -> Sequence[Any]:
-    """Up to `limit + 1` alerts, newest first."""
-    query: Select[Any] = _select(tenant_id).order_by(Alert.id.desc()).limit(limit + 1)
+    """Up to `limit + 1` alerts, newest first. `where`: more conditions on the alert and on its agent."""
+    query: Select[Any] = _select(tenant_id).where(*where).order_by(Alert.id.desc()).limit(limit + 1)
     if before is not None:
         query = query.where(Alert.id < before)
     if status is not None:

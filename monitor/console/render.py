@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
@@ -63,6 +63,7 @@ def environment() -> Environment:
         "span": words.span,
         "number": words.number,
         "milliseconds": words.milliseconds,
+        "seconds": lambda value: words.span(timedelta(seconds=value)),
         "money": words.money,
         "amount": lambda text: words.money(Decimal(text)),
         "plain_json": words.plain_json,

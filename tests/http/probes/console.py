@@ -3,6 +3,7 @@
 from tests.http.probes.probe import CSRF, Probe, own
 
 FORM = {"csrf": CSRF}
+SILENCE = {"matchers": "rule=mine", "ends": "2099-01-01T00:00:00Z", "comment": "mine"}
 
 PUBLIC = {
     "GET /openapi.json": "the description of the API",
@@ -36,9 +37,17 @@ PROBES: dict[str, Probe] = {
     "GET /console/events": own(query=lambda f: {"lasts": 1}),
     "GET /traces": own(query=lambda f: {"q": f.word}),
     "GET /traces/{trace_id}": Probe(),
+    "GET /alerts": own(query=lambda f: {"agent": f.agent}),
+    "POST /alerts": Probe(303, 303, form=FORM | {"deed": "acknowledge"}),
     "GET /alerts/{alert_id}": Probe(),
+    "GET /alerts/{alert_id}/why": Probe(query=lambda f: {"at": "now"}),
     "POST /alerts/{alert_id}/acknowledge": Probe(owner=303, form=FORM),
     "POST /alerts/{alert_id}/snooze": Probe(owner=303, form=FORM | {"for": "1 hour"}),
     "POST /alerts/{alert_id}/comment": Probe(owner=303, form=FORM | {"comment": "mine"}),
     "POST /alerts/{alert_id}/resolve": Probe(owner=303, form=FORM),
+    "GET /silences": own(),
+    "GET /silences/new": own(),
+    "POST /silences": Probe(303, 303, form=FORM | SILENCE),
+    "POST /silences/preview": own(form=FORM | SILENCE),
+    "POST /silences/{silence_id}/expire": Probe(owner=303, form=FORM),
 }
