@@ -1,6 +1,5 @@
 """The pages: the first one, the API's description; those of the other files beside them."""
 
-
 import msgspec
 from fastapi import APIRouter, Request, Response
 

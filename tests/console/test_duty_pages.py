@@ -83,7 +83,10 @@ async def test_many_are_answered_at_once_and_one_that_ended_keeps_no_other(
     await follow(client, scene.link)
     token = token_in((await client.get("/alerts")).text)
     # The last is nobody's: what another tenant has is not told either.
-    picked = {f"alert-{one}": "on" for one in (*ids[:2], uuid7(clock.now()))} | {"csrf": token, "back": "/alerts?severity=warning"}
+    picked = {f"alert-{one}": "on" for one in (*ids[:2], uuid7(clock.now()))} | {
+        "csrf": token,
+        "back": "/alerts?severity=warning",
+    }
     answer = await client.post("/alerts", data=picked | {"deed": "acknowledge"})
     assert answer.headers["location"] == "/alerts?severity=warning&deed=acknowledge&done=1&ended=1"
     assert "1 acknowledged; 1 had ended already." in (await client.get(answer.headers["location"])).text

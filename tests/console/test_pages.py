@@ -204,7 +204,7 @@ async def test_the_headline_counts_what_the_page_does_not_show(
     page = (await client.get("/")).text
     assert "52 alerts open" in page
     assert "51 critical; the oldest for 3 d; 0 of 2 agents well." in page
-    assert "and 2 more, at" in page
+    assert 'and 2 more in <a href="/alerts">' in page
     assert "51 alerts</span>" in page
     assert "1 alert</span>" in page
 

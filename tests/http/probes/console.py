@@ -46,8 +46,8 @@ PROBES: dict[str, Probe] = {
     "POST /alerts/{alert_id}/comment": Probe(owner=303, form=FORM | {"comment": "mine"}),
     "POST /alerts/{alert_id}/resolve": Probe(owner=303, form=FORM),
     "GET /silences": own(),
-    "GET /silences/new": own(),
+    "GET /silences/new": own(query=lambda f: {"matchers": f.word}),
     "POST /silences": Probe(303, 303, form=FORM | SILENCE),
-    "POST /silences/preview": own(form=FORM | SILENCE),
+    "POST /silences/preview": own(form=FORM | SILENCE | {"matchers": 'rule=~".+"'}),
     "POST /silences/{silence_id}/expire": Probe(owner=303, form=FORM),
 }
