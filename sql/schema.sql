@@ -23,13 +23,14 @@ CREATE FUNCTION dashboards.agent_pattern(of_tenant uuid, types text, names text)
 
 ALTER FUNCTION dashboards.agent_pattern(of_tenant uuid, types text, names text) OWNER TO agent_monitor_owner;
 
-CREATE FUNCTION dashboards.days(of_tenant uuid, of_metric text, low timestamp with time zone, high timestamp with time zone) RETURNS TABLE(at timestamp with time zone, count bigint, sum double precision, min double precision, max double precision, agent text, agent_type text, model text)
+CREATE FUNCTION dashboards.days(of_tenant uuid, of_metric text, low timestamp with time zone, high timestamp with time zone) RETURNS TABLE(at timestamp with time zone, count bigint, sum double precision, min double precision, max double precision, agent text, agent_type text, model text, metric text)
     LANGUAGE sql STABLE PARALLEL SAFE
     AS $$
-        SELECT r.at, r.count, r.sum, r.min, r.max, s.agent, s.agent_type, s.model
-        FROM dashboards.rollups_day r JOIN dashboards.series s ON s.tenant_id = r.tenant_id AND s.series_id = r.series_id
-        WHERE r.tenant_id = of_tenant AND s.metric ~ of_metric AND r.at >= low AND r.at <= high
-    $$;
+            SELECT r.at, r.count, r.sum, r.min, r.max, s.agent, s.agent_type, s.model, s.metric
+            FROM dashboards.rollups_day r
+            JOIN dashboards.series s ON s.tenant_id = r.tenant_id AND s.series_id = r.series_id
+            WHERE r.tenant_id = of_tenant AND s.metric ~ of_metric AND r.at >= low AND r.at <= high
+        $$;
 
 ALTER FUNCTION dashboards.days(of_tenant uuid, of_metric text, low timestamp with time zone, high timestamp with time zone) OWNER TO agent_monitor_owner;
 
@@ -64,33 +65,33 @@ CREATE FUNCTION dashboards.hours(of_tenant uuid, of_metric text, low timestamp w
 
 ALTER FUNCTION dashboards.hours(of_tenant uuid, of_metric text, low timestamp with time zone, high timestamp with time zone) OWNER TO agent_monitor_owner;
 
-CREATE FUNCTION dashboards.points(of_tenant uuid, of_metric text, low timestamp with time zone, high timestamp with time zone) RETURNS TABLE(at timestamp with time zone, value double precision, metric text, agent text, agent_type text, model text)
+CREATE FUNCTION dashboards.points(of_tenant uuid, of_metric text, of_types text, of_agents text, low timestamp with time zone, high timestamp with time zone) RETURNS TABLE(at timestamp with time zone, value double precision, metric text, agent text, agent_type text, model text)
     LANGUAGE sql STABLE PARALLEL SAFE
     AS $$
-        SELECT p.at, p.value, s.metric, s.agent, s.agent_type, s.model
-        FROM (
-            SELECT x.series_id, x.at, x.value FROM dashboards.samples x
-            WHERE x.tenant_id = of_tenant AND x.at >= low AND x.at <= high
-            UNION ALL
-            SELECT c.series_id, c.at, c.value
+            SELECT p.at, p.value, s.metric, s.agent, s.agent_type, s.model
             FROM (
-                SELECT k.series_id, k.hour + interval '30 minutes' + u.t * interval '1 microsecond' AS at, u.v AS value
-                FROM dashboards.sample_chunks k, unnest(k.t, k.v) AS u (t, v)
-                WHERE k.tenant_id = of_tenant AND k.hour > low - interval '1 hour' AND k.hour <= high
-                  AND k.series_id IN (
-                      SELECT w.series_id FROM dashboards.series w
-                      WHERE w.tenant_id = of_tenant AND w.metric ~ of_metric)
-            ) c
-            WHERE c.at >= low AND c.at <= high AND NOT EXISTS (
-                SELECT FROM dashboards.samples y
-                WHERE y.tenant_id = of_tenant AND y.series_id = c.series_id AND y.at = c.at
-                  AND y.at >= low AND y.at <= high)
-        ) p
-        JOIN dashboards.series s ON s.tenant_id = of_tenant AND s.series_id = p.series_id
-        WHERE s.metric ~ of_metric
-    $$;
+                SELECT x.series_id, x.at, x.value FROM dashboards.samples x
+                WHERE x.tenant_id = of_tenant AND x.at >= low AND x.at <= high
+                UNION ALL
+                SELECT c.series_id, c.at, c.value
+                FROM (
+                    SELECT k.series_id, k.hour + interval '30 minutes' + u.t * interval '1 microsecond' AS at, u.v AS value
+                    FROM dashboards.sample_chunks k, unnest(k.t, k.v) AS u (t, v)
+                    WHERE k.tenant_id = of_tenant AND k.hour > low - interval '1 hour' AND k.hour <= high
+                      AND k.series_id IN (
+                          SELECT w.series_id FROM dashboards.series w
+                          WHERE w.tenant_id = of_tenant AND w.metric ~ of_metric AND w.agent_type ~ of_types AND w.agent ~ of_agents)
+                ) c
+                WHERE c.at >= low AND c.at <= high AND NOT EXISTS (
+                    SELECT FROM dashboards.samples y
+                    WHERE y.tenant_id = of_tenant AND y.series_id = c.series_id AND y.at = c.at
+                      AND y.at >= low AND y.at <= high)
+            ) p
+            JOIN dashboards.series s ON s.tenant_id = of_tenant AND s.series_id = p.series_id
+            WHERE s.metric ~ of_metric AND s.agent_type ~ of_types AND s.agent ~ of_agents
+        $$;
 
-ALTER FUNCTION dashboards.points(of_tenant uuid, of_metric text, low timestamp with time zone, high timestamp with time zone) OWNER TO agent_monitor_owner;
+ALTER FUNCTION dashboards.points(of_tenant uuid, of_metric text, of_types text, of_agents text, low timestamp with time zone, high timestamp with time zone) OWNER TO agent_monitor_owner;
 
 CREATE FUNCTION public.blanked(said jsonb, keys text[], word text) RETURNS jsonb
     LANGUAGE plpgsql IMMUTABLE

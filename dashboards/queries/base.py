@@ -23,9 +23,12 @@ class Query:
 
 TENANT = "${tenant:sqlstring}"
 SPAN = "$__timeFrom(), $__timeTo()"
-AGENTS = "agent ~ $re$^(${agent:regex})$$re$ AND agent_type ~ $re$^(${agent_type:regex})$$re$"
-ENVIRONMENTS = "environment ~ $re$^(${environment:regex})$$re$"
-MODELS = "model ~ $re$^(${model:regex})$$re$"
+TYPES = "$re$^(${agent_type:regex})$$re$"
+NAMES = "$re$^(${agent:regex})$$re$"
+AGENTS = f"agent ~ {NAMES} AND agent_type ~ {TYPES}"
+# Where all are chosen, the first half is true before any row is read, and no row is matched.
+ENVIRONMENTS = "($re$${environment:regex}$re$ = '.*' OR environment ~ $re$^(${environment:regex})$$re$)"
+MODELS = "($re$${model:regex}$re$ = '.*' OR model ~ $re$^(${model:regex})$$re$)"
 METRIC = "$re$^(${metric:regex})$$re$"
 STEP = "$__timeGroupAlias(at, $__interval)"
 EXECUTIONS = f"dashboards.executions({TENANT}, {SPAN})"
@@ -38,25 +41,40 @@ BY_ID = (
 MOST_LINES = 20
 
 
+LONG = "$__timeTo()::timestamptz - $__timeFrom()::timestamptz > interval '7 days'"
+FLUX_LONG = "int(v: v.timeRangeStop) - int(v: v.timeRangeStart) > 604800000000000"
+"""Whether so much time is shown that days are read, and nothing smaller."""
+
+
 def rollups(pattern: str) -> str:
     """Sums by hour of every metric whose name matches an SQL literal; by day where the span is long."""
-    long = "$__timeTo()::timestamptz - $__timeFrom()::timestamptz > interval '7 days'"
+    columns = "at, count, sum, min, max, agent, agent_type, model"
     return f"""(
-  SELECT * FROM dashboards.hours({TENANT}, {pattern}, {SPAN}) WHERE NOT {long}
-  UNION ALL SELECT * FROM dashboards.days({TENANT}, {pattern}, {SPAN}) WHERE {long}
+  SELECT {columns} FROM dashboards.hours({TENANT}, {pattern}, {SPAN}) WHERE NOT {LONG}
+  UNION ALL SELECT {columns} FROM dashboards.days({TENANT}, {pattern}, {SPAN}) WHERE {LONG}
 ) rollups"""
 
 
 def points(pattern: str) -> str:
-    """The points of every metric whose name matches an SQL literal."""
-    return f"dashboards.points({TENANT}, {pattern}, {SPAN})"
+    """The chosen agents' points of every metric whose name matches an SQL literal."""
+    return f"dashboards.points({TENANT}, {pattern}, {TYPES}, {NAMES}, {SPAN})"
 
 
-ROLLUPS = (
-    "if int(v: v.timeRangeStop) - int(v: v.timeRangeStart) > 604800000000000 "
-    'then "${bucket:raw}_day" else "${bucket:raw}_hour"'
-)
+def sums(pattern: str) -> str:
+    """What points come to, by themselves or as sums of days where the span is long: `sum` of `count` points."""
+    return f"""(
+  SELECT at, value AS sum, 1 AS count, metric, agent, agent_type, model FROM {points(pattern)} WHERE NOT {LONG}
+  UNION ALL SELECT at, sum, count, metric, agent, agent_type, model
+  FROM dashboards.days({TENANT}, {pattern}, {SPAN}) WHERE {LONG}
+) sums"""
+
+
+ROLLUPS = f'if {FLUX_LONG} then "${{bucket:raw}}_day" else "${{bucket:raw}}_hour"'
 """The bucket with sums by hour, or by day where the span is long."""
+SUMS = f'if {FLUX_LONG} then "${{bucket:raw}}_day" else "${{bucket:raw}}_raw"'
+"""The bucket with points, or with sums by day where the span is long."""
+SUM = f'r._field == (if {FLUX_LONG} then "sum" else "value")'
+COUNT = f'r._field == (if {FLUX_LONG} then "count" else "value")'
 
 
 def flux(measurement: str, *, bucket: str = '"${bucket:raw}_raw"', field: str = 'r._field == "value"') -> str:
@@ -85,19 +103,27 @@ def line(name: str) -> str:
 
 def by_agent(pattern: str, measurement: str, meaning: str) -> Query:
     """The mean of a metric for each agent, of the agents where it is highest."""
-    sql = f"""WITH points AS (
-  SELECT at, value, agent FROM {points(pattern)} WHERE {AGENTS}
+    sql = f"""WITH sums AS (
+  SELECT at, sum, count, agent FROM {sums(pattern)} WHERE {AGENTS}
 ), highest AS (
-  SELECT agent FROM points GROUP BY agent ORDER BY avg(value) DESC, agent LIMIT {MOST_LINES}
+  SELECT agent FROM sums GROUP BY agent ORDER BY sum(sum) / sum(count) DESC, agent LIMIT {MOST_LINES}
 )
-SELECT {STEP}, agent AS metric, avg(value) AS value
-FROM points JOIN highest USING (agent) GROUP BY 1, 2 ORDER BY 1, 2"""
-    asked = f"""points = {flux(measurement)}
+SELECT {STEP}, agent AS metric, sum(sum) / sum(count) AS value
+FROM sums JOIN highest USING (agent) GROUP BY 1, 2 ORDER BY 1, 2"""
+    asked = f"""sums = {flux(measurement, bucket=SUMS, field=SUM)}
   |> group(columns: ["agent"])
-highest = points |> mean() |> group() |> top(n: {MOST_LINES}) |> findColumn(fn: (key) => true, column: "agent")
-points
+counts = {flux(measurement, bucket=SUMS, field=COUNT)}
+  |> map(fn: (r) => ({{r with _value: if {FLUX_LONG} then r._value else 1.0}}))
+  |> group(columns: ["agent"])
+mean = (sums, counts, on) => join(tables: {{sum: sums, count: counts}}, on: on)
+  |> map(fn: (r) => ({{r with _value: r._value_sum / r._value_count}}))
+highest = mean(sums: sums |> sum() |> group(), counts: counts |> sum() |> group(), on: ["agent"])
+  |> top(n: {MOST_LINES})
+  |> findColumn(fn: (key) => true, column: "agent")
+drawn = (tables=<-) => tables
   |> filter(fn: (r) => contains(value: r.agent, set: highest))
-  |> aggregateWindow(every: v.windowPeriod, fn: mean, {WINDOW})
+  |> aggregateWindow(every: v.windowPeriod, fn: sum, {WINDOW})
+mean(sums: sums |> drawn(), counts: counts |> drawn(), on: ["agent", "_time"])
 {line("r.agent")}"""
     return Query(meaning, sql, asked)
 
@@ -131,15 +157,10 @@ ORDER BY 1, 2 LIMIT 40""",
 VARIABLES = {
     "tenant": "SELECT name AS __text, id::text AS __value FROM dashboards.tenants ORDER BY name, id",
     "agent_type": f"SELECT DISTINCT agent_type FROM dashboards.agents WHERE tenant_id = {TENANT} ORDER BY 1",
-    "agent": (
-        f"SELECT agent FROM dashboards.agents WHERE tenant_id = {TENANT} "
-        "AND agent_type ~ $re$^(${agent_type:regex})$$re$ ORDER BY 1"
-    ),
+    "agent": (f"SELECT agent FROM dashboards.agents WHERE tenant_id = {TENANT} AND agent_type ~ {TYPES} ORDER BY 1"),
     "metric": f"SELECT DISTINCT metric FROM dashboards.series WHERE tenant_id = {TENANT} ORDER BY 1",
     "model": f"SELECT DISTINCT model FROM dashboards.series WHERE tenant_id = {TENANT} AND model <> '' ORDER BY 1",
     "environment": f"SELECT DISTINCT environment FROM dashboards.usage WHERE tenant_id = {TENANT} ORDER BY 1",
-    "of_agents": (
-        f"SELECT dashboards.agent_pattern({TENANT}, $re$^(${{agent_type:regex}})$$re$, $re$^(${{agent:regex}})$$re$)"
-    ),
+    "of_agents": (f"SELECT dashboards.agent_pattern({TENANT}, {TYPES}, {NAMES})"),
 }
 """What fills each variable, asked of PostgreSQL on both dashboards."""

@@ -9,6 +9,8 @@ from dashboards.queries.base import (
     MODELS,
     ROLLUPS,
     STEP,
+    SUM,
+    SUMS,
     TENANT,
     WINDOW,
     Format,
@@ -16,8 +18,8 @@ from dashboards.queries.base import (
     by_agent,
     flux,
     line,
-    points,
     rollups,
+    sums,
 )
 
 STATES = Query(
@@ -75,24 +77,24 @@ FROM {EXECUTIONS} WHERE {AGENTS} AND status = 'error' GROUP BY 1 ORDER BY 2 DESC
     format=Format.TABLE,
 )
 
-_TOKENS = points("'^tokens_(input|output)$'")
+_TOKENS = sums("'^tokens_(input|output)$'")
 TOKENS = Query(
     "Tokens that agents reported, by direction",
-    f"""SELECT {STEP}, metric, sum(value) AS value
+    f"""SELECT {STEP}, metric, sum(sum) AS value
 FROM {_TOKENS} WHERE {AGENTS} AND {MODELS} GROUP BY 1, 2 ORDER BY 1, 2""",
-    f"""{flux("=~ /^tokens_(input|output)$/")}
+    f"""{flux("=~ /^tokens_(input|output)$/", bucket=SUMS, field=SUM)}
 {FLUX_MODELS}
   |> group(columns: ["_measurement"])
   |> aggregateWindow(every: v.windowPeriod, fn: sum, {WINDOW})
 {line("r._measurement")}""",
 )
 
-_COST = points("'^cost_usd$'")
+_COST = sums("'^cost_usd$'")
 COST = Query(
     "Cost that agents reported, by model",
-    f"""SELECT {STEP}, CASE WHEN model = '' THEN 'no model' ELSE model END AS metric, sum(value) AS value
+    f"""SELECT {STEP}, CASE WHEN model = '' THEN 'no model' ELSE model END AS metric, sum(sum) AS value
 FROM {_COST} WHERE {AGENTS} AND {MODELS} GROUP BY 1, 2 ORDER BY 1, 2""",
-    f"""{flux('== "cost_usd"')}
+    f"""{flux('== "cost_usd"', bucket=SUMS, field=SUM)}
 {FLUX_MODELS}
   |> map(fn: (r) => ({{_time: r._time, _value: r._value, model: if exists r.model then r.model else "no model"}}))
   |> group(columns: ["model"])

@@ -12,6 +12,7 @@ from pathlib import Path
 import uvloop
 
 from tests.bench import (
+    dashboards,
     delivery,
     disk,
     drain,
@@ -55,6 +56,7 @@ BENCHES: dict[str, Bench] = {
     "trace": trace.run,
     "knowledge": knowledge.run,
     "watching": watching.run,
+    "dashboards": dashboards.run,
 }
 
 

@@ -27,6 +27,7 @@ from tests.dashboards.grafana import ALL, View
 from tests.factories import TenantMade, make_agent, make_tenant
 from tests.points import Point, columns_of
 from tests.servers.fixtures import Influx
+from tests.servers.influx import InfluxAddress, read_token
 
 Lines = dict[str, dict[datetime, float]]
 MINUTE = timedelta(minutes=1)
@@ -72,14 +73,18 @@ class Flux:
 
     at: Influx
     headers: Mapping[str, str]
+    reading: dict[str, str]
+    """The headers of a token that may read these buckets and nothing else, once they are there."""
 
     async def buckets(self) -> None:
         """Make the buckets that the dashboards read."""
         async with httpx.AsyncClient(base_url=self.at.url, headers=self.headers, timeout=60) as client:
             organizations = (await client.get("/api/v2/orgs", params={"org": self.at.org})).raise_for_status().json()
-            for kind in ("raw", "hour"):
+            for kind in ("raw", "hour", "day"):
                 body = {"name": f"{self.at.bucket}_{kind}", "orgID": organizations["orgs"][0]["id"]}
                 (await client.post("/api/v2/buckets", json=body)).raise_for_status()
+        token = await read_token(InfluxAddress(self.at.url, self.at.token, self.at.org), self.at.bucket)
+        self.reading["Authorization"] = f"Token {token}"
 
     async def write(self, bucket: str, lines: list[str]) -> None:
         """Write line protocol with times in microseconds."""
@@ -91,7 +96,7 @@ class Flux:
     async def lines(self, query: str, grafana: Grafana) -> Lines:
         """Values by line and time. Each record has the columns that make Grafana see lines (flux/builder.go)."""
         body = {"query": grafana.choose(bucket=self.at.bucket).view.flux(query), "dialect": {"annotations": []}}
-        async with httpx.AsyncClient(base_url=self.at.url, headers=self.headers, timeout=60) as client:
+        async with httpx.AsyncClient(base_url=self.at.url, headers=self.reading, timeout=60) as client:
             answer = await client.post("/api/v2/query", params={"org": self.at.org}, json=body)
         assert answer.status_code == 200, answer.text
         found: Lines = {}
@@ -186,7 +191,7 @@ def _points(start: datetime, agents: Mapping[str, UUID]) -> list[Point]:
 @pytest.fixture
 async def flux(influx: Influx) -> Flux:
     """InfluxDB with empty buckets."""
-    made = Flux(influx, {"Authorization": f"Token {influx.token}"})
+    made = Flux(influx, {"Authorization": f"Token {influx.token}"}, {})
     await made.buckets()
     return made
 

@@ -89,7 +89,7 @@ async def test_only_the_partitions_of_the_span_are_opened(grafana: Connection) -
     span = "date_trunc('day', now()) + interval '9 hours', date_trunc('day', now()) + interval '10 hours'"
     for question in (
         f"executions({nobody}, {span})",
-        f"points({nobody}, '^m$', {span})",
+        f"points({nobody}, '^m$', '.', '.', {span})",
         f"hours({nobody}, '^m$', {span})",
     ):
         plan = await (

@@ -131,7 +131,7 @@ async def test_what_is_asked_for_another_tenant_is_empty(two: Two, tenant: Conne
     theirs, span = two.theirs.tenant.id, "now() - interval '1 day', now() + interval '1 day'"
     for asked in (
         f"dashboards.executions('{theirs}', {span})",
-        f"dashboards.points('{theirs}', '.', {span})",
+        f"dashboards.points('{theirs}', '.', '.', '.', {span})",
         f"dashboards.hours('{theirs}', '.', {span})",
         f"dashboards.days('{theirs}', '.', {span})",
         f"dashboards.agents WHERE tenant_id = '{theirs}'",

@@ -47,6 +47,19 @@ class InfluxAddress:
                     (await client.delete(f"/api/v2/buckets/{bucket['id']}")).raise_for_status()
 
 
+async def read_token(at: InfluxAddress, bucket: str) -> str:
+    """A token that may read the buckets whose name begins so, and nothing else: what Grafana's data source holds."""
+    async with httpx.AsyncClient(base_url=at.url, headers=at.headers, timeout=30) as client:
+        found = (await client.get("/api/v2/buckets", params={"org": at.org, "limit": 100})).raise_for_status().json()
+        ours = [one for one in found["buckets"] if one["name"].startswith(bucket)]
+        permissions = [
+            {"action": "read", "resource": {"type": "buckets", "id": one["id"], "orgID": one["orgID"]}} for one in ours
+        ]
+        body = {"orgID": ours[0]["orgID"], "permissions": permissions}
+        made = (await client.post("/api/v2/authorizations", json=body)).raise_for_status().json()
+    return str(made["token"])
+
+
 class InfluxServer(Process):
     """A server with its files in `folder`, which a kill and a new start leave as they are."""
 
