@@ -23,10 +23,10 @@ class Query:
 
 TENANT = "${tenant:sqlstring}"
 SPAN = "$__timeFrom(), $__timeTo()"
+# Where all are chosen, the first half is true before any row is read, and the plan expects all rows.
 TYPES = "$re$^(${agent_type:regex})$$re$"
 NAMES = "$re$^(${agent:regex})$$re$"
-AGENTS = f"agent ~ {NAMES} AND agent_type ~ {TYPES}"
-# Where all are chosen, the first half is true before any row is read, and no row is matched.
+AGENTS = f"({NAMES} = '^(.*)$' OR agent ~ {NAMES}) AND ({TYPES} = '^(.*)$' OR agent_type ~ {TYPES})"
 ENVIRONMENTS = "($re$${environment:regex}$re$ = '.*' OR environment ~ $re$^(${environment:regex})$$re$)"
 MODELS = "($re$${model:regex}$re$ = '.*' OR model ~ $re$^(${model:regex})$$re$)"
 METRIC = "$re$^(${metric:regex})$$re$"

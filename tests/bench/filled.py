@@ -138,8 +138,8 @@ async def fill(stage: Stage, now: datetime, *, agents: int = AGENTS) -> Filled:
     ids = [uuid7(now) for _ in names]
     async with stage.db.owner() as owner:
         await owner.execute(
-            text("INSERT INTO agents (tenant_id, id, external_id, name, agent_type, ping_token) SELECT :tenant, n.id, n.name, "
-                 "n.name, 'coder', n.id FROM unnest(CAST(:ids AS uuid[]), CAST(:names AS text[])) n (id, name)"),
+            text("INSERT INTO agents (tenant_id, id, external_id, name, agent_type, ping_token) "
+                 "SELECT :tenant, n.id, n.name, n.name, 'coder', n.id FROM unnest(CAST(:ids AS uuid[]), CAST(:names AS text[])) n (id, name)"),
             {"tenant": tenant.id, "ids": ids, "names": names},
         )  # fmt: skip
         collection = uuid7(now)
@@ -165,7 +165,8 @@ async def _series(stage: Stage, tenant_id: UUID, agents: Sequence[UUID], metric:
         SeriesName(agent, metric, (("model", f"model-{n % 4}"),) if metric in _OF_MODEL else (), Kind.GAUGE, None)
         for n, agent in enumerate(agents)
     ]
-    return list(await Catalogue(stage.db).resolve(tenant_id, named))
+    ids = await Catalogue(stage.db).resolve(tenant_id, named)
+    return [one for one in ids if isinstance(one, int)]
 
 
 def scale_of(metric: str, agent: int) -> float:
