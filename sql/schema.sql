@@ -67,7 +67,7 @@ ALTER FUNCTION dashboards.hours(of_tenant uuid, of_metric text, low timestamp wi
 
 CREATE FUNCTION dashboards.points(of_tenant uuid, of_metric text, of_types text, of_agents text, low timestamp with time zone, high timestamp with time zone) RETURNS TABLE(at timestamp with time zone, value double precision, metric text, agent text, agent_type text, model text)
     LANGUAGE sql STABLE PARALLEL SAFE
-    AS $$
+    AS $_$
             SELECT p.at, p.value, s.metric, s.agent, s.agent_type, s.model
             FROM (
                 SELECT x.series_id, x.at, x.value FROM dashboards.samples x
@@ -75,12 +75,13 @@ CREATE FUNCTION dashboards.points(of_tenant uuid, of_metric text, of_types text,
                 UNION ALL
                 SELECT c.series_id, c.at, c.value
                 FROM (
-                    SELECT k.series_id, k.hour + interval '30 minutes' + u.t * interval '1 microsecond' AS at, u.v AS value
+                    SELECT k.series_id, u.v AS value,
+                           k.hour + interval '30 minutes' + u.t * interval '1 microsecond' AS at
                     FROM dashboards.sample_chunks k, unnest(k.t, k.v) AS u (t, v)
                     WHERE k.tenant_id = of_tenant AND k.hour > low - interval '1 hour' AND k.hour <= high
                       AND k.series_id IN (
                           SELECT w.series_id FROM dashboards.series w
-                          WHERE w.tenant_id = of_tenant AND w.metric ~ of_metric AND w.agent_type ~ of_types AND w.agent ~ of_agents)
+                          WHERE w.tenant_id = of_tenant AND w.metric ~ of_metric AND (of_types = '^(.*)$' OR w.agent_type ~ of_types) AND (of_agents = '^(.*)$' OR w.agent ~ of_agents))
                 ) c
                 WHERE c.at >= low AND c.at <= high AND NOT EXISTS (
                     SELECT FROM dashboards.samples y
@@ -88,8 +89,8 @@ CREATE FUNCTION dashboards.points(of_tenant uuid, of_metric text, of_types text,
                       AND y.at >= low AND y.at <= high)
             ) p
             JOIN dashboards.series s ON s.tenant_id = of_tenant AND s.series_id = p.series_id
-            WHERE s.metric ~ of_metric AND s.agent_type ~ of_types AND s.agent ~ of_agents
-        $$;
+            WHERE s.metric ~ of_metric AND (of_types = '^(.*)$' OR s.agent_type ~ of_types) AND (of_agents = '^(.*)$' OR s.agent ~ of_agents)
+        $_$;
 
 ALTER FUNCTION dashboards.points(of_tenant uuid, of_metric text, of_types text, of_agents text, low timestamp with time zone, high timestamp with time zone) OWNER TO agent_monitor_owner;
 

@@ -139,7 +139,8 @@ async def fill(stage: Stage, now: datetime, *, agents: int = AGENTS) -> Filled:
     async with stage.db.owner() as owner:
         await owner.execute(
             text("INSERT INTO agents (tenant_id, id, external_id, name, agent_type, ping_token) "
-                 "SELECT :tenant, n.id, n.name, n.name, 'coder', n.id FROM unnest(CAST(:ids AS uuid[]), CAST(:names AS text[])) n (id, name)"),
+                 "SELECT :tenant, n.id, n.name, n.name, 'coder', n.id "
+                 "FROM unnest(CAST(:ids AS uuid[]), CAST(:names AS text[])) n (id, name)"),
             {"tenant": tenant.id, "ids": ids, "names": names},
         )  # fmt: skip
         collection = uuid7(now)
