@@ -36,6 +36,7 @@ _SPANS = {
 """How long an alert can be snoozed from its page."""
 _PICKED = "alert-"
 """Before an alert's id in the name of its checkbox."""
+_DIGITS = 4
 _DEEDS = {"acknowledge": "acknowledged", "snooze": "snoozed"}
 
 
@@ -60,7 +61,8 @@ async def list_alerts(request: Request, deps: Given, principal: Reader, cursor: 
         viewer = await read_viewer(connection, principal)
     values = {
         "found": found, "search": search, "statuses": STATUSES, "severities": SEVERITIES, "spans": list(_SPANS),
-        "now": now, "viewer": viewer, "first": cursor is None, "may_respond": principal.may(Scope.ALERTS),
+        "now": now, "viewer": viewer, "first": search.address() if cursor else None,
+        "next": search.address(cursor=found.next) if found.next else None, "may_respond": principal.may(Scope.ALERTS),
         "said": _came_of(request),
     }  # fmt: skip
     return page("alerts.html", request, values)
@@ -73,24 +75,26 @@ async def respond_to_many(request: Request, deps: Given, principal: Responder) -
     deed, form = fields.get("deed", ""), _read(fields)
     if deed not in _DEEDS:
         raise InvalidInput(f"must be one of {', '.join(_DEEDS)}", path="deed")
-    picked = [uuid_of(name.removeprefix(_PICKED)) for name in fields if name.startswith(_PICKED)]
-    done, ended, by = 0, 0, by_of(deps, principal)
+    named = (uuid_of(name.removeprefix(_PICKED)) for name in fields if name.startswith(_PICKED))
+    picked = [one for one in named if one is not None][:A_PAGE]
+    count = {"done": 0, "over": 0, "unknown": 0}
+    by = by_of(deps, principal)
     until = _until(deps, form) if deed == "snooze" else None
-    for alert_id in [one for one in picked if one is not None][:A_PAGE]:
+    for alert_id in picked:
         try:
             async with deps.db.tenant(principal.tenant_id) as connection:
                 if deed == "snooze":
                     await responses.snooze(connection, by, alert_id, until=until, said=form.comment)
                 else:
                     await responses.acknowledge(connection, by, alert_id, said=form.comment)
-            done += 1
+            count["done"] += 1
         except Conflict:
-            ended += 1  # meanwhile; how many is said
+            count["over"] += 1
         except NotFound:
-            continue  # nor is that counted: it is none of this tenant's
+            count["unknown"] += 1
     back = search_of(dict(parse_qsl(fields.get("back", "").partition("?")[2])))
-    said = {"deed": deed, "done": str(done), "ended": str(ended)}
-    return RedirectResponse(back.address(**said), status_code=303)
+    said = {name: str(number) for name, number in count.items()}
+    return RedirectResponse(back.address(deed=deed, **said), status_code=303)
 
 
 @router.get("/alerts/{alert_id}")
@@ -109,8 +113,8 @@ async def alert(request: Request, deps: Given, principal: Reader, alert_id: UUID
     pairs = {"rule": row.rule, **({"agent": row.agent} if row.agent else {})}
     matchers = "\n".join(str(Matcher(name, MatchOp.EQUAL, value)) for name, value in pairs.items())
     known = {
-        "agent_page": path_of(row.agent, row.agent_id) if row.agent and row.agent_id else None,
         "now": deps.clock(), "may_respond": principal.may(Scope.ALERTS), "spans": list(_SPANS),
+        "agent_path": path_of(row.agent, row.agent_id) if row.agent else None,
         "silence": f"/silences/new?{urlencode({'matchers': matchers})}",
     }  # fmt: skip
     return page("alert.html", request, known | values)
@@ -196,9 +200,10 @@ def _read(form: dict[str, str]) -> _Form:
 
 def _came_of(request: Request) -> str | None:
     """What the buttons over the list did."""
-    deed, done, ended = (request.query_params.get(name, "") for name in ("deed", "done", "ended"))
-    if deed not in _DEEDS or not (done.isdecimal() and ended.isdecimal()):
+    deed, *counts = (request.query_params.get(name, "") for name in ("deed", "done", "over", "unknown"))
+    if deed not in _DEEDS or not all(one.isdecimal() and len(one) < _DIGITS for one in counts):
         return None
-    if done == "0" == ended:
+    if not any(map(int, counts)):
         return "None was picked."
-    return f"{done} {_DEEDS[deed]}" + (f"; {ended} had ended already." if ended != "0" else ".")
+    words = (_DEEDS[deed], "had ended already", "not found")
+    return "; ".join(f"{count} {said}" for count, said in zip(counts, words, strict=True) if int(count)) + "."

@@ -41,6 +41,11 @@ class Search:
     since: str = ""
     until: str = ""
 
+    @property
+    def narrowed(self) -> bool:
+        """Whether anything is left out that is not resolved."""
+        return self != Search()
+
     def address(self, **more: str) -> str:
         """The list's address with these filters, and with what is named beside them."""
         given = {name: getattr(self, name) for name in self.__dataclass_fields__} | more

@@ -62,9 +62,3 @@ for (const button of document.querySelectorAll("button[data-into]")) {
     else into.textContent = "Nobody answers: try again.";
   });
 }
-
-// Whose nights count, and when a day begins: where the viewer is, unless they say so.
-const here = Intl.DateTimeFormat().resolvedOptions().timeZone;
-for (const field of document.querySelectorAll("input[data-zone]")) {
-  if (here && !field.dataset.chosen) field.value = here;
-}

@@ -3,7 +3,7 @@
 from tests.http.probes.probe import CSRF, Probe, own
 
 FORM = {"csrf": CSRF}
-SILENCE = {"matchers": "rule=mine", "ends": "2099-01-01T00:00:00Z", "comment": "mine"}
+SILENCE = {"matchers": "rule=mine", "ends_at": "2099-01-01T00:00:00Z", "comment": "mine"}
 
 PUBLIC = {
     "GET /openapi.json": "the description of the API",
