@@ -14,7 +14,7 @@ from alerts.core.matchers import Matcher, MatchOp
 from alerts.trust_bodies import ExplainAnswer
 from monitor.console import store
 from monitor.console.agent import path_of
-from monitor.console.alert_search import A_PAGE, SEVERITIES, STATUSES, find_alerts, search_of
+from monitor.console.alert_search import A_PAGE, SEVERITIES, STATUSES, find_alerts, has_rule, search_of
 from monitor.console.page_routes import PageRoute, read_own_form
 from monitor.console.render import page
 from monitor.console.shell import read_viewer
@@ -109,6 +109,7 @@ async def alert(request: Request, deps: Given, principal: Reader, alert_id: UUID
             "messages": await store.list_messages(connection, tenant_id, limit=20, alert_id=alert_id),
             "viewer": await read_viewer(connection, principal),
             "row": row,
+            "has_rule": await has_rule(connection, tenant_id, row.config_id),
         }
     pairs = {"rule": row.rule, **({"agent": row.agent} if row.agent else {})}
     matchers = "\n".join(str(Matcher(name, MatchOp.EQUAL, value)) for name, value in pairs.items())

@@ -7,12 +7,12 @@ from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, or_
+from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from alerts import responses
 from alerts.core.vocabulary import AlertStatus, Severity
-from alerts.tables import Alert
+from alerts.tables import Alert, AlertConfig
 from monitor.agents.tables import Agent
 from monitor.errors import InvalidInput
 from monitor.http.paging import decode, encode
@@ -86,6 +86,12 @@ async def find_alerts(
     )
     shown = rows[:A_PAGE]
     return Found(shown, encode([str(shown[-1].id)]) if len(rows) > A_PAGE else None)
+
+
+async def has_rule(connection: AsyncConnection, tenant_id: UUID, config_id: UUID | None) -> bool:
+    """Whether the rule of an alert is still there to be looked at."""
+    query = select(AlertConfig.id).where(AlertConfig.tenant_id == tenant_id, AlertConfig.id == config_id)
+    return (await connection.execute(query.where(AlertConfig.deleted_at.is_(None)))).first() is not None
 
 
 def _conditions(search: Search, now: datetime) -> list[ColumnElement[bool]]:

@@ -9,6 +9,7 @@ from monitor.console import (
     alert_pages,
     oidc_pages,
     respond,
+    rule_pages,
     sign_in,
     silence_pages,
     start_pages,
@@ -81,6 +82,7 @@ async def docs(request: Request) -> Response:
 router.include_router(pages)
 router.include_router(agent_pages.router)
 router.include_router(alert_pages.router)
+router.include_router(rule_pages.router)
 router.include_router(silence_pages.router)
 router.include_router(trace_pages.router)
 router.include_router(start_pages.router)

@@ -25,6 +25,7 @@ class Section:
 SECTIONS = (
     Section("Fleet", "/", beside=("/agents",)),
     Section("Alerts", "/alerts", beside=("/silences",)),
+    Section("Rules", "/rules"),
     Section("Runs", "/traces"),
 )
 """The pages that the head of every page leads to, in order."""

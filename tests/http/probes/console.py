@@ -3,6 +3,7 @@
 from tests.http.probes.probe import CSRF, Probe, own
 
 FORM = {"csrf": CSRF}
+RULE = '{"name": "n", "conditions": {"status": "error", "consecutive_failures": 2}}'
 SILENCE = {"matchers": "rule=mine", "ends_at": "2099-01-01T00:00:00Z", "comment": "mine"}
 
 PUBLIC = {
@@ -45,6 +46,16 @@ PROBES: dict[str, Probe] = {
     "POST /alerts/{alert_id}/snooze": Probe(owner=303, form=FORM | {"for": "1 hour"}),
     "POST /alerts/{alert_id}/comment": Probe(owner=303, form=FORM | {"comment": "mine"}),
     "POST /alerts/{alert_id}/resolve": Probe(owner=303, form=FORM),
+    "GET /rules": own(query=lambda f: {"agent": f.agent}),
+    "GET /rules/new": own(),
+    "POST /rules/new": Probe(303, 303, form=FORM | {"rule": RULE}),
+    "POST /rules/preview": own(form=FORM | {"rule": RULE, "since": "-1h"}),
+    "GET /rules/{rule_id}": Probe(),
+    "POST /rules/{rule_id}": Probe(owner=303, form=FORM | {"rule": RULE}),
+    "POST /rules/{rule_id}/enabled": Probe(owner=303, form=FORM | {"enabled": "no"}),
+    "POST /rules/{rule_id}/test": Probe(owner=303, form=FORM),
+    "POST /rules/{rule_id}/restore": Probe(owner=303, form=FORM | {"version": "1"}),
+    "POST /rules/{rule_id}/delete": Probe(owner=303, form=FORM),
     "GET /silences": own(),
     "GET /silences/new": own(query=lambda f: {"matchers": f.word}),
     "POST /silences": Probe(303, 303, form=FORM | SILENCE),
