@@ -117,12 +117,12 @@ async def test_a_viewer_may_look_and_try(client: httpx.AsyncClient, scene: Scene
 async def test_form_and_json_follow_each_other(page: Page, client: httpx.AsyncClient, scene: Scene) -> None:
     await sign_in(page, scene.link)
     await page.goto("/rules/new")
-    await page.get_by_label("Name").fill("Akira fails")
-    json_field = page.get_by_label("The rule, as the API takes it")
+    await page.locator("#rule-name").fill("Akira fails")
+    json_field = page.locator("#rule-rule")
     assert json.loads(await json_field.input_value())["name"] == "Akira fails"
     await json_field.fill(json.dumps(FAILS | {"name": "By hand", "severity": "critical"}))
-    await expect(page.get_by_label("Name")).to_have_value("By hand")
-    await expect(page.get_by_label("Severity")).to_have_value("critical")
+    await expect(page.locator("#rule-name")).to_have_value("By hand")
+    await expect(page.locator("#rule-severity")).to_have_value("critical")
     await page.get_by_role("button", name="Try it").press("Enter")
     await expect(page.locator("#preview-head ~ p").first).to_contain_text("In the last 7 days it would")
     await expect(page.locator("#backtest .main-svg").first).to_be_visible()
@@ -146,4 +146,5 @@ async def test_everybody_can_use_them(
         await expect(page.locator("#backtest .main-svg").first).to_be_visible()
         assert await overflow(page) <= 0
         await assert_accessible(page)
+        await page.screenshot(path=f"/tmp/look/rule-{scheme}.png", full_page=True)
         assert await page.evaluate("window.hacked === undefined")
