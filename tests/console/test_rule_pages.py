@@ -146,5 +146,4 @@ async def test_everybody_can_use_them(
         await expect(page.locator("#backtest .main-svg").first).to_be_visible()
         assert await overflow(page) <= 0
         await assert_accessible(page)
-        await page.screenshot(path=f"/tmp/look/rule-{scheme}.png", full_page=True)
         assert await page.evaluate("window.hacked === undefined")

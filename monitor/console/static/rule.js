@@ -30,6 +30,7 @@ for (const name of PLAIN) {
 }
 json.addEventListener("input", () => {
   const rule = parsed();
+  form.elements.kind.value = ""; // what is written by hand stays
   json.setAttribute("aria-invalid", String(!rule));
   if (!rule) return;
   for (const name of PLAIN) form.elements[name].value = rule[name] ?? (name === "severity" ? "warning" : "");
