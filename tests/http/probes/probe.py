@@ -28,7 +28,7 @@ class Probe:
     query: Of | None = None
     body: Of | None = None
     text: Of | None = None
-    form: Mapping[str, str] = field(default_factory=dict)
+    form: Mapping[str, str] | Of = field(default_factory=dict)
     everybodys: bool = False
     after: str | None = None
 
@@ -42,7 +42,7 @@ class Probe:
         if self.text is not None:
             given["content"] = self.text(owner)
         if self.form:
-            given["data"] = dict(self.form)
+            given["data"] = dict(self.form(owner) if callable(self.form) else self.form)
         return given
 
 
