@@ -7,8 +7,14 @@ from monitor.console import (
     account_pages,
     agent_pages,
     alert_pages,
+    audit_pages,
+    channel_pages,
+    key_pages,
+    member_pages,
     oidc_pages,
+    price_pages,
     respond,
+    retention_pages,
     rule_pages,
     sign_in,
     silence_pages,
@@ -86,6 +92,10 @@ router.include_router(rule_pages.router)
 router.include_router(silence_pages.router)
 router.include_router(trace_pages.router)
 router.include_router(start_pages.router)
+for part in (member_pages, key_pages, channel_pages, retention_pages, audit_pages):
+    router.include_router(part.router)
+router.include_router(price_pages.prices)
+router.include_router(price_pages.names)
 router.include_router(sign_in.router)
 router.include_router(oidc_pages.router)
 router.include_router(account_pages.router)

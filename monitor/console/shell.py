@@ -27,6 +27,7 @@ SECTIONS = (
     Section("Alerts", "/alerts", beside=("/silences",)),
     Section("Rules", "/rules"),
     Section("Runs", "/traces"),
+    Section("Settings", "/settings/members", beside=("/settings",)),
 )
 """The pages that the head of every page leads to, in order."""
 

@@ -158,9 +158,9 @@ async def get_alert(connection: AsyncConnection, tenant_id: UUID, alert_id: UUID
 
 
 async def list_messages(
-    connection: AsyncConnection, tenant_id: UUID, *, limit: int, alert_id: UUID | None = None
+    connection: AsyncConnection, tenant_id: UUID, *, limit: int, alert_id: UUID | None = None, reason: str | None = None
 ) -> list[MessageView]:
-    """The latest messages, the newest first; of one alert, where it is given."""
+    """The latest messages, the newest first; of one alert or one reason, where it is given."""
     query: Select[*tuple[Any, ...]] = (
         select(
             Notification.id, Notification.created_at, Notification.channel, Notification.target, Notification.reason,
@@ -171,6 +171,8 @@ async def list_messages(
         .order_by(Notification.id.desc())
         .limit(limit)
     )  # fmt: skip
+    if reason is not None:
+        query = query.where(Notification.reason == reason)
     if alert_id is not None:
         # By their groups, of which there is an index by alert.
         groups = select(NotificationGroup.id).where(

@@ -27,6 +27,33 @@ PUBLIC = {
     "POST /respond/{token}": "the signed link is the credential",
 }
 
+SETTINGS: dict[str, Probe] = {
+    "GET /settings": Probe(303, 303),
+    "GET /settings/members": own(),
+    "POST /settings/members": Probe(303, 303, form=FORM | {"email": "guest@settings.example", "role": "viewer"}),
+    # An owner is changed and taken out by nobody but an owner, and a key is none.
+    "POST /settings/members/{member}": Probe(owner=403, form=FORM | {"role": "viewer"}),
+    "POST /settings/members/{member}/remove": Probe(owner=403, form=FORM),
+    "GET /settings/keys": own(),
+    "POST /settings/keys": own(form=FORM | {"name": "from a page", "scope_read": "on"}),
+    "POST /settings/keys/{key_id}/rotate": Probe(form=FORM | {"ends": "at once"}),
+    "POST /settings/keys/{key_id}/revoke": Probe(owner=303, form=FORM),
+    "GET /settings/channels": own(),
+    "POST /settings/channels": Probe(303, 303, form=FORM | {"name": "paged", "kind": "slack", "target": "#paged"}),
+    "POST /settings/channels/fallback": Probe(303, 303, form=FORM | {"kind": "slack", "target": "#lost"}),
+    "POST /settings/channels/{channel}": Probe(owner=303, form=FORM | {"target": "#elsewhere"}),
+    "POST /settings/channels/{channel}/test": Probe(owner=303, form=FORM),
+    "POST /settings/channels/{channel}/delete": Probe(owner=303, form=FORM),
+    "GET /settings/retention": own(query=lambda f: {"preview": 1}),
+    "POST /settings/retention/{kind}": Probe(303, 303, form=FORM | {"keep_days": "9", "enabled": "on"}),
+    "POST /settings/retention/{kind}/remove": Probe(303, 303, form=FORM),
+    "GET /settings/prices": own(query=lambda f: {"q": f.word}),
+    "POST /settings/prices": Probe(303, 303, form=FORM | {"model": "paged-model", "input": "1", "output": "2"}),
+    "POST /settings/prices/{price_id}/remove": Probe(owner=303, form=FORM),
+    "GET /settings/names": own(),
+    "GET /settings/audit": own(),
+}
+
 PROBES: dict[str, Probe] = {
     "GET /": own(),
     "GET /console/board": own(),
@@ -61,4 +88,5 @@ PROBES: dict[str, Probe] = {
     "POST /silences": Probe(303, 303, form=FORM | SILENCE),
     "POST /silences/preview": own(form=FORM | SILENCE | {"matchers": 'rule=~".+"'}),
     "POST /silences/{silence_id}/expire": Probe(owner=303, form=FORM),
+    **SETTINGS,
 }
