@@ -1,4 +1,4 @@
-"""`/settings/members`: who belongs to the tenant and as what; and the way to the settings."""
+"""`/settings/members`: who belongs to the tenant and as what."""
 
 from fastapi import APIRouter, BackgroundTasks, Request, Response
 
@@ -12,12 +12,6 @@ from monitor.principal import Principal, Role
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False, tags=["identity"])
 _PATH = "/settings/members"
-
-
-@router.get("/settings")
-async def first(principal: Reader) -> Response:
-    """The first of them."""
-    return done(_PATH)
 
 
 @router.get(_PATH)

@@ -28,7 +28,6 @@ PUBLIC = {
 }
 
 SETTINGS: dict[str, Probe] = {
-    "GET /settings": Probe(303, 303),
     "GET /settings/members": own(),
     "POST /settings/members": Probe(303, 303, form=FORM | {"email": "guest@settings.example", "role": "viewer"}),
     # An owner is changed and taken out by nobody but an owner, and a key is none.
@@ -41,7 +40,7 @@ SETTINGS: dict[str, Probe] = {
     "GET /settings/channels": own(),
     "POST /settings/channels": Probe(303, 303, form=FORM | {"name": "paged", "kind": "slack", "target": "#paged"}),
     "POST /settings/channels/fallback": Probe(303, 303, form=FORM | {"kind": "slack", "target": "#lost"}),
-    "POST /settings/channels/{channel}": Probe(owner=303, form=FORM | {"target": "#elsewhere"}),
+    "POST /settings/channels/{channel}": Probe(owner=303, form=FORM | {"target": "elsewhere@example.com"}),
     "POST /settings/channels/{channel}/test": Probe(owner=303, form=FORM),
     "POST /settings/channels/{channel}/delete": Probe(owner=303, form=FORM),
     "GET /settings/retention": own(query=lambda f: {"preview": 1}),
