@@ -38,8 +38,7 @@ async def trail(db: Database, scene: Scene) -> list[str]:
     """What the trail tells of, the latest last."""
     async with db.tenant(scene.tenant.id) as connection:
         query = text(
-            "SELECT action FROM audit_logs WHERE status = 'success'"
-            " AND action NOT LIKE 'session.%' ORDER BY id"
+            "SELECT action FROM audit_logs WHERE status = 'success' AND action NOT LIKE 'session.%' ORDER BY id"
         )
         return list((await connection.execute(query)).scalars())
 
